@@ -1,0 +1,121 @@
+"""Labelled images, at rest as uint8; the one border where they become floats."""
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64, Shaped, UInt8
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from gan_pipelines.parameters import ExperimentError
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images with their classes.
+
+    Attributes:
+        images: values 0..255, square.
+        labels: class indices, 0 .. len(classes) - 1.
+        classes: names of the classes.
+
+    Raises:
+        ExperimentError: images or labels of another type, shape, count or range.
+    """
+
+    images: UInt8[Tensor, "count channels size size"]
+    labels: Int64[Tensor, "count"]
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.images.shape)
+        if self.images.dtype != torch.uint8:
+            raise ExperimentError(f"images: must be uint8 (0..255); found {self.images.dtype}.")
+        if len(shape) != 4 or shape[1] not in (1, 3) or shape[2] != shape[3] or not shape[0]:
+            raise ExperimentError(
+                f"images: must have the shape (count, 1 or 3 channels, size, size) with at least one image; "
+                f"found {shape}."
+            )
+        if self.labels.dtype != torch.int64 or tuple(self.labels.shape) != shape[:1]:
+            raise ExperimentError(
+                f"labels: must be {shape[0]} int64 class indices, one an image; "
+                f"found {tuple(self.labels.shape)} of {self.labels.dtype}."
+            )
+        low, high = int(self.labels.min()), int(self.labels.max())
+        if low < 0 or high >= len(self.classes):
+            raise ExperimentError(
+                f"labels: must lie in 0..{len(self.classes) - 1}, one for each of the {len(self.classes)} classes; "
+                f"found values from {low} to {high}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width)."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
+    def pixels(self) -> "Representation":
+        """h_0: the images themselves."""
+        return Representation("pixels", self.images)
+
+    def one_hot_labels(self) -> "Representation":
+        """h_N: the labels as one-hot vectors, on which the first generator is conditioned."""
+        return Representation("labels", one_hot(self.labels, len(self.classes)).float())
+
+    def subset(self, index: Int64[Tensor, "chosen"]) -> "LabelledImages":
+        """The images at the given positions."""
+        return LabelledImages(self.images[index], self.labels[index], self.classes)
+
+    def digest(self) -> str:
+        """SHA-256 over shape, images, labels and class names."""
+        digest = hashlib.sha256(repr((tuple(self.images.shape), self.classes)).encode())
+        digest.update(self.images.contiguous().numpy().data)
+        digest.update(self.labels.contiguous().numpy().data)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Representation:
+    """One representation h_i of every training image, in the images' order.
+
+    Attributes:
+        name: such as `fc3`; `pixels` and `labels` are those of the images themselves.
+        values: one row an image; uint8 for pixels, float otherwise.
+    """
+
+    name: str
+    values: Shaped[Tensor, "count *shape"]
+
+    def read(self, index: Int64[Tensor, "batch"]) -> Float[Tensor, "batch *shape"]:
+        """The values at the given positions as the networks see them; pixels in [0, 1]."""
+        values = self.values[index]
+        return to_unit_range(values) if values.dtype == torch.uint8 else values
+
+
+def to_unit_range(images: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """0..255 to [0, 1]: the range in which every network sees pixels."""
+    return images.float() / 255
+
+
+def to_bytes(images: Float[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
+    """[0, 1] to 0..255, rounded to the nearest; the inverse of `to_unit_range`."""
+    return (images.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def balanced_indices(labels: Int64[Tensor, "count"], wanted: int, rng: torch.Generator) -> Int64[Tensor, "wanted"]:
+    """`wanted` positions in random order, each class as often as its share of `labels` (largest remainder)."""
+    counts = torch.bincount(labels)
+    exact = counts * wanted / len(labels)
+    shares = exact.floor().long()
+    rest = torch.argsort(exact - shares, descending=True, stable=True)[: wanted - int(shares.sum())]
+    shares[rest] += 1
+    chosen = []
+    for label, share in enumerate(shares.tolist()):
+        of_class = (labels == label).nonzero().squeeze(1)
+        chosen.append(of_class[torch.randperm(len(of_class), generator=rng)[:share]])
+    index = torch.cat(chosen)
+    return index[torch.randperm(len(index), generator=rng)]

@@ -1,0 +1,132 @@
+"""Kedro datasets: images, representations, models, pictures. All are versioned and shown by kedro-viz where they can."""
+
+import base64
+import io
+from abc import abstractmethod
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from kedro.io import AbstractVersionedDataset, DatasetError, Version
+from kedro_datasets._typing import ImagePreview
+from PIL import Image
+
+from gan_pipelines.data.images import LabelledImages, Representation
+from gan_pipelines.model_file import FileError, Model, read_model, read_tensors, write_model, write_tensors
+from gan_pipelines.reporting.pictures import sample_grid
+
+Content = TypeVar("Content")
+
+
+class FileDataset(AbstractVersionedDataset[Content, Content]):
+    """A local file, versioned by Kedro.
+
+    Args:
+        filepath: the file, relative to the project.
+        version: version to load and to save.
+        metadata: for kedro-viz.
+    """
+
+    def __init__(self, *, filepath: str, version: Version | None = None, metadata: dict[str, Any] | None = None) -> None:
+        self.metadata = metadata
+        super().__init__(filepath=PurePosixPath(filepath), version=version, exists_function=_exists, glob_function=_glob)
+
+    def load(self) -> Content:
+        """Read the file.
+
+        Raises:
+            DatasetError: one paragraph that names the file and what is wrong with it.
+        """
+        try:
+            return self._read(Path(self._get_load_path()))
+        except FileError as error:
+            raise DatasetError(str(error)) from None
+
+    def save(self, data: Content) -> None:
+        """Write the file whole or not at all."""
+        self._write(Path(self._get_save_path()), data)
+
+    @abstractmethod
+    def _read(self, path: Path) -> Content: ...
+
+    @abstractmethod
+    def _write(self, path: Path, data: Content) -> None: ...
+
+    def _exists(self) -> bool:
+        try:
+            return Path(self._get_load_path()).is_file()
+        except DatasetError:
+            return False
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath), "version": self._version}
+
+
+def _exists(path: str) -> bool:
+    return Path(path).exists()
+
+
+def _glob(pattern: str) -> list[str]:
+    path = Path(pattern)
+    return [str(found) for found in path.parent.parent.glob(f"*/{path.name}")]
+
+
+class ModelDataset(FileDataset[Model]):
+    """A model as one .safetensors file with the spec that rebuilds it; loaded frozen, on the CPU."""
+
+    def _read(self, path: Path) -> Model:
+        return read_model(path)
+
+    def _write(self, path: Path, data: Model) -> None:
+        write_model(path, data)
+
+
+class ImagesDataset(FileDataset[LabelledImages]):
+    """Labelled images, uint8, as one .safetensors file."""
+
+    def _read(self, path: Path) -> LabelledImages:
+        tensors, description = read_tensors(path)
+        if set(tensors) != {"images", "labels"}:
+            raise FileError(f"{path}: must hold images and labels; found {sorted(tensors)}.")
+        return LabelledImages(tensors["images"], tensors["labels"], tuple(description["classes"]))
+
+    def _write(self, path: Path, data: LabelledImages) -> None:
+        write_tensors(path, {"images": data.images, "labels": data.labels}, {"classes": data.classes})
+
+    def preview(self) -> ImagePreview:
+        """Ten pictures a class, for kedro-viz."""
+        return _as_preview(sample_grid(self.load(), columns=10))
+
+
+class RepresentationDataset(FileDataset[Representation]):
+    """One representation of the training set, as one .safetensors file."""
+
+    def _read(self, path: Path) -> Representation:
+        tensors, description = read_tensors(path)
+        if set(tensors) != {"values"}:
+            raise FileError(f"{path}: must hold the values of a representation; found {sorted(tensors)}.")
+        return Representation(description["name"], tensors["values"])
+
+    def _write(self, path: Path, data: Representation) -> None:
+        write_tensors(path, {"values": data.values}, {"name": data.name})
+
+
+class PictureDataset(FileDataset[Image.Image]):
+    """A picture as a PNG file, shown by kedro-viz."""
+
+    def _read(self, path: Path) -> Image.Image:
+        with Image.open(path) as picture:
+            return picture.copy()
+
+    def _write(self, path: Path, data: Image.Image) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data.save(path, format="PNG")
+
+    def preview(self) -> ImagePreview:
+        """The picture itself, for kedro-viz."""
+        return _as_preview(self.load())
+
+
+def _as_preview(picture: Image.Image) -> ImagePreview:
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    return ImagePreview(base64.b64encode(buffer.getvalue()).decode())

@@ -1,0 +1,19 @@
+"""L_cond = f(E_i(h^_i), h_{i+1}): the generated representation must encode to its condition (SGAN, section 3.3)."""
+
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import cross_entropy, mse_loss
+
+
+def label_conditional_loss(
+    encoded_logits: Float[Tensor, "batch classes"], condition: Float[Tensor, "batch classes"]
+) -> Float[Tensor, ""]:
+    """Cross-entropy between the encoder's class probabilities and one-hot labels, in nats."""
+    return cross_entropy(encoded_logits, condition)
+
+
+def feature_conditional_loss(
+    encoded: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch *shape"]
+) -> Float[Tensor, ""]:
+    """Squared Euclidean distance, as the mean over all elements (the official code's scale)."""
+    return mse_loss(encoded, condition)

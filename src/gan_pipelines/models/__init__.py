@@ -1,0 +1,18 @@
+"""Networks built from their specs: encoder, levels, stack, and the latent they draw from."""
+
+from gan_pipelines.models.encoder import Encoder, EncoderSpec
+from gan_pipelines.models.latent import Latent
+from gan_pipelines.models.level import DiscriminatorOutput, LevelGAN, LevelSpec
+from gan_pipelines.models.stack import StackedGenerator, StackSpec, assemble_stack
+
+__all__ = [
+    "DiscriminatorOutput",
+    "Encoder",
+    "EncoderSpec",
+    "Latent",
+    "LevelGAN",
+    "LevelSpec",
+    "StackSpec",
+    "StackedGenerator",
+    "assemble_stack",
+]

@@ -1,0 +1,151 @@
+"""From a list of layers to a module, shapes found on the way."""
+
+import math
+from typing import assert_never
+
+import torch
+from torch import Tensor, nn
+
+from gan_pipelines.parameters import ExperimentError, Initialisation, Layer, Network
+from gan_pipelines.parameters import networks as layers
+
+Shape = tuple[int, ...]
+"""Shape of one example, without the batch: (features,) or (channels, height, width)."""
+
+
+def build_network(network: Network, input_shape: Shape, target_shape: Shape, where: str) -> tuple[nn.Sequential, Shape]:
+    """Build the layers one after the other.
+
+    Args:
+        network: the layers; may be empty, which is the identity.
+        input_shape: shape of one input.
+        target_shape: what the word `target` stands for: its first entry for features and channels, its height and
+            width for `project`.
+        where: path of the network in the YAML, for messages.
+
+    Returns:
+        The module and the shape of one output.
+
+    Raises:
+        ExperimentError: a layer does not fit what comes out of the one before it.
+    """
+    modules: list[nn.Module] = []
+    shape = input_shape
+    for index, layer in enumerate(network):
+        place = f"{where}.{index} ({layer.layer})"
+        built, shape = _build_layer(layer, shape, target_shape, place)
+        modules.extend(built)
+    return nn.Sequential(*modules), shape
+
+
+def _build_layer(layer: Layer, shape: Shape, target: Shape, place: str) -> tuple[list[nn.Module], Shape]:
+    match layer:
+        case layers.Linear():
+            features = target[0] if layer.features == "target" else layer.features
+            flatten = [nn.Flatten()] if len(shape) > 1 else []
+            return [*flatten, nn.Linear(math.prod(shape), features)], (features,)
+        case layers.Project():
+            return _build_projection(layer, shape, target, place)
+        case layers.Conv() | layers.ConvTranspose() | layers.MaxPool():
+            return _build_spatial(layer, shape, target, place)
+        case layers.BatchNorm():
+            norm = nn.BatchNorm1d(shape[0]) if len(shape) == 1 else nn.BatchNorm2d(shape[0])
+            return [norm], shape
+        case layers.Relu():
+            return [nn.ReLU()], shape
+        case layers.LeakyRelu():
+            return [nn.LeakyReLU(layer.slope)], shape
+        case layers.Sigmoid():
+            return [nn.Sigmoid()], shape
+        case layers.Dropout():
+            return [nn.Dropout(layer.probability)], shape
+        case _:
+            assert_never(layer)
+
+
+def _build_projection(
+    layer: layers.Project, shape: Shape, target: Shape, place: str
+) -> tuple[list[nn.Module], Shape]:
+    if len(target) != 3 or target[1] % layer.downscale or target[2] % layer.downscale:
+        raise ExperimentError(
+            f"{place}: downscale must divide the height and width of the target; "
+            f"found downscale {layer.downscale} and a target of shape {target}."
+        )
+    output = (layer.channels, target[1] // layer.downscale, target[2] // layer.downscale)
+    flatten = [nn.Flatten()] if len(shape) > 1 else []
+    return [*flatten, nn.Linear(math.prod(shape), math.prod(output)), nn.Unflatten(1, output)], output
+
+
+def _build_spatial(
+    layer: layers.Conv | layers.ConvTranspose | layers.MaxPool, shape: Shape, target: Shape, place: str
+) -> tuple[list[nn.Module], Shape]:
+    if len(shape) != 3:
+        raise ExperimentError(f"{place}: needs a map (channels, height, width) as input; found shape {shape}.")
+    channels, height, width = shape
+    module: nn.Module
+    if isinstance(layer, layers.MaxPool):
+        module = nn.MaxPool2d(layer.size)
+    elif isinstance(layer, layers.Conv):
+        channels = target[0] if layer.channels == "target" else layer.channels
+        module = nn.Conv2d(shape[0], channels, layer.kernel, layer.stride, layer.padding)
+    else:
+        channels = target[0] if layer.channels == "target" else layer.channels
+        if layer.output_padding >= layer.stride:
+            raise ExperimentError(
+                f"{place}: output_padding must be below stride; found {layer.output_padding} and {layer.stride}."
+            )
+        module = nn.ConvTranspose2d(
+            shape[0], channels, layer.kernel, layer.stride, layer.padding, layer.output_padding
+        )
+    height, width = (_output_length(layer, length) for length in (height, width))
+    if height < 1 or width < 1:
+        raise ExperimentError(f"{place}: the input of shape {shape} is too small for this layer.")
+    return [module], (channels, height, width)
+
+
+def _output_length(layer: layers.Conv | layers.ConvTranspose | layers.MaxPool, length: int) -> int:
+    if isinstance(layer, layers.MaxPool):
+        return length // layer.size
+    if isinstance(layer, layers.Conv):
+        return (length + 2 * layer.padding - layer.kernel) // layer.stride + 1
+    return (length - 1) * layer.stride - 2 * layer.padding + layer.kernel + layer.output_padding
+
+
+def require_shape(found: Shape, wanted: Shape, where: str) -> None:
+    """Refuse a network whose output is not what it has to produce.
+
+    Raises:
+        ExperimentError: the shapes differ.
+    """
+    if found != wanted:
+        raise ExperimentError(
+            f"{where}: its output must have the shape {wanted} that the data ask for; found {found}. "
+            f"Change its layers, or the size of the images."
+        )
+
+
+@torch.no_grad()
+def initialise(module: nn.Module, how: Initialisation) -> None:
+    """Set the weights of every layer anew, from torch's current random state.
+
+    Args:
+        module: whose weights are set.
+        how: `pytorch` for each layer's default, `normal` for N(0, std) (DCGAN; official SGAN code).
+    """
+    for part in module.modules():
+        if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.BatchNorm1d | nn.BatchNorm2d):
+            part.reset_parameters()
+            if how.name == "normal" and not isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
+                nn.init.normal_(part.weight, std=how.std)
+                if part.bias is not None:
+                    nn.init.zeros_(part.bias)
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Number of trainable values."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def one_hot(labels: Tensor, classes: int) -> Tensor:
+    """Labels as the float vectors on which a generator is conditioned."""
+    return nn.functional.one_hot(labels, classes).float()

@@ -1,0 +1,78 @@
+"""The classifier whose blocks the generators invert (SGAN, section 3.1)."""
+
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gan_pipelines.models.blocks import Shape, build_network, initialise, require_shape
+from gan_pipelines.parameters import LABELS, PIXELS, Initialisation, Network, Schema
+
+
+class EncoderSpec(Schema):
+    """All that it takes to rebuild an encoder."""
+
+    kind: Literal["encoder"] = "encoder"
+    stages: dict[str, Network]
+    initialisation: Initialisation
+    image_shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    data_digest: str
+
+
+class Encoder(nn.Module):
+    """Ordered stages from the pixels up to the labels; the last one gives logits.
+
+    Args:
+        spec: stages, shape of an image, names of the classes.
+
+    Raises:
+        ExperimentError: stages that do not fit the images.
+    """
+
+    def __init__(self, spec: EncoderSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.shapes: dict[str, Shape] = {PIXELS: spec.image_shape}
+        stages: dict[str, nn.Module] = {}
+        shape: Shape = spec.image_shape
+        for name, network in spec.stages.items():
+            stages[name], shape = build_network(network, shape, (len(spec.classes),), f"stages.{name}")
+            self.shapes[name] = shape
+        require_shape(shape, (len(spec.classes),), f"stages.{LABELS}")
+        self.stages = nn.ModuleDict(stages)
+        initialise(self, spec.initialisation)
+
+    def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
+        """Class logits of images in [0, 1]."""
+        return self.segment(PIXELS, LABELS)(images)
+
+    def representations(self, images: Float[Tensor, "batch channels height width"]) -> dict[str, Tensor]:
+        """Every representation of images in [0, 1], by name; `labels` holds the logits."""
+        result = {PIXELS: images}
+        for (below, _), (name, _) in pairwise(self.shapes.items()):
+            result[name] = self.segment(below, name)(result[below])
+        return result
+
+    def segment(self, lower: str, upper: str) -> nn.Sequential:
+        """E_i: the part of the encoder that takes the representation `lower` to `upper`.
+
+        Raises:
+            ValueError: an unknown name, or `lower` not below `upper`.
+        """
+        names = list(self.shapes)
+        if lower not in names or upper not in names or names.index(lower) >= names.index(upper):
+            raise ValueError(f"no segment from {lower!r} to {upper!r}; the representations are, upwards, {names}")
+        return nn.Sequential(*(self.stages[name] for name in names[names.index(lower) + 1 : names.index(upper) + 1]))
+
+    def freeze(self) -> "Encoder":
+        """Evaluation mode and no gradient on the weights; a gradient still passes through to the input."""
+        return self.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def in_batches(function: nn.Module, inputs: Tensor, batch_size: int = 500) -> Tensor:
+    """Apply a module in evaluation mode without holding more than one batch of intermediate results."""
+    return torch.cat([function(batch) for batch in inputs.split(batch_size)])

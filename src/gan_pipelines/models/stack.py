@@ -1,0 +1,105 @@
+"""The stack of generators: p(h_0 .. h_{N-1} | h_N) as a product of levels (SGAN, section 3.4)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from gan_pipelines.models.blocks import one_hot
+from gan_pipelines.models.latent import Latent
+from gan_pipelines.models.level import Generator, LevelGAN, LevelSpec
+from gan_pipelines.parameters import Schema
+
+
+class StackSpec(Schema):
+    """All that it takes to rebuild a stack of generators.
+
+    Attributes:
+        levels: the levels from the labels down to the pixels.
+        classes: names of the classes.
+        averaged: whether the weights are running averages of the trained ones.
+        data_digest: digest of the images behind it.
+    """
+
+    kind: Literal["stack"] = "stack"
+    levels: tuple[LevelSpec, ...]
+    classes: tuple[str, ...]
+    averaged: bool
+    data_digest: str
+
+
+def assemble_stack(levels: Sequence[LevelGAN], classes: tuple[str, ...]) -> "StackedGenerator":
+    """The sampling generators of trained levels as one stack.
+
+    Args:
+        levels: from the labels down to the pixels.
+        classes: names of the classes.
+    """
+    spec = StackSpec(
+        levels=tuple(level.spec for level in levels),
+        classes=classes,
+        averaged=all(level.averaged_generator is not None for level in levels),
+        data_digest=levels[0].spec.data_digest,
+    )
+    stack = StackedGenerator(spec)
+    for own, level in zip(stack.generators.values(), levels, strict=True):
+        own.load_state_dict(level.sampling_generator.state_dict())
+    return stack.requires_grad_(False).eval()
+
+
+class StackedGenerator(nn.Module):
+    """G_{N-1} .. G_0 in order; any N >= 1.
+
+    Args:
+        spec: the levels.
+    """
+
+    def __init__(self, spec: StackSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.latents = {level.target: Latent({"noise": level.parameters.noise}) for level in spec.levels}
+        self.generators = nn.ModuleDict(
+            {
+                level.target: Generator(
+                    level.parameters.generator,
+                    level.condition_shape,
+                    level.parameters.noise.size,
+                    level.target_shape,
+                    f"sgan.levels.{level.target}.generator",
+                )
+                for level in spec.levels
+            }
+        )
+
+    def sample_noise(self, count: int, rng: torch.Generator) -> dict[str, Tensor]:
+        """z_i of every level for `count` pictures."""
+        return {name: latent.sample(count, rng) for name, latent in self.latents.items()}
+
+    def forward(
+        self, labels: Int[Tensor, "batch"], noise: Mapping[str, Float[Tensor, "batch size"]]
+    ) -> dict[str, Tensor]:
+        """Generate every representation, from the labels down to the pixels in [0, 1].
+
+        Args:
+            labels: class indices.
+            noise: z_i of each level by its name.
+        """
+        condition = one_hot(labels, len(self.spec.classes))
+        result: dict[str, Tensor] = {}
+        for name, generator in self.generators.items():
+            condition = result[name] = generator(condition, noise[name])
+        return result
+
+    @torch.no_grad()
+    def sample(
+        self, labels: Int[Tensor, "count"], rng: torch.Generator, batch_size: int = 500
+    ) -> Float[Tensor, "count channels height width"]:
+        """Pictures in [0, 1] for the given labels; running batch-norm statistics; noise drawn from `rng`."""
+        self.eval()
+        pictures = []
+        for batch in labels.split(batch_size):
+            noise = {name: drawn.to(labels.device) for name, drawn in self.sample_noise(len(batch), rng).items()}
+            pictures.append(self(batch, noise)["pixels"])
+        return torch.cat(pictures)

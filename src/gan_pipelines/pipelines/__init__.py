@@ -1,0 +1,1 @@
+"""Kedro pipelines, one package each: thin nodes, and how they hang together."""

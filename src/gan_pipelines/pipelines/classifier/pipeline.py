@@ -1,0 +1,41 @@
+"""From images to the frozen encoder and the representations of the training set."""
+
+from collections.abc import Sequence
+
+from kedro.pipeline import Node, Pipeline
+
+from gan_pipelines.parameters import PIXELS
+from gan_pipelines.pipelines.classifier.nodes import check_networks, encode_training_set, train_encoder
+
+
+def create_pipeline(levels: Sequence[str]) -> Pipeline:
+    """Check, train, encode.
+
+    Args:
+        levels: names of the levels; each but the pixels gets its representation of the training set.
+    """
+    nodes = [
+        Node(
+            check_networks,
+            inputs=["params:classifier", "params:judge", "params:sgan", "train_images"],
+            outputs="network_table",
+            name="check_networks",
+        ),
+        Node(
+            train_encoder,
+            inputs=["params:run", "params:classifier", "train_images", "test_images", "network_table"],
+            outputs=["encoder", "history_encoder", "encoder_metrics"],
+            name="train_encoder",
+        ),
+    ]
+    encoded = [f"representation_{name}" for name in levels if name != PIXELS]
+    if encoded:
+        nodes.append(
+            Node(
+                encode_training_set,
+                inputs=["params:sgan", "encoder", "train_images"],
+                outputs=encoded,
+                name="encode_training_set",
+            )
+        )
+    return Pipeline(nodes)

@@ -1,0 +1,52 @@
+"""Read a source, check it, split it, say what it is."""
+
+from typing import Any
+
+import torch
+
+from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.data.sources import SourceData, read_source
+from gan_pipelines.parameters import DataParameters, RunParameters
+from gan_pipelines.project import project_folder
+from gan_pipelines.training.seeding import stage_seed
+
+
+def prepare_images(run: RunParameters, data: DataParameters) -> tuple[LabelledImages, LabelledImages, dict[str, Any]]:
+    """Read the source named in YAML, checked and split.
+
+    Args:
+        run: its seed draws the split where the source has none.
+        data: the source.
+
+    Returns:
+        Training images, test images, data card.
+
+    Raises:
+        ExperimentError: data that are missing, cut, altered, or of unequal sizes.
+    """
+    rng = torch.Generator().manual_seed(stage_seed(run.seed, "data"))
+    source = read_source(data.source, project_folder(), rng)
+    return source.train, source.test, describe_data(data.source.name, source)
+
+
+def describe_data(name: str, source: SourceData) -> dict[str, Any]:
+    """The data card: where the images come from, how many there are, what they look like in numbers."""
+    return {
+        "source": name,
+        "origin": source.origin,
+        "licence": source.licence,
+        "image_shape": list(source.train.image_shape),
+        "classes": list(source.train.classes),
+        "train": _describe_split(source.train),
+        "test": _describe_split(source.test),
+    }
+
+
+def _describe_split(data: LabelledImages) -> dict[str, Any]:
+    counts = torch.bincount(data.labels, minlength=len(data.classes)).tolist()
+    return {
+        "images": len(data),
+        "images_by_class": dict(zip(data.classes, counts, strict=True)),
+        "mean_pixel": round(data.images.double().mean().item() / 255, 6),
+        "sha256": data.digest(),
+    }

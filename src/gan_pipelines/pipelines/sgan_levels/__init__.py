@@ -1,0 +1,5 @@
+"""The pipeline `sgan_levels`."""
+
+from gan_pipelines.pipelines.sgan_levels.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

@@ -1,0 +1,138 @@
+"""How far a training stage has come: a bar on a terminal, a line in the log every so often elsewhere."""
+
+import logging
+import multiprocessing
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import rich
+import rich.progress
+from rich.console import Console
+from rich.table import Column
+
+logger = logging.getLogger(__name__)
+
+LINE_EVERY_SECONDS = 15.0
+"""Time between two lines in the log."""
+
+
+class Progress(Protocol):
+    """A display of one training stage."""
+
+    def start(self, steps: int, batch_size: int) -> None:
+        """The training begins; a stage may hold several, one after the other."""
+
+    def report(self, step: int, metrics: Mapping[str, float]) -> None:
+        """So many steps are done."""
+
+    def close(self) -> None:
+        """The stage is over, finished or not."""
+
+
+def open_progress(stage: str, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> Progress:
+    """A bar where one can be drawn, otherwise lines in the log.
+
+    A file gets no bar, even where colours are forced on it; nor does a worker process, whose bars would overwrite
+    those of its neighbours.
+
+    Args:
+        stage: what the display is titled.
+        console: where a bar would be drawn; rich's own by default.
+        clock: seconds that pass steadily.
+    """
+    console = console or rich.get_console()
+    drawable = console.is_interactive and console.file.isatty() and multiprocessing.parent_process() is None
+    return _Bar(stage, console, clock) if drawable else _Lines(stage, clock)
+
+
+@dataclass(frozen=True)
+class _Pace:
+    """The speed of a training of so many steps that began at a time."""
+
+    steps: int
+    batch_size: int
+    began: float
+
+    def rate(self, step: int, now: float) -> str:
+        return f"{step * self.batch_size / max(now - self.began, 1e-9):.0f} images/s"
+
+    def left(self, step: int, now: float) -> str:
+        return f"{_duration((now - self.began) / step * (self.steps - step))} left"
+
+
+class _Bar:
+    """A bar that rich draws anew in place."""
+
+    def __init__(self, stage: str, console: Console, clock: Callable[[], float]) -> None:
+        self._stage, self._clock = stage, clock
+        self._display = rich.progress.Progress(
+            rich.progress.TextColumn("{task.description}", markup=False),
+            rich.progress.BarColumn(bar_width=30),
+            rich.progress.MofNCompleteColumn(),
+            rich.progress.TextColumn(
+                "{task.fields[news]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)
+            ),
+            console=console,
+            get_time=clock,
+            expand=True,
+        )
+
+    def start(self, steps: int, batch_size: int) -> None:
+        self._pace = _Pace(steps, batch_size, self._clock())
+        self._task = self._display.add_task(self._stage, total=steps, news="")
+        self._display.start()
+
+    def report(self, step: int, metrics: Mapping[str, float]) -> None:
+        now = self._clock()
+        news = ", ".join([self._pace.rate(step, now), self._pace.left(step, now), *_values(metrics)])
+        self._display.update(self._task, completed=step, news=news)
+
+    def close(self) -> None:
+        self._display.stop()
+
+
+class _Lines:
+    """A line when the training begins, one every so often, one when it ends."""
+
+    def __init__(self, stage: str, clock: Callable[[], float]) -> None:
+        self._stage, self._clock = stage, clock
+        self._pace: _Pace | None = None
+
+    def start(self, steps: int, batch_size: int) -> None:
+        self.close()
+        self._said = self._clock()
+        self._pace = _Pace(steps, batch_size, self._said)
+        self._step, self._metrics = 0, dict[str, float]()
+        logger.info("%s: %d steps of %d images begin", self._stage, steps, batch_size)
+
+    def report(self, step: int, metrics: Mapping[str, float]) -> None:
+        if self._pace is None:
+            return
+        self._step, self._metrics = step, dict(metrics)
+        now = self._clock()
+        if now - self._said >= LINE_EVERY_SECONDS and step < self._pace.steps:
+            self._said = now
+            news = ", ".join([self._pace.rate(step, now), self._pace.left(step, now), *_values(metrics)])
+            logger.info("%s: step %d/%d, %s", self._stage, step, self._pace.steps, news)
+
+    def close(self) -> None:
+        if self._pace is None:
+            return
+        now = self._clock()
+        verb = "done" if self._step == self._pace.steps else "stopped"
+        news = ", ".join([self._pace.rate(self._step, now), *_values(self._metrics)])
+        took = _duration(now - self._pace.began)
+        logger.info("%s: %s at step %d/%d after %s, %s", self._stage, verb, self._step, self._pace.steps, took, news)
+        self._pace = None
+
+
+def _values(metrics: Mapping[str, float]) -> list[str]:
+    return [f"{name} {value:.3g}" for name, value in metrics.items() if name != "images_per_second"]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

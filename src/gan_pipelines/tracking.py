@@ -1,0 +1,252 @@
+"""A thin MLflow sink: one run for every pipeline run, and below it one child run for every training stage.
+
+Which run is active stands in environment variables, where the worker processes of a parallel runner find it. With no
+run active, or once the store has failed, nothing here does anything. MLflow's import takes seconds and waits for use.
+"""
+
+import json
+import logging
+import os
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+from torchvision.utils import make_grid  # type: ignore[import-untyped]
+
+from gan_pipelines import __version__
+from gan_pipelines.parameters.base import Schema
+from gan_pipelines.progress import Progress, open_progress
+from gan_pipelines.training.engine import Observer
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+logger = logging.getLogger(__name__)
+
+RUN_ID, TRACKING_URI, LOST = "GAN_PIPELINES_RUN_ID", "GAN_PIPELINES_TRACKING_URI", "GAN_PIPELINES_TRACKING_LOST"
+"""Environment variables: the parent run, its store, and why that store was given up if it was."""
+
+MLFLOW_DEFAULTS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # otherwise a dead server holds the training up for minutes
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",  # an open sqlite connection must not pass through a fork
+}
+"""How MLflow is to behave where the user's environment does not say otherwise."""
+
+FLUSH_SECONDS = 5.0
+Report = tuple[int, int, Mapping[str, float]]
+"""Time in milliseconds, step, metrics."""
+Pairs = Iterable[tuple[str, str]]
+
+
+class Settings(Schema):
+    """Where runs are recorded.
+
+    Attributes:
+        tracking_uri: MLflow's store, a sqlite path being relative to the root; MLFLOW_TRACKING_URI has precedence.
+        artifacts: folder, relative to the root, for the files of a sqlite store; a server has a place of its own.
+    """
+
+    tracking_uri: str
+    artifacts: str
+
+    def locate(self, project: Path, experiment: str) -> tuple[str, str | None]:
+        """The store's absolute address, and that of an experiment's files unless the store itself decides on it."""
+        uri = os.environ.get("MLFLOW_TRACKING_URI") or self.tracking_uri
+        if not uri.startswith("sqlite:///"):
+            return uri, None
+        file = project.resolve() / uri.removeprefix("sqlite:///")
+        return f"sqlite:///{file.as_posix()}", (project.resolve() / self.artifacts / experiment).as_uri()
+
+
+def start_run(
+    settings: Settings, project: Path, experiment: str, parameters: Mapping[str, Any], tags: Mapping[str, str]
+) -> None:
+    """Open the parent run, make it the active one, and record what it starts from.
+
+    Args:
+        settings: where to record.
+        project: the project's root.
+        experiment: MLflow's experiment; it is created if need be.
+        parameters: plain nested data, recorded one by one, and as a whole in the artifact `parameters.json`.
+        tags: added to the code's commit and version; `mlflow.runName` names the run.
+    """
+    _forget_run()
+    os.environ[TRACKING_URI], artifacts = settings.locate(project, experiment)
+
+    def create(client: "MlflowClient") -> str:
+        known = client.get_experiment_by_name(experiment)
+        experiment_id = known.experiment_id if known else client.create_experiment(experiment, artifacts)
+        origin = {"package_version": __version__, **_git_tags(project), **tags}
+        return str(client.create_run(experiment_id, tags=origin).info.run_id)
+
+    run_id = _send(create)
+    if run_id is not None:
+        os.environ[RUN_ID] = run_id
+        _log(run_id, parameters=flatten(parameters))
+        _send(lambda client: client.log_dict(run_id, dict(parameters), "parameters.json"))
+
+
+def finish_run(failed: bool) -> None:
+    """End the active run, and with it its children still open, such as those of killed workers.
+
+    A store that was given up is tried once more, lest the run seem to go on for ever.
+    """
+    run_id, status = os.environ.get(RUN_ID, ""), "FAILED" if failed else "FINISHED"
+
+    def finish(client: "MlflowClient") -> None:
+        open_children = f"tags.mlflow.parentRunId = '{run_id}' and attributes.status = 'RUNNING'"
+        for child in client.search_runs([client.get_run(run_id).info.experiment_id], open_children):
+            client.set_terminated(child.info.run_id, status)
+        client.set_terminated(run_id, status)
+
+    if run_id:
+        _send(finish, even_if_lost=True)
+    _forget_run()
+
+
+def _forget_run() -> None:
+    for name in (RUN_ID, TRACKING_URI, LOST):
+        os.environ.pop(name, None)
+
+
+@contextmanager
+def stage_run(name: str, clock: Callable[[], float] = time.monotonic) -> Iterator[Observer]:
+    """Open a child run, and a display of progress, for a training stage of that name; `clock` counts seconds.
+
+    Yields:
+        The observer to hand to the training. If the block raises, the child run ends as FAILED.
+    """
+
+    def create(client: "MlflowClient") -> str:
+        parent = client.get_run(os.environ[RUN_ID]).info
+        tags = {"mlflow.parentRunId": parent.run_id}
+        return str(client.create_run(parent.experiment_id, tags=tags, run_name=name).info.run_id)
+
+    run_id, status = _send(create), "FAILED"
+    with closing(open_progress(name, clock=clock)) as progress:
+        stage = _Stage(run_id, progress, clock)
+        try:
+            yield stage
+            status = "FINISHED"
+        finally:
+            stage.flush()
+            _send(lambda client: client.set_terminated(str(run_id), status))
+
+
+class _Stage:
+    """Passes what it observes on to the display, and to a child run if there is one; metrics go there in batches."""
+
+    def __init__(self, run_id: str | None, progress: Progress, clock: Callable[[], float]) -> None:
+        self._run_id, self._progress, self._clock = run_id, progress, clock
+        self._waiting: list[Report] = []
+        self._sent = clock()
+
+    def start(self, steps: int, batch_size: int) -> None:
+        self._progress.start(steps, batch_size)
+
+    def report(self, step: int, metrics: Mapping[str, float]) -> None:
+        self._progress.report(step, metrics)
+        self._waiting.append((time.time_ns() // 10**6, step, metrics))
+        if self._clock() - self._sent >= FLUSH_SECONDS:
+            self.flush()
+
+    def show(self, step: int, pictures: Tensor) -> None:
+        _send(lambda client: client.log_image(str(self._run_id), _grid(pictures), key="samples", step=step))
+
+    def flush(self) -> None:
+        _log(self._run_id, self._waiting)
+        self._waiting, self._sent = [], self._clock()
+
+
+def log_scores(scores: Mapping[str, float]) -> None:
+    """Record final scores as metrics of the active run."""
+    _log(os.environ.get(RUN_ID), [(time.time_ns() // 10**6, 0, scores)])
+
+
+def log_tags(tags: Mapping[str, str]) -> None:
+    """Record facts found on the way, such as the data's digest, as tags of the active run."""
+    _log(os.environ.get(RUN_ID), tags=tags.items())
+
+
+def log_artifact(path: Path, folder: str | None = None) -> None:
+    """Copy a file, such as a picture, or all that a folder holds, into a folder of the active run's artifacts."""
+    _send(lambda client: client.log_artifact(os.environ[RUN_ID], str(path), folder))
+
+
+def log_text(text: str, name: str) -> None:
+    """Write text, such as a figure in HTML, as an artifact of the active run, such as `figures/losses.html`."""
+    _send(lambda client: client.log_text(os.environ[RUN_ID], text, name))
+
+
+def flatten(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Nested mappings as pairs of a dotted key and a text; values that are no text become compact JSON."""
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from flatten(inner, f"{path}.{key}" if path else key)
+    else:
+        yield path, value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
+def _send(call: "Callable[[MlflowClient], str | None]", even_if_lost: bool = False) -> str | None:
+    """Every word to MLflow passes here: nothing is said without a store, and a store that fails is given up."""
+    uri = os.environ.get(TRACKING_URI)
+    if uri is None or (LOST in os.environ and not even_if_lost):
+        return None
+    try:
+        return call(_client(uri))
+    except Exception as error:  # whatever goes wrong with the record, the training goes on
+        if LOST not in os.environ:
+            os.environ[LOST] = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+            logger.warning("MLflow fails, so no more of this run is recorded; all else goes on. %s", os.environ[LOST])
+        return None
+
+
+@cache
+def _client(uri: str) -> "MlflowClient":
+    for name, value in MLFLOW_DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    from mlflow import MlflowClient
+
+    if uri.startswith("sqlite:///"):  # fail at once; MLflow tries for 100 s to open what cannot be opened
+        file = Path(uri.removeprefix("sqlite:///"))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("PRAGMA schema_version")
+    return MlflowClient(uri)
+
+
+def _log(run_id: str | None, reports: Iterable[Report] = (), parameters: Pairs = (), tags: Pairs = ()) -> None:
+    def call(client: "MlflowClient") -> None:
+        from mlflow.entities import Metric, Param, RunTag
+
+        metrics = [Metric(name, value, now, step) for now, step, values in reports for name, value in values.items()]
+        client.log_batch(str(run_id), metrics, [Param(*pair) for pair in parameters], [RunTag(*pair) for pair in tags])
+
+    _send(call)
+
+
+def _grid(pictures: Tensor) -> Any:
+    """Pictures in rows of ten as one array, (height, width, 3) of bytes."""
+    grid = make_grid(pictures.detach().float().clamp(0, 1).cpu(), nrow=10)
+    return grid.mul(255).round().byte().permute(1, 2, 0).numpy()
+
+
+def _git_tags(project: Path) -> dict[str, str]:
+    """Commit, and whether anything differs from it; nothing outside a checkout."""
+    command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch"]
+    try:
+        lines = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    dirty = any(not line.startswith("#") for line in lines)
+    return {"git_commit": lines[0].removeprefix("# branch.oid "), "git_dirty": str(dirty).lower()}

@@ -1,0 +1,103 @@
+"""Supervised training of a classifier: the encoder, and the judge."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, pad
+
+from gan_pipelines.data.batches import endless_batches
+from gan_pipelines.data.images import LabelledImages, to_unit_range
+from gan_pipelines.models import Encoder
+from gan_pipelines.models.plan import plan_classifier
+from gan_pipelines.parameters import ClassifierParameters, RunParameters
+from gan_pipelines.training.engine import Observer, Terms, Turn, make_player, train
+from gan_pipelines.training.seeding import Stage, seeded_stage
+
+
+def fit_classifier(
+    run: RunParameters,
+    name: str,
+    parameters: ClassifierParameters,
+    train_images: LabelledImages,
+    test_images: LabelledImages,
+    observer: Observer,
+) -> tuple[Encoder, list[dict[str, float]], dict[str, float]]:
+    """Build and train a classifier on its own random streams.
+
+    Args:
+        run: seed, device, threads.
+        name: of the stage, `encoder` or `judge`.
+        parameters: stages, length, rates.
+        train_images: what it learns from.
+        test_images: what its accuracy is measured on besides.
+        observer: is told of the losses.
+
+    Returns:
+        The frozen classifier on the CPU, the history of its losses, its accuracy on both sets.
+    """
+    spec = plan_classifier(
+        parameters, train_images.image_shape, train_images.classes, train_images.digest(), name
+    ).spec
+    with seeded_stage(run, name) as stage:
+        encoder = Encoder(spec)
+        history = train_classifier(encoder, train_images, parameters, stage, observer)
+        metrics = {
+            "train_accuracy": accuracy(encoder, train_images, stage.device),
+            "test_accuracy": accuracy(encoder, test_images, stage.device),
+        }
+    return encoder.cpu(), history, metrics
+
+
+def train_classifier(
+    encoder: Encoder, data: LabelledImages, parameters: ClassifierParameters, stage: Stage, observer: Observer
+) -> list[dict[str, float]]:
+    """Train in place on cross-entropy, then freeze.
+
+    Args:
+        encoder: the classifier.
+        data: training images.
+        parameters: length, rates, weight decay, augmentation.
+        stage: device and random streams.
+        observer: is told of the losses.
+
+    Returns:
+        The history of its losses.
+    """
+    encoder.to(stage.device)
+    training = parameters.training
+    batches = endless_batches(len(data), training.batch_size, stage.rng)
+
+    def objective() -> Iterator[Turn]:
+        index = next(batches)
+        images = shift(to_unit_range(data.images[index]), parameters.augmentation_pixels, stage.rng)
+        labels = data.labels[index].to(stage.device)
+
+        def terms() -> Terms:
+            return {"cross_entropy": cross_entropy(encoder(images.to(stage.device)), labels)}
+
+        yield Turn("classifier", terms)
+
+    player = make_player(encoder, training, weight_decay=parameters.weight_decay)
+    history = train(stage.name, {"classifier": player}, objective, training, observer)
+    encoder.freeze()
+    return history
+
+
+def shift(images: Tensor, pixels: int, rng: torch.Generator) -> Tensor:
+    """Shift a whole batch by the same random offset of at most `pixels` in each direction; the rim is filled with 0."""
+    if not pixels:
+        return images
+    down, right = torch.randint(0, 2 * pixels + 1, (2,), generator=rng).tolist()
+    height, width = images.shape[-2:]
+    return pad(images, (pixels,) * 4)[..., down : down + height, right : right + width]
+
+
+def accuracy(encoder: Encoder, data: LabelledImages, device: torch.device, batch_size: int = 500) -> float:
+    """Share of images whose most probable class is their label, in [0, 1]."""
+    right = 0
+    with torch.no_grad():
+        for images, labels in zip(data.images.split(batch_size), data.labels.split(batch_size), strict=True):
+            logits = encoder(to_unit_range(images).to(device))
+            right += int((logits.argmax(dim=1).cpu() == labels).sum())
+    return right / len(data)

@@ -1,0 +1,165 @@
+"""End-to-end training of the stack (SGAN, section 3.4): each G_i is fed what the level above generates.
+
+Level k minimises its own loss + w x the losses of all levels below it, w = `upstream_weight`; the losses below reach
+it through the representation that it generates.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gan_pipelines.data.batches import endless_batches
+from gan_pipelines.data.images import Representation
+from gan_pipelines.models import Encoder, LevelGAN
+from gan_pipelines.parameters import JointParameters, RunParameters
+from gan_pipelines.training.engine import Observer, Player, Turn, make_player, train
+from gan_pipelines.training.level import PREVIEW_PICTURES, discriminator_terms, generator_terms
+from gan_pipelines.training.seeding import Stage, seeded_stage
+
+
+@dataclass(frozen=True)
+class JointLevel:
+    """A level with its E_i and its real representations."""
+
+    level: LevelGAN
+    segment: nn.Module
+    target: Representation
+
+    @property
+    def name(self) -> str:
+        """The representation that it generates."""
+        return self.level.spec.target
+
+
+def joint_turns(
+    levels: Sequence[JointLevel],
+    reals: Mapping[str, Tensor],
+    labels: Tensor,
+    noises: Mapping[str, Tensor],
+    upstream_weight: float,
+) -> Iterator[Turn]:
+    """The 2N turns of one step: every D_k, then every G_k from the pixels upwards.
+
+    Args:
+        levels: from the labels down to the pixels.
+        reals: h_k of each level by its name.
+        labels: one-hot labels, the condition of the first level.
+        noises: z_k of each level by its name.
+        upstream_weight: w.
+    """
+    conditions, generated = [labels], []
+    for joint in levels:
+        generated.append(joint.level.generator(conditions[-1], noises[joint.name]))
+        conditions.append(generated[-1].detach().requires_grad_(upstream_weight > 0))
+    for joint, fake in zip(levels, conditions[1:], strict=True):
+        yield Turn(
+            f"{joint.name}.discriminator",
+            lambda joint=joint, fake=fake: discriminator_terms(
+                joint.level, reals[joint.name], fake.detach(), noises[joint.name]
+            ),
+        )
+    below: Tensor | None = None  # gradient of all losses further down with respect to this level's output
+    for depth in reversed(range(len(levels))):
+        joint, condition, output = levels[depth], conditions[depth], generated[depth]
+        upstream = [] if below is None else [(output, upstream_weight * below)]
+        missing = _unweighted_rest(output, condition, below, upstream_weight) if depth else None
+        yield Turn(
+            f"{joint.name}.generator",
+            lambda joint=joint, condition=condition, output=output: generator_terms(
+                joint.level, joint.segment, output, condition, noises[joint.name]
+            ),
+            upstream,
+        )
+        below = condition.grad if depth else None
+        if below is not None and missing is not None:
+            below = below + missing
+
+
+def _unweighted_rest(output: Tensor, condition: Tensor, below: Tensor | None, weight: float) -> Tensor | None:
+    """What the gradient on `condition` lacks because the losses below were weighted by w on this level already."""
+    if below is None or weight in (0.0, 1.0):
+        return None
+    (rest,) = torch.autograd.grad(output, condition, (1 - weight) * below, retain_graph=True)
+    return rest
+
+
+def joint_players(levels: Sequence[JointLevel], parameters: JointParameters) -> dict[str, Player]:
+    """2N players with the joint stage's rates."""
+    players = {}
+    for joint in levels:
+        training, level = parameters.training, joint.level
+        players[f"{joint.name}.generator"] = make_player(level.generator, training, average=level.averaged_generator)
+        players[f"{joint.name}.discriminator"] = make_player(
+            level.discriminator, training, training.discriminator_learning_rate
+        )
+    return players
+
+
+def fit_joint(
+    run: RunParameters,
+    parameters: JointParameters,
+    trained: Sequence[LevelGAN],
+    encoder: Encoder,
+    targets: Mapping[str, Representation],
+    labels: Representation,
+    observer: Observer,
+) -> tuple[list[LevelGAN], list[dict[str, float]]]:
+    """Train all levels end to end, on the stage's own random streams.
+
+    Args:
+        run: seed, device, threads.
+        parameters: where the weights start, length, rates, w.
+        trained: the independent levels from the labels down to the pixels; they stay as they are.
+        encoder: frozen; gives every E_k.
+        targets: real representations by name.
+        labels: one-hot labels of the same images.
+        observer: is told of losses and pictures.
+
+    Returns:
+        The jointly trained levels on the CPU and the history of the losses of all levels.
+    """
+    with seeded_stage(run, "joint") as stage:
+        scratch = parameters.initialise == "scratch"
+        levels = [LevelGAN(level.spec) if scratch else deepcopy(level) for level in trained]
+        joint_levels = [
+            JointLevel(
+                level.to(stage.device),
+                encoder.segment(level.spec.target, level.spec.parameters.condition).to(stage.device),
+                targets[level.spec.target],
+            )
+            for level in levels
+        ]
+        batches = endless_batches(len(labels.values), parameters.training.batch_size, stage.rng)
+
+        def objective() -> Iterator[Turn]:
+            index = next(batches)
+            reals = {joint.name: joint.target.read(index).to(stage.device) for joint in joint_levels}
+            noises = {
+                joint.name: joint.level.latent.sample(len(index), stage.rng).to(stage.device) for joint in joint_levels
+            }
+            above = labels.read(index).to(stage.device)
+            yield from joint_turns(joint_levels, reals, above, noises, parameters.upstream_weight)
+
+        preview = _stack_preview(levels, labels, stage)
+        players = joint_players(joint_levels, parameters)
+        history = train(stage.name, players, objective, parameters.training, observer, preview)
+    return [level.cpu() for level in levels], history
+
+
+def _stack_preview(levels: Sequence[LevelGAN], labels: Representation, stage: Stage) -> Callable[[], Tensor]:
+    """Pictures of the first labels, always with the same noise."""
+    above = labels.read(torch.arange(min(PREVIEW_PICTURES, len(labels.values)))).to(stage.device)
+    rng = torch.Generator().manual_seed(0)
+    noises = [level.latent.sample(len(above), rng).to(stage.device) for level in levels]
+
+    @torch.no_grad()
+    def preview() -> Tensor:
+        output = above
+        for level, noise in zip(levels, noises, strict=True):
+            output = level.sampling_generator.eval()(output, noise)
+        return output.cpu()
+
+    return preview

@@ -1,0 +1,125 @@
+"""Independent training of one level on real representations (SGAN, section 3.2): the paper's losses, term by term."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from gan_pipelines.data.batches import endless_batches
+from gan_pipelines.data.images import Representation
+from gan_pipelines.losses import (
+    ADVERSARIAL_LOSSES,
+    entropy_loss,
+    feature_conditional_loss,
+    label_conditional_loss,
+)
+from gan_pipelines.models import DiscriminatorOutput, Encoder, LevelGAN, LevelSpec
+from gan_pipelines.parameters import LABELS, PIXELS, RunParameters
+from gan_pipelines.training.engine import Observer, Player, Terms, Turn, make_player, train
+from gan_pipelines.training.seeding import Stage, seeded_stage
+
+PREVIEW_PICTURES = 64
+
+
+def discriminator_terms(level: LevelGAN, real: Tensor, generated: Tensor, noise: Tensor) -> Terms:
+    """L_D + lambda_3 L_ent, of which D_i and Q_i are updated.
+
+    Args:
+        level: the level.
+        real: h_i.
+        generated: h^_i, detached.
+        noise: z_i from which h^_i was generated.
+    """
+    weights, loss = level.spec.parameters.loss_weights, ADVERSARIAL_LOSSES[level.spec.parameters.adversarial_loss]
+    on_generated: DiscriminatorOutput = level.discriminator(generated)
+    return {
+        "adversarial": weights.adversarial * loss.discriminator(level.discriminator(real).logits, on_generated.logits),
+        "entropy": weights.entropy * entropy_loss(level.latent.log_prob(noise, on_generated.recovered_noise)["noise"]),
+    }
+
+
+def generator_terms(
+    level: LevelGAN, segment: nn.Module, generated: Tensor, condition: Tensor, noise: Tensor
+) -> Terms:
+    """L_G = lambda_1 L_adv + lambda_2 L_cond + lambda_3 L_ent, of which G_i is updated.
+
+    Args:
+        level: the level.
+        segment: E_i, frozen.
+        generated: h^_i with its graph.
+        condition: h_{i+1}, real or generated above.
+        noise: z_i.
+    """
+    weights, loss = level.spec.parameters.loss_weights, ADVERSARIAL_LOSSES[level.spec.parameters.adversarial_loss]
+    output: DiscriminatorOutput = level.discriminator(generated)
+    labelled = level.spec.parameters.condition == LABELS
+    conditional = label_conditional_loss if labelled else feature_conditional_loss
+    return {
+        "adversarial": weights.adversarial * loss.generator(output.logits),
+        "conditional": weights.conditional * conditional(segment(generated), condition),
+        "entropy": weights.entropy * entropy_loss(level.latent.log_prob(noise, output.recovered_noise)["noise"]),
+    }
+
+
+def level_players(level: LevelGAN) -> dict[str, Player]:
+    """G_i with its average, and D_i with Q_i."""
+    training = level.spec.parameters.training
+    return {
+        "generator": make_player(level.generator, training, average=level.averaged_generator),
+        "discriminator": make_player(level.discriminator, training, training.discriminator_learning_rate),
+    }
+
+
+def fit_level(
+    run: RunParameters,
+    spec: LevelSpec,
+    encoder: Encoder,
+    target: Representation,
+    condition: Representation,
+    observer: Observer,
+) -> tuple[LevelGAN, list[dict[str, float]]]:
+    """Build one level and train it on pairs of real (h_{i+1}, h_i), on its own random streams.
+
+    D_i and G_i share one generator pass a step: G_i does not change in D_i's turn, so a second pass over the same
+    noise would give the same picture again.
+
+    Args:
+        run: seed, device, threads.
+        spec: the level.
+        encoder: frozen; gives E_i.
+        target: h_i of every training image.
+        condition: h_{i+1} of every training image.
+        observer: is told of losses and pictures.
+
+    Returns:
+        The trained level on the CPU and the history of its losses.
+    """
+    training = spec.parameters.training
+    with seeded_stage(run, spec.target) as stage:
+        level = LevelGAN(spec).to(stage.device)
+        segment = encoder.segment(spec.target, spec.parameters.condition).to(stage.device)
+        batches = endless_batches(len(target.values), training.batch_size, stage.rng)
+
+        def objective() -> Iterator[Turn]:
+            index = next(batches)
+            real, above = target.read(index).to(stage.device), condition.read(index).to(stage.device)
+            noise = level.latent.sample(len(index), stage.rng).to(stage.device)
+            generated = level.generator(above, noise)
+            yield Turn("discriminator", lambda: discriminator_terms(level, real, generated.detach(), noise))
+            yield Turn("generator", lambda: generator_terms(level, segment, generated, above, noise))
+
+        preview = _level_preview(level, condition, stage) if spec.target == PIXELS else None
+        history = train(stage.name, level_players(level), objective, training, observer, preview)
+    return level.cpu(), history
+
+
+def _level_preview(level: LevelGAN, condition: Representation, stage: Stage) -> Callable[[], Tensor]:
+    """Pictures of the first conditions, always with the same noise."""
+    above = condition.read(torch.arange(min(PREVIEW_PICTURES, len(condition.values)))).to(stage.device)
+    noise = level.latent.sample(len(above), torch.Generator().manual_seed(0)).to(stage.device)
+
+    @torch.no_grad()
+    def preview() -> Tensor:
+        return level.sampling_generator.eval()(above, noise).cpu()
+
+    return preview

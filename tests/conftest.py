@@ -1,0 +1,164 @@
+"""Small shared material: synthetic images, tiny networks, an observer that remembers."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+
+from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.models import Encoder, EncoderSpec, LevelGAN, LevelSpec
+from gan_pipelines.parameters import LevelParameters
+from gan_pipelines.training.seeding import Stage
+
+CLASSES = ("top left", "top right", "bottom left", "bottom right")
+BATCH_NORM = {"layer": "batch_norm"}
+HEAD = [{"layer": "linear", "features": "target"}]
+FULLY_CONNECTED = [{"layer": "linear", "features": 16}, {"layer": "leaky_relu"}]
+GENERATORS = {
+    "fc": ([], [{"layer": "linear", "features": 16}], [{"layer": "linear", "features": "target"}, {"layer": "relu"}]),
+    "block1": (
+        FULLY_CONNECTED,
+        [{"layer": "project", "channels": 6}],
+        [{"layer": "conv", "channels": "target", "kernel": 3, "padding": 1}],
+    ),
+    "pixels": (
+        FULLY_CONNECTED,
+        [{"layer": "project", "channels": 6, "downscale": 2}],
+        [
+            {"layer": "conv_transpose", "channels": "target", "kernel": 4, "stride": 2, "padding": 1},
+            {"layer": "sigmoid"},
+        ],
+    ),
+}
+"""For each target: the condition branch, and the trunk before and after the place of a batch norm."""
+
+
+class Recorder:
+    """An observer that keeps what it is told, and calls back at each report."""
+
+    def __init__(self, at_report: Callable[[], None] = lambda: None) -> None:
+        self.at_report = at_report
+        self.started: list[tuple[int, int]] = []
+        self.reports: list[tuple[int, dict[str, float]]] = []
+        self.shown: list[tuple[int, torch.Tensor]] = []
+
+    def start(self, steps: int, batch_size: int) -> None:
+        self.started.append((steps, batch_size))
+
+    def report(self, step: int, metrics: dict[str, float]) -> None:
+        self.reports.append((step, dict(metrics)))
+        self.at_report()
+
+    def show(self, step: int, pictures: torch.Tensor) -> None:
+        self.shown.append((step, pictures))
+
+
+@pytest.fixture(autouse=True)
+def global_seed() -> Iterator[None]:
+    """Initialisation draws from torch's global state; every test starts from the same one and leaves no trace."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
+@pytest.fixture
+def rng() -> torch.Generator:
+    return torch.Generator().manual_seed(1)
+
+
+@pytest.fixture
+def recorder() -> type[Recorder]:
+    return Recorder
+
+
+@pytest.fixture
+def stage() -> Callable[..., Stage]:
+    """A stage on the CPU with its own stream of draws."""
+
+    def build(seed: int = 3, name: str = "stage") -> Stage:
+        return Stage(name, torch.device("cpu"), torch.Generator().manual_seed(seed))
+
+    return build
+
+
+@pytest.fixture
+def images() -> LabelledImages:
+    """64 grey 8 x 8 images; the class says which quarter is bright."""
+    rng = torch.Generator().manual_seed(2)
+    labels = torch.arange(64) % 4
+    pixels = torch.randint(0, 80, (64, 1, 8, 8), generator=rng)
+    for picture, label in zip(pixels, labels.tolist(), strict=True):
+        down, right = 4 * (label // 2), 4 * (label % 2)
+        picture[0, down : down + 4, right : right + 4] += 150
+    return LabelledImages(pixels.to(torch.uint8), labels, CLASSES)
+
+
+@pytest.fixture
+def encoder_spec() -> EncoderSpec:
+    """pixels (1, 8, 8) -> block1 (4, 4, 4), with a batch norm -> fc (12,) -> labels (4,)."""
+    return EncoderSpec.model_validate(
+        {
+            "stages": {
+                "block1": [
+                    {"layer": "conv", "channels": 4, "kernel": 3, "padding": 1},
+                    BATCH_NORM,
+                    {"layer": "relu"},
+                    {"layer": "max_pool", "size": 2},
+                ],
+                "fc": [{"layer": "linear", "features": 12}, {"layer": "relu"}],
+                "labels": HEAD,
+            },
+            "initialisation": {"name": "pytorch"},
+            "image_shape": (1, 8, 8),
+            "classes": CLASSES,
+            "data_digest": "synthetic",
+        }
+    )
+
+
+@pytest.fixture
+def encoder(encoder_spec: EncoderSpec) -> Encoder:
+    return Encoder(encoder_spec).freeze()
+
+
+@pytest.fixture
+def level_spec(encoder: Encoder) -> Callable[..., LevelSpec]:
+    """A small level: its target, its condition, whether G has a batch norm, and fields of its YAML to replace."""
+
+    def build(target: str, condition: str = "labels", batch_norm: bool = True, **replaced: object) -> LevelSpec:
+        branch, before, after = GENERATORS[target]
+        parameters = {
+            "condition": condition,
+            "noise": {"distribution": "uniform", "size": 3},
+            "generator": {
+                "condition": branch,
+                "trunk": [*before, *([BATCH_NORM] if batch_norm else []), {"layer": "leaky_relu"}, *after],
+            },
+            "discriminator": {"trunk": FULLY_CONNECTED, "adversarial": HEAD, "noise": HEAD},
+            "training": {"steps": 1, "batch_size": 16, "learning_rate": 1e-3},
+            **replaced,
+        }
+        return LevelSpec(
+            target=target,
+            target_shape=encoder.shapes[target],
+            condition_shape=encoder.shapes[condition],
+            parameters=LevelParameters.model_validate(parameters),
+            data_digest="synthetic",
+        )
+
+    return build
+
+
+@pytest.fixture
+def levels(level_spec: Callable[..., LevelSpec]) -> Callable[..., list[LevelGAN]]:
+    """A chain of 1, 2 or 3 levels from the labels down to the pixels."""
+
+    def build(count: int, batch_norm: bool = True, **replaced: object) -> list[LevelGAN]:
+        targets = ["fc", "block1", "pixels"] if count == 3 else ["fc", "pixels"][-count:]
+        conditions = ["labels", *targets[:-1]]
+        return [
+            LevelGAN(level_spec(target, condition, batch_norm, **replaced))
+            for target, condition in zip(targets, conditions, strict=True)
+        ]
+
+    return build

@@ -1,0 +1,54 @@
+"""L_adv: closed forms and numerical range."""
+
+import math
+
+import pytest
+import torch
+from torch.nn.functional import logsigmoid
+from torch.testing import assert_close
+
+from gan_pipelines.losses import ADVERSARIAL_LOSSES
+
+LOSS = ADVERSARIAL_LOSSES["non_saturating"]
+
+
+def test_an_undecided_discriminator_loses_2_log_2() -> None:
+    assert_close(LOSS.discriminator(torch.zeros(5, 1), torch.zeros(5, 1)), torch.tensor(2 * math.log(2)))
+
+
+def test_a_generator_before_an_undecided_discriminator_loses_log_2() -> None:
+    assert_close(LOSS.generator(torch.zeros(5, 1)), torch.tensor(math.log(2)))
+
+
+def test_the_discriminator_loss_is_the_mean_of_minus_log_d_and_minus_log_1_minus_d() -> None:
+    real, generated = torch.tensor([[0.9], [0.6]]), torch.tensor([[0.2], [0.5], [0.1]])
+    expected = -real.log().mean() - (1 - generated).log().mean()
+    assert_close(LOSS.discriminator(real.logit(), generated.logit()), expected)
+
+
+def test_the_generator_loss_is_the_mean_of_minus_log_d() -> None:
+    generated = torch.tensor([[0.2], [0.5], [0.1]])
+    assert_close(LOSS.generator(generated.logit()), -generated.log().mean())
+
+
+def test_the_softplus_form_equals_minus_log_sigmoid_at_moderate_logits() -> None:
+    real, generated = torch.linspace(-8, 8, 33)[:, None], torch.linspace(-5, 9, 33)[:, None]
+    assert_close(
+        LOSS.discriminator(real, generated),
+        -logsigmoid(real).mean() - torch.sigmoid(-generated).log().mean(),
+    )
+    assert_close(LOSS.generator(generated), -torch.sigmoid(generated).log().mean())
+
+
+@pytest.mark.parametrize("logit", [-1e4, 1e4])
+def test_the_losses_are_exact_where_the_sigmoid_saturates(logit: float) -> None:
+    certain, zero = torch.tensor([[logit]]), torch.tensor([[-1e4]])
+    assert_close(LOSS.generator(certain), torch.tensor(max(0.0, -logit)))
+    assert_close(LOSS.discriminator(certain, zero), torch.tensor(max(0.0, -logit)))
+    assert_close(LOSS.discriminator(-zero, certain), torch.tensor(max(0.0, logit)))
+
+
+def test_the_generators_gradient_does_not_vanish_where_it_is_found_out() -> None:
+    logits = torch.tensor([[-1e4]], requires_grad=True)
+    LOSS.generator(logits).backward()
+    assert_close(logits.grad, torch.tensor([[-1.0]]))

@@ -1,0 +1,233 @@
+"""Networks from YAML: shapes, messages, initial weights."""
+
+import pytest
+import torch
+from pydantic import TypeAdapter
+from torch import nn
+from torch.testing import assert_close
+
+from gan_pipelines.models import Encoder, EncoderSpec
+from gan_pipelines.models.blocks import build_network, count_parameters, initialise, one_hot, require_shape
+from gan_pipelines.parameters import ExperimentError, Initialisation, Network
+
+VECTOR, EVEN, ODD = (6,), (3, 8, 8), (2, 7, 5)
+
+
+def network(*layers: dict[str, object]) -> Network:
+    return TypeAdapter(Network).validate_python(layers)
+
+
+def encoder_parameters(image_shape: tuple[int, int, int], filters: tuple[int, int]) -> int:
+    """Size of the official SGAN encoder with these filters."""
+    pool = {"layer": "max_pool", "size": 2}
+    first, second = ({"layer": "conv", "channels": channels, "kernel": 5} for channels in filters)
+    spec = EncoderSpec.model_validate(
+        {
+            "stages": {
+                "block1": [first, {"layer": "relu"}, pool],
+                "block2": [second, {"layer": "relu"}, pool],
+                "fc3": [{"layer": "linear", "features": 256}, {"layer": "relu"}],
+                "labels": [{"layer": "linear", "features": "target"}],
+            },
+            "initialisation": {},
+            "image_shape": image_shape,
+            "classes": [str(digit) for digit in range(10)],
+            "data_digest": "none",
+        }
+    )
+    return count_parameters(Encoder(spec))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"layer": "linear", "features": 5},
+        {"layer": "linear", "features": "target"},
+        {"layer": "project", "channels": 3, "downscale": 2},
+        {"layer": "batch_norm"},
+        {"layer": "relu"},
+        {"layer": "leaky_relu", "slope": 0.1},
+        {"layer": "sigmoid"},
+        {"layer": "dropout", "probability": 0.5},
+    ],
+    ids=lambda layer: "-".join(map(str, layer.values())),
+)
+@pytest.mark.parametrize("shape", [VECTOR, EVEN, ODD], ids=["vector", "even map", "odd map"])
+def test_the_computed_shape_of_a_layer_on_anything_is_that_of_its_output(
+    layer: dict[str, object], shape: tuple[int, ...], rng: torch.Generator
+) -> None:
+    module, computed = build_network(network(layer), shape, (4, 6, 10), "here")
+    assert module(torch.randn(2, *shape, generator=rng)).shape == (2, *computed)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"layer": "conv", "channels": 4, "kernel": 1},
+        {"layer": "conv", "channels": 4, "kernel": 5},
+        {"layer": "conv", "channels": "target", "kernel": 4, "stride": 3, "padding": 2},
+        {"layer": "conv", "channels": 4, "kernel": 3, "stride": 2, "padding": 1},
+        {"layer": "conv_transpose", "channels": 4, "kernel": 5},
+        {"layer": "conv_transpose", "channels": "target", "kernel": 4, "stride": 2, "padding": 1},
+        {"layer": "conv_transpose", "channels": 4, "kernel": 5, "stride": 3, "padding": 2, "output_padding": 2},
+        {"layer": "max_pool", "size": 2},
+        {"layer": "max_pool", "size": 3},
+    ],
+    ids=lambda layer: "-".join(map(str, layer.values())),
+)
+@pytest.mark.parametrize("shape", [EVEN, ODD, (1, 9, 6)], ids=["even", "odd", "mixed"])
+def test_the_computed_shape_of_a_spatial_layer_is_that_of_its_output(
+    layer: dict[str, object], shape: tuple[int, int, int], rng: torch.Generator
+) -> None:
+    module, computed = build_network(network(layer), shape, (4, 6, 10), "here")
+    assert module(torch.randn(2, *shape, generator=rng)).shape == (2, *computed)
+
+
+def test_the_layers_of_a_network_follow_one_another() -> None:
+    module, computed = build_network(
+        network(
+            {"layer": "conv", "channels": 3, "kernel": 3},
+            {"layer": "relu"},
+            {"layer": "linear", "features": 7},
+            {"layer": "sigmoid"},
+        ),
+        ODD,
+        VECTOR,
+        "here",
+    )
+    assert [type(part) for part in module] == [nn.Conv2d, nn.ReLU, nn.Flatten, nn.Linear, nn.Sigmoid]
+    assert module(torch.zeros(2, *ODD)).shape == (2, *computed) == (2, 7)
+
+
+def test_an_empty_network_is_the_identity(rng: torch.Generator) -> None:
+    module, computed = build_network((), ODD, VECTOR, "here")
+    value = torch.randn(2, *ODD, generator=rng)
+    assert computed == ODD
+    assert_close(module(value), value, rtol=0, atol=0)
+
+
+def test_each_layer_carries_its_settings() -> None:
+    module, _ = build_network(
+        network({"layer": "leaky_relu", "slope": 0.3}, {"layer": "dropout", "probability": 0.25}), VECTOR, (1,), "here"
+    )
+    assert_close(module[0](torch.tensor([-2.0, 2.0])), torch.tensor([-0.6, 2.0]))
+    dropped = (module[1](torch.ones(10_000)) == 0).float().mean()
+    assert 0.23 < dropped < 0.27
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        ({"layer": "linear", "features": "target"}, (4,)),
+        ({"layer": "conv", "channels": "target", "kernel": 1}, (4, 8, 8)),
+        ({"layer": "conv_transpose", "channels": "target", "kernel": 1}, (4, 8, 8)),
+        ({"layer": "project", "channels": 9, "downscale": 2}, (9, 3, 5)),
+    ],
+    ids=lambda value: value["layer"] if isinstance(value, dict) else None,
+)
+def test_target_stands_for_the_size_that_the_network_has_to_produce(
+    layer: dict[str, object], expected: tuple[int, ...]
+) -> None:
+    assert build_network(network(layer), EVEN, (4, 6, 10), "here")[1] == expected
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "target", "found"),
+    [
+        ({"layer": "conv", "channels": 1, "kernel": 1}, VECTOR, VECTOR, "(6,)"),
+        ({"layer": "max_pool", "size": 2}, VECTOR, VECTOR, "(6,)"),
+        ({"layer": "conv_transpose", "channels": 1, "kernel": 1}, VECTOR, VECTOR, "(6,)"),
+        ({"layer": "conv", "channels": 1, "kernel": 9}, EVEN, VECTOR, "(3, 8, 8)"),
+        ({"layer": "conv", "channels": 1, "kernel": 6, "stride": 2}, ODD, VECTOR, "(2, 7, 5)"),
+        ({"layer": "max_pool", "size": 6}, ODD, VECTOR, "(2, 7, 5)"),
+        ({"layer": "conv_transpose", "channels": 1, "kernel": 1, "padding": 4}, EVEN, VECTOR, "(3, 8, 8)"),
+        ({"layer": "conv_transpose", "channels": 1, "kernel": 3, "output_padding": 1}, EVEN, VECTOR, "1 and 1"),
+        ({"layer": "project", "channels": 1, "downscale": 4}, VECTOR, (1, 8, 6), "(1, 8, 6)"),
+        ({"layer": "project", "channels": 1, "downscale": 4}, VECTOR, (1, 6, 8), "downscale 4"),
+        ({"layer": "project", "channels": 1, "downscale": 16}, VECTOR, EVEN, "downscale 16"),
+        ({"layer": "project", "channels": 1}, VECTOR, (5,), "(5,)"),
+    ],
+    ids=lambda value: value["layer"] if isinstance(value, dict) else None,
+)
+def test_a_layer_that_does_not_fit_is_refused_with_its_place_and_what_was_found(
+    layer: dict[str, object], shape: tuple[int, ...], target: tuple[int, ...], found: str
+) -> None:
+    with pytest.raises(ExperimentError) as error:
+        build_network(network({"layer": "relu"}, layer), shape, target, "levels.a.trunk")
+    assert str(error.value).startswith(f"levels.a.trunk.1 ({layer['layer']}): ")
+    assert found in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_an_input_as_large_as_the_kernel_is_large_enough() -> None:
+    assert build_network(network({"layer": "conv", "channels": 1, "kernel": 8}), EVEN, VECTOR, "here")[1] == (1, 1, 1)
+    assert build_network(network({"layer": "max_pool", "size": 5}), ODD, VECTOR, "here")[1] == (2, 1, 1)
+
+
+def test_require_shape_names_the_place_what_was_found_and_what_is_wanted() -> None:
+    require_shape((3, 4), (3, 4), "levels.a")
+    with pytest.raises(ExperimentError) as error:
+        require_shape((3, 5), (3, 4), "levels.a")
+    assert str(error.value).startswith("levels.a: ")
+    assert "shape (3, 4)" in str(error.value)
+    assert "found (3, 5)" in str(error.value)
+
+
+WEIGHTED = (
+    {"layer": "project", "channels": 16, "downscale": 1},
+    {"layer": "batch_norm"},
+    {"layer": "conv", "channels": 64, "kernel": 5},
+    {"layer": "conv_transpose", "channels": 64, "kernel": 5},
+    {"layer": "linear", "features": 64},
+    {"layer": "batch_norm"},
+)
+
+
+@pytest.mark.parametrize("std", [0.02, 0.2])
+def test_normal_initialisation_draws_every_weight_with_its_std_and_no_bias(std: float) -> None:
+    module, _ = build_network(network(*WEIGHTED), (40,), (1, 8, 8), "here")
+    initialise(module, Initialisation(name="normal", std=std))
+    weighted = [part for part in module if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)]
+    assert len(weighted) == 4
+    for part in weighted:
+        assert 0.97 * std < part.weight.std() < 1.03 * std
+        assert abs(part.weight.mean()) < 0.03 * std
+        assert part.weight.abs().max() > 2.5 * std  # the tails of a normal, which a uniform of this std has not
+        assert not part.bias.any()
+
+
+@pytest.mark.parametrize("name", ["normal", "pytorch"])
+def test_initialisation_sets_batch_norms_back_to_the_start(name: str) -> None:
+    module, _ = build_network(network({"layer": "batch_norm"}), (4,), (1,), "here")
+    module(torch.full((3, 4), 7.0))
+    with torch.no_grad():
+        module[0].weight.fill_(5)
+        module[0].bias.fill_(5)
+    initialise(module, Initialisation(name=name))
+    fresh = nn.BatchNorm1d(4).state_dict()
+    for key, value in module[0].state_dict().items():
+        assert_close(value, fresh[key], rtol=0, atol=0)
+
+
+def test_pytorch_initialisation_draws_each_layers_default_anew() -> None:
+    module, _ = build_network(network({"layer": "linear", "features": 100}), (64,), (1,), "here")
+    before = module[0].weight.detach().clone()
+    torch.manual_seed(5)
+    initialise(module, Initialisation(name="pytorch"))
+    torch.manual_seed(5)
+    expected = nn.Linear(64, 100)
+    assert_close(module[0].weight, expected.weight, rtol=0, atol=0)
+    assert_close(module[0].bias, expected.bias, rtol=0, atol=0)
+    assert not torch.isclose(module[0].weight, before, rtol=0, atol=0).any()
+
+
+def test_the_official_mnist_encoder_has_its_160362_parameters() -> None:
+    assert encoder_parameters((1, 28, 28), (32, 32)) == 160_362
+
+
+def test_the_official_cifar_encoder_has_its_1031818_parameters() -> None:
+    assert encoder_parameters((3, 32, 32), (64, 128)) == 1_031_818
+
+
+def test_one_hot_labels_are_floats_with_a_one_at_the_class() -> None:
+    assert_close(one_hot(torch.tensor([2, 0]), 3), torch.tensor([[0.0, 0, 1], [1, 0, 0]]), rtol=0, atol=0)

@@ -1,0 +1,139 @@
+"""The encoder, its segments, and what frozen means."""
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from gan_pipelines.data.images import LabelledImages, to_unit_range
+from gan_pipelines.models import Encoder, EncoderSpec
+from gan_pipelines.models.encoder import in_batches
+from gan_pipelines.parameters import ExperimentError
+
+NAMES = ["pixels", "block1", "fc", "labels"]
+
+
+@pytest.fixture
+def pictures(images: LabelledImages) -> torch.Tensor:
+    return to_unit_range(images.images[:6])
+
+
+def with_stages(spec: EncoderSpec, stages: dict[str, list[dict[str, object]]]) -> EncoderSpec:
+    return EncoderSpec.model_validate({**spec.model_dump(), "stages": stages})
+
+
+def test_the_shapes_are_those_of_the_representations(encoder: Encoder, pictures: torch.Tensor) -> None:
+    found = {name: tuple(value.shape[1:]) for name, value in encoder.representations(pictures).items()}
+    assert found == encoder.shapes == {"pixels": (1, 8, 8), "block1": (4, 4, 4), "fc": (12,), "labels": (4,)}
+
+
+def test_representations_begin_with_the_images_and_end_with_the_logits(
+    encoder: Encoder, pictures: torch.Tensor
+) -> None:
+    found = encoder.representations(pictures)
+    assert list(found) == NAMES
+    assert_close(found["pixels"], pictures, rtol=0, atol=0)
+    assert_close(found["labels"], encoder(pictures), rtol=0, atol=0)
+    assert found["labels"].min() < 0  # logits, not probabilities
+
+
+@pytest.mark.parametrize(("lower", "upper"), [(a, b) for a in NAMES for b in NAMES if NAMES.index(a) < NAMES.index(b)])
+def test_a_segment_takes_its_lower_representation_to_its_upper_one(
+    encoder: Encoder, pictures: torch.Tensor, lower: str, upper: str
+) -> None:
+    found = encoder.representations(pictures)
+    assert_close(encoder.segment(lower, upper)(found[lower]), found[upper], rtol=0, atol=0)
+
+
+def test_the_segments_one_after_the_other_are_the_encoder(encoder: Encoder, pictures: torch.Tensor) -> None:
+    value = pictures
+    for lower, upper in zip(NAMES, NAMES[1:], strict=False):
+        value = encoder.segment(lower, upper)(value)
+    assert_close(value, encoder(pictures), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper"), [("fc", "block1"), ("fc", "fc"), ("fc9", "labels"), ("pixels", "fc9"), ("labels", "pixels")]
+)
+def test_a_segment_that_does_not_exist_is_refused_with_the_names_that_do(
+    encoder: Encoder, lower: str, upper: str
+) -> None:
+    with pytest.raises(ValueError, match=f"from '{lower}' to '{upper}'.*'pixels', 'block1', 'fc', 'labels'"):
+        encoder.segment(lower, upper)
+
+
+def test_a_frozen_encoder_takes_no_gradient_and_passes_it_on(encoder: Encoder, pictures: torch.Tensor) -> None:
+    pictures.requires_grad_(True)
+    encoder(pictures).square().sum().backward()
+    assert pictures.grad is not None
+    assert (pictures.grad.flatten(1).abs().sum(dim=1) > 0).all()
+    assert all(parameter.grad is None for parameter in encoder.parameters())
+
+
+def test_a_frozen_encoder_does_not_drift_through_its_batch_norm(encoder: Encoder, pictures: torch.Tensor) -> None:
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    encoder(pictures)
+    encoder.representations(pictures)
+    encoder.segment("pixels", "fc")(pictures)
+    for name, value in encoder.state_dict().items():
+        assert_close(value, before[name], rtol=0, atol=0)
+
+
+def test_a_frozen_encoder_reads_a_picture_alike_in_any_company(encoder: Encoder, pictures: torch.Tensor) -> None:
+    assert_close(encoder(pictures)[:1], encoder(pictures[:1]))
+
+
+def test_an_encoder_in_training_does_drift_so_the_test_above_can_fail(
+    encoder_spec: EncoderSpec, pictures: torch.Tensor
+) -> None:
+    encoder = Encoder(encoder_spec)
+    before = encoder.state_dict()["stages.block1.1.running_mean"].clone()
+    encoder(pictures)
+    assert not torch.isclose(encoder.state_dict()["stages.block1.1.running_mean"], before).any()
+
+
+def test_stages_that_do_not_end_in_the_classes_are_refused(encoder_spec: EncoderSpec) -> None:
+    stages = {"fc": [{"layer": "linear", "features": 3}], "labels": [{"layer": "linear", "features": 5}]}
+    with pytest.raises(ExperimentError, match=r"^stages\.labels: .*\(4,\).*found \(5,\)"):
+        Encoder(with_stages(encoder_spec, stages))
+
+
+def test_a_stage_that_does_not_fit_the_images_is_named(encoder_spec: EncoderSpec) -> None:
+    stages = {"block1": [{"layer": "relu"}, {"layer": "conv", "channels": 2, "kernel": 9}], "labels": []}
+    with pytest.raises(ExperimentError, match=r"^stages\.block1\.1 \(conv\): "):
+        Encoder(with_stages(encoder_spec, stages))
+
+
+def test_the_initialisation_of_the_spec_is_used(encoder_spec: EncoderSpec) -> None:
+    normal = EncoderSpec.model_validate({**encoder_spec.model_dump(), "initialisation": {"name": "normal", "std": 0.5}})
+    convolution = next(part for part in Encoder(normal).modules() if isinstance(part, nn.Conv2d))
+    assert not convolution.bias.any()
+    assert 0.3 < convolution.weight.std() < 0.7
+
+
+def test_a_stage_may_bear_the_name_of_a_method(encoder_spec: EncoderSpec, pictures: torch.Tensor) -> None:
+    stages = {"values": [{"layer": "linear", "features": 3}], "labels": [{"layer": "linear", "features": "target"}]}
+    assert Encoder(with_stages(encoder_spec, stages))(pictures).shape == (6, 4)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 6, 50])
+def test_in_batches_equals_the_function_on_all_at_once(
+    encoder: Encoder, pictures: torch.Tensor, batch_size: int
+) -> None:
+    found = in_batches(encoder, pictures, batch_size)
+    assert_close(found, encoder(pictures))
+    assert not found.requires_grad
+
+
+def test_in_batches_holds_no_more_than_one_batch_at_once(pictures: torch.Tensor) -> None:
+    class Identity(nn.Module):
+        sizes: list[int]
+
+        def forward(self, batch: torch.Tensor) -> torch.Tensor:
+            self.sizes.append(len(batch))
+            return batch
+
+    module = Identity()
+    module.sizes = []
+    in_batches(module, pictures, 4)
+    assert module.sizes == [4, 2]

@@ -1,0 +1,142 @@
+"""One level: G_i, D_i and Q_i as modules."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from gan_pipelines.models import LevelGAN, LevelSpec
+from gan_pipelines.parameters import ExperimentError
+
+TARGETS = {"fc": (12,), "block1": (4, 4, 4), "pixels": (1, 8, 8)}
+LINEAR = {"layer": "linear", "features": "target"}
+
+
+def training(ema_decay: float) -> dict[str, float]:
+    return {"steps": 1, "ema_decay": ema_decay}
+
+
+@pytest.mark.parametrize(
+    ("target", "condition"),
+    [
+        ("fc", "labels"),
+        ("block1", "labels"),
+        ("block1", "fc"),
+        ("pixels", "labels"),
+        ("pixels", "fc"),
+        ("pixels", "block1"),
+    ],
+)
+def test_a_generator_makes_its_target_from_any_condition_above_it(
+    level_spec: Callable[..., LevelSpec], target: str, condition: str
+) -> None:
+    spec = level_spec(target, condition)
+    generated = LevelGAN(spec).generator(torch.zeros(5, *spec.condition_shape), torch.zeros(5, 3))
+    assert generated.shape == (5, *TARGETS[target])
+
+
+def test_the_two_heads_of_the_discriminator_give_one_logit_and_the_noise(level_spec: Callable[..., LevelSpec]) -> None:
+    output = LevelGAN(level_spec("pixels")).discriminator(torch.zeros(5, 1, 8, 8))
+    assert output.logits.shape == (5, 1)
+    assert output.recovered_noise.shape == (5, 3)
+
+
+def test_the_heads_share_the_trunk_and_nothing_else(level_spec: Callable[..., LevelSpec], rng: torch.Generator) -> None:
+    discriminator = LevelGAN(level_spec("fc")).discriminator
+    output = discriminator(torch.randn(5, 12, generator=rng))
+    reached = {}
+    for name, value in output._asdict().items():
+        gradients = torch.autograd.grad(
+            value.sum(), list(discriminator.parameters()), retain_graph=True, allow_unused=True
+        )
+        reached[name] = {
+            key.split(".")[0]
+            for (key, _), gradient in zip(discriminator.named_parameters(), gradients, strict=True)
+            if gradient is not None
+        }
+    assert reached == {"logits": {"trunk", "adversarial"}, "recovered_noise": {"trunk", "noise"}}
+
+
+@pytest.mark.parametrize("position", [0, 1], ids=["condition", "noise"])
+def test_the_generator_depends_on_both_of_its_inputs(
+    level_spec: Callable[..., LevelSpec], rng: torch.Generator, position: int
+) -> None:
+    generator = LevelGAN(level_spec("pixels", "fc")).generator.eval()
+    inputs = [torch.rand(4, 12, generator=rng), torch.rand(4, 3, generator=rng)]
+    changed = list(inputs)
+    changed[position] = changed[position] + 1
+    difference = (generator(*inputs) - generator(*changed)).abs().flatten(1).amax(dim=1)
+    assert (difference > 1e-4).all()
+
+
+def test_an_averaged_generator_is_the_generator_at_the_start(level_spec: Callable[..., LevelSpec]) -> None:
+    level = LevelGAN(level_spec("pixels", training=training(0.9)))
+    assert level.averaged_generator is not None
+    own = level.generator.state_dict()
+    for name, value in level.averaged_generator.state_dict().items():
+        assert_close(value, own[name], rtol=0, atol=0)
+        assert value.data_ptr() != own[name].data_ptr()
+
+
+def test_an_averaged_generator_is_the_generator_after_a_new_start_too(level_spec: Callable[..., LevelSpec]) -> None:
+    level = LevelGAN(level_spec("pixels", training=training(0.9)))
+    level.initialise()
+    assert level.averaged_generator is not None
+    for name, value in level.averaged_generator.state_dict().items():
+        assert_close(value, level.generator.state_dict()[name], rtol=0, atol=0)
+
+
+def test_a_new_start_draws_every_weight_anew(level_spec: Callable[..., LevelSpec]) -> None:
+    level = LevelGAN(level_spec("fc"))
+    before = {name: value.detach().clone() for name, value in level.named_parameters()}
+    level.initialise()
+    for name, value in level.named_parameters():
+        if "generator.trunk.1." not in name:  # its batch norm starts at 1 and 0 each time
+            assert not torch.isclose(value, before[name], rtol=0, atol=0).any(), name
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.9])
+def test_samples_come_from_the_averaged_generator_where_there_is_one(
+    level_spec: Callable[..., LevelSpec], decay: float
+) -> None:
+    level = LevelGAN(level_spec("fc", training=training(decay)))
+    assert level.sampling_generator is (level.averaged_generator if decay else level.generator)
+    assert (level.averaged_generator is None) == (decay == 0)
+
+
+def test_the_initialisation_of_the_level_reaches_all_its_networks(level_spec: Callable[..., LevelSpec]) -> None:
+    level = LevelGAN(level_spec("pixels", initialisation={"name": "normal", "std": 0.3}, training=training(0.9)))
+    weighted = [part for part in level.modules() if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)]
+    assert len(weighted) == 9  # 3 in G, 3 in its average, 3 in D and Q
+    for part in weighted:
+        assert not part.bias.any()
+    drawn = torch.cat([part.weight.flatten() for part in level.discriminator.modules() if isinstance(part, nn.Linear)])
+    assert 0.28 < drawn.std() < 0.32
+
+
+@pytest.mark.parametrize(
+    ("networks", "place", "found"),
+    [
+        ({"generator": {"condition": [LINEAR], "trunk": [{"layer": "linear", "features": 5}]}},
+         "generator.trunk: ", "(5,)"),
+        ({"generator": {"noise": [{"layer": "batch_norm"}, {"layer": "conv", "channels": 1, "kernel": 1}],
+                        "trunk": [LINEAR]}}, "generator.noise.1 (conv): ", "(3,)"),
+        ({"generator": {"noise": [{"layer": "relu"}], "condition": [{"layer": "max_pool", "size": 2}],
+                        "trunk": [LINEAR]}}, "generator: ", "(4, 2, 2) and (3,)"),
+        ({"discriminator": {"trunk": [LINEAR], "adversarial": [{"layer": "linear", "features": 2}],
+                            "noise": [LINEAR]}}, "discriminator.adversarial: ", "(2,)"),
+        ({"discriminator": {"trunk": [LINEAR], "adversarial": [LINEAR],
+                            "noise": [{"layer": "relu"}]}}, "discriminator.noise: ", "(1,)"),
+    ],
+    ids=["trunk", "noise", "join", "adversarial", "recovered noise"],
+)  # fmt: skip
+def test_networks_that_do_not_fit_are_refused_with_their_place_and_what_was_found(
+    level_spec: Callable[..., LevelSpec], networks: dict[str, object], place: str, found: str
+) -> None:
+    with pytest.raises(ExperimentError) as error:
+        LevelGAN(level_spec("pixels", "block1", **networks))
+    assert str(error.value).startswith(f"sgan.levels.pixels.{place}")
+    assert found in str(error.value)
+    assert "\n" not in str(error.value)
