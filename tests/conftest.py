@@ -1,13 +1,15 @@
 """Small shared material: synthetic images, tiny networks, an observer that remembers."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
+from kedro.config import OmegaConfigLoader
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.models import Encoder, EncoderSpec, LevelGAN, LevelSpec
-from gan_pipelines.parameters import LevelParameters
+from gan_pipelines.parameters import Experiment, LevelParameters
 from gan_pipelines.training.seeding import Stage
 
 CLASSES = ("top left", "top right", "bottom left", "bottom right")
@@ -162,3 +164,10 @@ def levels(level_spec: Callable[..., LevelSpec]) -> Callable[..., list[LevelGAN]
         ]
 
     return build
+
+
+@pytest.fixture(scope="session")
+def smoke_experiment() -> Experiment:
+    """The parameters of conf/smoke over those of conf/base."""
+    conf = Path(__file__).parents[1] / "conf"
+    return Experiment.read(OmegaConfigLoader(str(conf), base_env="base", default_run_env="local", env="smoke")["parameters"])

@@ -26,9 +26,13 @@ class FileDataset(AbstractVersionedDataset[Content, Content]):
         metadata: for kedro-viz.
     """
 
-    def __init__(self, *, filepath: str, version: Version | None = None, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, *, filepath: str, version: Version | None = None, metadata: dict[str, Any] | None = None
+    ) -> None:
         self.metadata = metadata
-        super().__init__(filepath=PurePosixPath(filepath), version=version, exists_function=_exists, glob_function=_glob)
+        super().__init__(
+            filepath=PurePosixPath(filepath), version=version, exists_function=_exists, glob_function=_glob
+        )
 
     def load(self) -> Content:
         """Read the file.

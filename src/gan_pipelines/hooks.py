@@ -11,7 +11,7 @@ from typing import Any
 import plotly.graph_objects as go
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
-from kedro.io import CatalogProtocol, DatasetError, Version
+from kedro.io import DataCatalog, DatasetError, Version
 from kedro.io.core import AbstractVersionedDataset
 from kedro.pipeline import Pipeline
 from pydantic import ValidationError
@@ -42,13 +42,14 @@ class ExperimentHooks:
         self.experiment = Experiment.read(context.config_loader["parameters"])
 
     @hook_impl(tryfirst=True)
-    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Check the device, pin versions, and look at every file that the pipeline starts from."""
         find_device(self.experiment.run.device)
         made, needed = _files(pipeline.all_outputs(), catalog), _files(pipeline.inputs(), catalog)
         for dataset in made.values():
             saved = dataset.resolve_save_version()
-            dataset._version = Version(load=dataset._version.load or saved, save=saved)
+            asked = dataset._version.load if dataset._version else None
+            dataset._version = Version(load=asked or saved, save=saved)
         for name, dataset in needed.items():
             if not dataset.exists():
                 raise ExperimentError(
@@ -59,7 +60,7 @@ class ExperimentHooks:
             dataset.load()
 
 
-def _files(names: set[str], catalog: CatalogProtocol) -> dict[str, AbstractVersionedDataset[Any, Any]]:
+def _files(names: set[str], catalog: DataCatalog) -> dict[str, AbstractVersionedDataset[Any, Any]]:
     """The versioned datasets among the names."""
     datasets = {name: catalog.get(name) for name in sorted(names)}
     return {name: found for name, found in datasets.items() if isinstance(found, AbstractVersionedDataset)}
@@ -83,14 +84,15 @@ class TrackingHooks:
         self.project = context.project_path
 
     @hook_impl
-    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Open the parent run."""
         name = "+".join(run_params["pipeline_names"] or ["__default__"])
         tags = {"mlflow.runName": f"{name} {run_params['run_id']}", "pipeline": name, "version": run_params["run_id"]}
         tracking.start_run(self.settings, self.project, active_experiment(), self.parameters, tags)
         atexit.register(_end_interrupted_run, os.getpid())
-        if "train_images" in pipeline.inputs():
-            version = catalog["train_images"].resolve_load_version()
+        start = _files(pipeline.inputs(), catalog)
+        if "train_images" in start:
+            version = start["train_images"].resolve_load_version()
             try:
                 tracking.log_tags(_data_tags(catalog.load("data_card", version)))
             except DatasetError:
@@ -110,7 +112,7 @@ class TrackingHooks:
             tracking.log_text(data.to_html(include_plotlyjs=True), f"figures/{dataset_name}.html")
 
     @hook_impl
-    def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Record the pictures, end the run well, show its scores and say where to look further."""
         pictures = [x for x in _files(pipeline.all_outputs(), catalog).values() if isinstance(x, PictureDataset)]
         paths = [Path(picture._get_load_path()) for picture in pictures]

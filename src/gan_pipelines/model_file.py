@@ -27,6 +27,10 @@ Model = Encoder | LevelGAN | StackedGenerator
 _SPECS: TypeAdapter[EncoderSpec | LevelSpec | StackSpec] = TypeAdapter(ModelSpec)
 
 
+HEADER = "gan_pipelines"
+"""Key in the safetensors header under which description, SHA-256 of the tensors, and code version stand as JSON."""
+
+
 class FileError(ExperimentError):
     """A file that is missing, cut, altered, or not what it should be; the message is one paragraph."""
 
@@ -40,11 +44,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], description: Mappin
         description: what they are; must be JSON.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    metadata = {
-        "description": json.dumps(description),
-        "sha256": _digest(plain),
-        "version": __version__,
-    }
+    # one key, since the order of several in the header is not fixed, and equal models are to be equal files
+    metadata = {HEADER: json.dumps({"description": description, "sha256": _digest(plain), "version": __version__})}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     partial.write_bytes(save(plain, metadata))
@@ -65,11 +66,12 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
     except SafetensorError as error:
         raise FileError(f"{path}: is no whole safetensors file ({error}). Make it anew.") from None
-    if "description" not in metadata:
+    if HEADER not in metadata:
         raise FileError(f"{path}: is a safetensors file without a description, so it is not one of this project's.")
-    if metadata.get("sha256") != _digest(tensors):
+    header = json.loads(metadata[HEADER])
+    if header["sha256"] != _digest(tensors):
         raise FileError(f"{path}: its contents do not have the SHA-256 that was stored with them. Make it anew.")
-    return tensors, json.loads(metadata["description"])
+    return tensors, header["description"]
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

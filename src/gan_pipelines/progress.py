@@ -55,11 +55,12 @@ class _Pace:
     batch_size: int
     began: float
 
-    def rate(self, step: int, now: float) -> str:
-        return f"{step * self.batch_size / max(now - self.began, 1e-9):.0f} images/s"
-
-    def left(self, step: int, now: float) -> str:
-        return f"{_duration((now - self.began) / step * (self.steps - step))} left"
+    def describe(self, step: int, now: float, metrics: Mapping[str, float], ended: bool = False) -> str:
+        """Rate, time left where there is any, and the metrics."""
+        elapsed = now - self.began
+        left = [] if ended or step == self.steps else [f"{_duration(elapsed / step * (self.steps - step))} left"]
+        values = [f"{name} {value:.3g}" for name, value in metrics.items() if name != "images_per_second"]
+        return ", ".join([f"{step * self.batch_size / max(elapsed, 1e-9):.0f} images/s", *left, *values])
 
 
 class _Bar:
@@ -85,9 +86,7 @@ class _Bar:
         self._display.start()
 
     def report(self, step: int, metrics: Mapping[str, float]) -> None:
-        now = self._clock()
-        news = ", ".join([self._pace.rate(step, now), self._pace.left(step, now), *_values(metrics)])
-        self._display.update(self._task, completed=step, news=news)
+        self._display.update(self._task, completed=step, news=self._pace.describe(step, self._clock(), metrics))
 
     def close(self) -> None:
         self._display.stop()
@@ -114,22 +113,17 @@ class _Lines:
         now = self._clock()
         if now - self._said >= LINE_EVERY_SECONDS and step < self._pace.steps:
             self._said = now
-            news = ", ".join([self._pace.rate(step, now), self._pace.left(step, now), *_values(metrics)])
+            news = self._pace.describe(step, now, metrics)
             logger.info("%s: step %d/%d, %s", self._stage, step, self._pace.steps, news)
 
     def close(self) -> None:
         if self._pace is None:
             return
         now = self._clock()
-        verb = "done" if self._step == self._pace.steps else "stopped"
-        news = ", ".join([self._pace.rate(self._step, now), *_values(self._metrics)])
-        took = _duration(now - self._pace.began)
-        logger.info("%s: %s at step %d/%d after %s, %s", self._stage, verb, self._step, self._pace.steps, took, news)
+        end = "done" if self._step == self._pace.steps else f"stopped at step {self._step}/{self._pace.steps}"
+        news = self._pace.describe(self._step, now, self._metrics, ended=True)
+        logger.info("%s: %s after %s, %s", self._stage, end, _duration(now - self._pace.began), news)
         self._pace = None
-
-
-def _values(metrics: Mapping[str, float]) -> list[str]:
-    return [f"{name} {value:.3g}" for name, value in metrics.items() if name != "images_per_second"]
 
 
 def _duration(seconds: float) -> str:

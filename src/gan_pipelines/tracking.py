@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
-from torchvision.utils import make_grid  # type: ignore[import-untyped]
+from torchvision.utils import make_grid
 
 from gan_pipelines import __version__
 from gan_pipelines.parameters.base import Schema
@@ -43,8 +43,7 @@ MLFLOW_DEFAULTS = {
 """How MLflow is to behave where the user's environment does not say otherwise."""
 
 FLUSH_SECONDS = 5.0
-Report = tuple[int, int, Mapping[str, float]]
-"""Time in milliseconds, step, metrics."""
+Report = tuple[int, int, Mapping[str, float]]  # time in milliseconds, step, metrics
 Pairs = Iterable[tuple[str, str]]
 
 
@@ -86,8 +85,8 @@ def start_run(
     def create(client: "MlflowClient") -> str:
         known = client.get_experiment_by_name(experiment)
         experiment_id = known.experiment_id if known else client.create_experiment(experiment, artifacts)
-        origin = {"package_version": __version__, **_git_tags(project), **tags}
-        return str(client.create_run(experiment_id, tags=origin).info.run_id)
+        code = {"package_version": __version__, **_git_tags(project)}
+        return str(client.create_run(experiment_id, tags={**code, **tags}).info.run_id)
 
     run_id = _send(create)
     if run_id is not None:
@@ -129,8 +128,8 @@ def stage_run(name: str, clock: Callable[[], float] = time.monotonic) -> Iterato
 
     def create(client: "MlflowClient") -> str:
         parent = client.get_run(os.environ[RUN_ID]).info
-        tags = {"mlflow.parentRunId": parent.run_id}
-        return str(client.create_run(parent.experiment_id, tags=tags, run_name=name).info.run_id)
+        origin = {"mlflow.parentRunId": parent.run_id}
+        return str(client.create_run(parent.experiment_id, tags=origin, run_name=name).info.run_id)
 
     run_id, status = _send(create), "FAILED"
     with closing(open_progress(name, clock=clock)) as progress:
@@ -148,8 +147,7 @@ class _Stage:
 
     def __init__(self, run_id: str | None, progress: Progress, clock: Callable[[], float]) -> None:
         self._run_id, self._progress, self._clock = run_id, progress, clock
-        self._waiting: list[Report] = []
-        self._sent = clock()
+        self._waiting, self._sent = list[Report](), clock()
 
     def start(self, steps: int, batch_size: int) -> None:
         self._progress.start(steps, batch_size)
@@ -245,8 +243,8 @@ def _git_tags(project: Path) -> dict[str, str]:
     """Commit, and whether anything differs from it; nothing outside a checkout."""
     command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch"]
     try:
-        lines = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True).stdout.splitlines()
+        answer = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True)  # noqa: S603
     except (OSError, subprocess.CalledProcessError):
         return {}
-    dirty = any(not line.startswith("#") for line in lines)
-    return {"git_commit": lines[0].removeprefix("# branch.oid "), "git_dirty": str(dirty).lower()}
+    lines = answer.stdout.splitlines()  # a heading of lines with #, which begins with the commit, then the changes
+    return {"git_commit": lines[0].removeprefix("# branch.oid "), "git_dirty": str(lines[-1][0] != "#").lower()}

@@ -1,5 +1,7 @@
 """The encoder, its segments, and what frozen means."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -47,7 +49,7 @@ def test_a_segment_takes_its_lower_representation_to_its_upper_one(
 
 def test_the_segments_one_after_the_other_are_the_encoder(encoder: Encoder, pictures: torch.Tensor) -> None:
     value = pictures
-    for lower, upper in zip(NAMES, NAMES[1:], strict=False):
+    for lower, upper in pairwise(NAMES):
         value = encoder.segment(lower, upper)(value)
     assert_close(value, encoder(pictures), rtol=0, atol=0)
 

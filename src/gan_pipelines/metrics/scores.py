@@ -70,5 +70,5 @@ def frechet_distance(judged: JudgedImages, reference: JudgedImages) -> float:
 
 
 def inception_score(judged: JudgedImages, splits: int = 10) -> float:
-    """exp E KL(p(y|x) || p(y)) (Salimans et al. 2016), mean over splits, computed by torch-fidelity."""
+    """Exp E KL(p(y|x) || p(y)) (Salimans et al. 2016), mean over splits, computed by torch-fidelity."""
     return float(isc_features_to_metric(judged.logits, splits=splits)["inception_score_mean"])

@@ -63,9 +63,7 @@ def _build_layer(layer: Layer, shape: Shape, target: Shape, place: str) -> tuple
             assert_never(layer)
 
 
-def _build_projection(
-    layer: layers.Project, shape: Shape, target: Shape, place: str
-) -> tuple[list[nn.Module], Shape]:
+def _build_projection(layer: layers.Project, shape: Shape, target: Shape, place: str) -> tuple[list[nn.Module], Shape]:
     if len(target) != 3 or target[1] % layer.downscale or target[2] % layer.downscale:
         raise ExperimentError(
             f"{place}: downscale must divide the height and width of the target; "
@@ -94,9 +92,7 @@ def _build_spatial(
             raise ExperimentError(
                 f"{place}: output_padding must be below stride; found {layer.output_padding} and {layer.stride}."
             )
-        module = nn.ConvTranspose2d(
-            shape[0], channels, layer.kernel, layer.stride, layer.padding, layer.output_padding
-        )
+        module = nn.ConvTranspose2d(shape[0], channels, layer.kernel, layer.stride, layer.padding, layer.output_padding)
     height, width = (_output_length(layer, length) for length in (height, width))
     if height < 1 or width < 1:
         raise ExperimentError(f"{place}: the input of shape {shape} is too small for this layer.")

@@ -47,7 +47,8 @@ class Encoder(nn.Module):
 
     def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
         """Class logits of images in [0, 1]."""
-        return self.segment(PIXELS, LABELS)(images)
+        logits: Tensor = self.segment(PIXELS, LABELS)(images)
+        return logits
 
     def representations(self, images: Float[Tensor, "batch channels height width"]) -> dict[str, Tensor]:
         """Every representation of images in [0, 1], by name; `labels` holds the logits."""

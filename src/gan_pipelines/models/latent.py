@@ -36,7 +36,7 @@ class Latent:
     def log_prob(
         self, value: Float[Tensor, "batch size"], head: Float[Tensor, "batch size"]
     ) -> dict[str, Float[Tensor, "batch part_size"]]:
-        """log Q(value | head) of every entry of each part, in nats.
+        """Log Q(value | head) of every entry of each part, in nats.
 
         Args:
             value: what was drawn.
@@ -54,7 +54,7 @@ class Latent:
 def gaussian_log_prob(
     value: Float[Tensor, "*shape"], mean: Float[Tensor, "*shape"], std: float
 ) -> Float[Tensor, "*shape"]:
-    """log N(value; mean, std^2): -(value - mean)^2 / (2 std^2) - log(std sqrt(2 pi)), in nats."""
+    """Log N(value; mean, std^2): -(value - mean)^2 / (2 std^2) - log(std sqrt(2 pi)), in nats."""
     return -((value - mean) ** 2) / (2 * std**2) - math.log(std * math.sqrt(2 * math.pi))
 
 

@@ -62,7 +62,8 @@ class Generator(nn.Module):
         self, condition: Float[Tensor, "batch *condition"], noise: Float[Tensor, "batch noise"]
     ) -> Float[Tensor, "batch *target"]:
         """Generate one representation for each condition and noise."""
-        return self.trunk(torch.cat([self.condition(condition), self.noise(noise)], dim=1))
+        generated: Tensor = self.trunk(torch.cat([self.condition(condition), self.noise(noise)], dim=1))
+        return generated
 
 
 class Discriminator(nn.Module):

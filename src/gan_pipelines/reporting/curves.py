@@ -13,7 +13,9 @@ def loss_curves(histories: Mapping[str, pd.DataFrame]) -> go.Figure:
     Args:
         histories: by stage; columns `step`, `images_per_second` and one a term.
     """
-    figure = make_subplots(rows=len(histories), cols=1, subplot_titles=list(histories), vertical_spacing=0.25 / len(histories))
+    figure = make_subplots(
+        rows=len(histories), cols=1, subplot_titles=list(histories), vertical_spacing=0.25 / len(histories)
+    )
     for row, (stage, history) in enumerate(histories.items(), start=1):
         for term in history.columns.drop(["step", "images_per_second"]):
             line = go.Scatter(x=history["step"], y=history[term], name=f"{stage}: {term}", mode="lines")

@@ -36,9 +36,7 @@ def fit_classifier(
     Returns:
         The frozen classifier on the CPU, the history of its losses, its accuracy on both sets.
     """
-    spec = plan_classifier(
-        parameters, train_images.image_shape, train_images.classes, train_images.digest(), name
-    ).spec
+    spec = plan_classifier(parameters, train_images.image_shape, train_images.classes, train_images.digest(), name).spec
     with seeded_stage(run, name) as stage:
         encoder = Encoder(spec)
         history = train_classifier(encoder, train_images, parameters, stage, observer)

@@ -193,4 +193,4 @@ def _place_in_memory(players: Mapping[str, Player]) -> None:
     for player in players.values():
         for module in (player.module, player.average):
             if module is not None:
-                module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+                module.to(memory_format=torch.channels_last)

@@ -7,6 +7,7 @@ it through the representation that it generates.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -55,24 +56,15 @@ def joint_turns(
         generated.append(joint.level.generator(conditions[-1], noises[joint.name]))
         conditions.append(generated[-1].detach().requires_grad_(upstream_weight > 0))
     for joint, fake in zip(levels, conditions[1:], strict=True):
-        yield Turn(
-            f"{joint.name}.discriminator",
-            lambda joint=joint, fake=fake: discriminator_terms(
-                joint.level, reals[joint.name], fake.detach(), noises[joint.name]
-            ),
-        )
+        terms = partial(discriminator_terms, joint.level, reals[joint.name], fake.detach(), noises[joint.name])
+        yield Turn(f"{joint.name}.discriminator", terms)
     below: Tensor | None = None  # gradient of all losses further down with respect to this level's output
     for depth in reversed(range(len(levels))):
         joint, condition, output = levels[depth], conditions[depth], generated[depth]
         upstream = [] if below is None else [(output, upstream_weight * below)]
         missing = _unweighted_rest(output, condition, below, upstream_weight) if depth else None
-        yield Turn(
-            f"{joint.name}.generator",
-            lambda joint=joint, condition=condition, output=output: generator_terms(
-                joint.level, joint.segment, output, condition, noises[joint.name]
-            ),
-            upstream,
-        )
+        terms = partial(generator_terms, joint.level, joint.segment, output, condition, noises[joint.name])
+        yield Turn(f"{joint.name}.generator", terms, upstream)
         below = condition.grad if depth else None
         if below is not None and missing is not None:
             below = below + missing

@@ -38,9 +38,7 @@ def discriminator_terms(level: LevelGAN, real: Tensor, generated: Tensor, noise:
     }
 
 
-def generator_terms(
-    level: LevelGAN, segment: nn.Module, generated: Tensor, condition: Tensor, noise: Tensor
-) -> Terms:
+def generator_terms(level: LevelGAN, segment: nn.Module, generated: Tensor, condition: Tensor, noise: Tensor) -> Terms:
     """L_G = lambda_1 L_adv + lambda_2 L_cond + lambda_3 L_ent, of which G_i is updated.
 
     Args:
@@ -120,6 +118,7 @@ def _level_preview(level: LevelGAN, condition: Representation, stage: Stage) -> 
 
     @torch.no_grad()
     def preview() -> Tensor:
-        return level.sampling_generator.eval()(above, noise).cpu()
+        pictures: Tensor = level.sampling_generator.eval()(above, noise)
+        return pictures.cpu()
 
     return preview

@@ -51,7 +51,7 @@ def train_encoder(
     classifier: ClassifierParameters,
     train_images: LabelledImages,
     test_images: LabelledImages,
-    network_table: pd.DataFrame,
+    _network_table: pd.DataFrame,
 ) -> tuple[Encoder, pd.DataFrame, dict[str, float]]:
     """Train the classifier whose blocks are the E_i.
 
@@ -60,7 +60,7 @@ def train_encoder(
         classifier: its stages and training.
         train_images: what it learns from.
         test_images: what its accuracy is measured on besides.
-        network_table: not read; it stands here so that all networks are checked first.
+        _network_table: not read; it stands here so that all networks are checked first.
 
     Returns:
         The frozen encoder, the history of its losses, its accuracies.
@@ -70,9 +70,7 @@ def train_encoder(
     return encoder, pd.DataFrame(history).assign(stage="encoder"), metrics
 
 
-def encode_training_set(
-    sgan: SGANParameters, encoder: Encoder, train_images: LabelledImages
-) -> list[Representation]:
+def encode_training_set(sgan: SGANParameters, encoder: Encoder, train_images: LabelledImages) -> list[Representation]:
     """Encode the training images once, so that no level runs the encoder on real images again.
 
     Returns:

@@ -82,9 +82,7 @@ def draw_samples(evaluation: EvaluationParameters, samples: LabelledImages) -> I
     return sample_grid(samples, evaluation.grid_columns)
 
 
-def draw_noise_variations(
-    run: RunParameters, evaluation: EvaluationParameters, stack: StackedGenerator
-) -> Image.Image:
+def draw_noise_variations(run: RunParameters, evaluation: EvaluationParameters, stack: StackedGenerator) -> Image.Image:
     """One row a class: one generated upper representation, many noises of the lowest level."""
     with seeded_stage(run, "noise_variations") as stage:
         return noise_variations(stack, stage.rng, evaluation.grid_columns)

@@ -42,7 +42,5 @@ def train_joint_stack(
     encoded = [part for part in parts if isinstance(part, Representation)]
     targets = {part.name: part for part in [*encoded, train_images.pixels()]}
     with stage_run("joint") as observer:
-        trained, history = fit_joint(
-            run, sgan.joint, levels, encoder, targets, train_images.one_hot_labels(), observer
-        )
+        trained, history = fit_joint(run, sgan.joint, levels, encoder, targets, train_images.one_hot_labels(), observer)
     return assemble_stack(trained, train_images.classes), pd.DataFrame(history).assign(stage="joint")

@@ -1,0 +1,61 @@
+# `make help` lists the targets. Paths may hold spaces; nothing but git, make and Python >= 3.11 is needed.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export KEDRO_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := true
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test viz ui format lint types contracts check lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+setup: $(READY) ## make .venv from requirements.lock
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed; found " + sys.version.split()[0] + ". Name another one: make setup PYTHON=python3.12")'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+run: $(READY) ## train, sample and score the stack on the embedded digits
+	$(BIN)/kedro run --pipeline=sgan
+
+test: $(READY) ## run all tests, with branch coverage
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+viz: $(READY) ## open the graph of the pipelines in kedro-viz on loopback
+	$(BIN)/kedro viz run --host 127.0.0.1 --port 4141
+
+ui: $(READY) ## open MLflow on loopback, port 5000
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --host 127.0.0.1 --port 5000 --workers 1 \
+		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
+
+format: $(READY) ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(READY) ## check format and style
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(READY) ## check types
+	$(BIN)/mypy
+
+contracts: $(READY) ## check who may import whom
+	$(BIN)/lint-imports
+
+check: lint types contracts test ## all of the above, as CI does
+
+lock: $(READY) ## resolve requirements.lock anew (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra dev --no-emit-index-url \
+		--custom-compile-command "make lock" --upgrade --output-file requirements.lock pyproject.toml
+
+clean: ## remove what runs and checks left behind, but for .venv and data/01_raw
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .coverage .coverage.* .import_linter_cache
+	find data -mindepth 2 -not -path 'data/01_raw/*' -not -name .gitkeep -delete

@@ -1,0 +1,225 @@
+"""The default experiment validates, and every kind of bad input is refused in one paragraph that names it."""
+
+import copy
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+from pydantic import ValidationError
+
+from gan_pipelines.parameters import Experiment, ExperimentError, TrainingParameters, UniformNoise
+from gan_pipelines.parameters.base import explain
+
+CONF = Path(__file__).parents[2] / "conf" / "base"
+NAN, INFINITY = float("nan"), float("inf")
+
+
+@pytest.fixture(scope="module")
+def base() -> dict[str, Any]:
+    files = [OmegaConf.load(path) for path in sorted(CONF.glob("parameters*.yml"))]
+    return OmegaConf.to_container(OmegaConf.merge(*files))
+
+
+@pytest.fixture
+def refusal(base: dict[str, Any]) -> Callable[..., str]:
+    """The message with which the default experiment is refused after changes to fields, by their dotted paths."""
+
+    def refuse(changes: dict[str, Any]) -> str:
+        parameters = copy.deepcopy(base)
+        for path, value in changes.items():
+            *parents, last = path.split(".")
+            block: Any = parameters
+            for name in parents:
+                block = block[int(name)] if isinstance(block, list) else block.setdefault(name, {})
+            block[last] = value
+        with pytest.raises(ExperimentError) as error:
+            Experiment.read(parameters)
+        return str(error.value)
+
+    return refuse
+
+
+def chain(base: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Levels of these names, each conditioned on the one before it."""
+    level = base["sgan"]["levels"]["fc3"]
+    return {name: {**level, "condition": above} for above, name in zip(("labels", *names), names, strict=False)}
+
+
+def test_the_default_experiment_validates(base: dict[str, Any]) -> None:
+    experiment = Experiment.read(base)
+    assert list(experiment.sgan.levels) == ["fc3", "pixels"]
+    assert list(experiment.classifier.stages) == ["block1", "block2", "fc3", "labels"]
+    assert experiment.sgan.levels["pixels"].loss_weights.model_dump() == {
+        "adversarial": 1.0,
+        "conditional": 1.0,
+        "entropy": 10.0,
+    }
+
+
+def test_what_was_read_survives_the_way_to_json_and_back(base: dict[str, Any]) -> None:
+    experiment = Experiment.read(base)
+    assert Experiment.model_validate_json(experiment.model_dump_json()) == experiment
+
+
+def test_what_was_read_cannot_be_changed(base: dict[str, Any]) -> None:
+    experiment = Experiment.read(base)
+    with pytest.raises(ValidationError, match="frozen"):
+        experiment.run.seed = 3
+    assert experiment.run.seed == base["run"]["seed"]
+
+
+STEPS = "sgan.levels.fc3.training.steps"
+TRUNK = "sgan.levels.fc3.generator.trunk.0.features"
+NOISE = "sgan.levels.fc3.noise"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "found", "allowed"),
+    [
+        ("sgan.levels.fc3.training.stepps", 3, "3", "not permitted|unknown|allowed"),
+        ("sgan.joints", "none", "'none'", "not permitted|unknown|allowed"),
+        ("extra", 1, "1", "not permitted|unknown|allowed"),
+        (STEPS, "many", "'many'", "integer"),
+        (STEPS, 2.5, "2.5", "integer"),
+        (STEPS, None, "None", "integer"),
+        (STEPS, True, "True", "number"),
+        (STEPS, 0, "0", "greater than 0"),
+        (STEPS, -4, "-4", "greater than 0"),
+        ("classifier.training.batch_size", 1, "1", "greater than or equal to 2"),
+        ("run.threads", True, "True", "number"),
+        ("run.seed", -1, "-1", "greater than or equal to 0"),
+        ("run.seed", True, "True", "number"),
+        ("run.device", "gpu", "'gpu'", "cpu.*cuda.*mps"),
+        ("judge.augmentation_pixels", True, "True", "number"),
+        ("classifier.training.final_learning_rate_fraction", True, "True", "number"),
+        ("classifier.training.final_learning_rate_fraction", 1.5, "1.5", "less than or equal to 1"),
+        ("classifier.stages.block1.0.padding", True, "True", "number"),
+        ("classifier.stages.block1.0.kernel", 0, "0", "greater than 0"),
+        (TRUNK, 0, "0", "greater than 0"),
+        (TRUNK, True, "True", "number"),
+        (TRUNK, "all", "'all'", "target"),
+        (f"{NOISE}.size", 0, "0", "greater than 0"),
+        (f"{NOISE}.low", True, "True", "number"),
+        (f"{NOISE}.high", INFINITY, "inf", "finite"),
+        (f"{NOISE}.low", -INFINITY, "-inf", "finite"),
+        (f"{NOISE}.posterior_std", 0, "0", "greater than 0"),
+        (NOISE, {"distribution": "uniform", "size": 3, "low": 2, "high": 2}, "low is 2.0, high is 2.0", "empty"),
+        (f"{NOISE}.distribution", "cauchy", "'cauchy'", "'uniform', 'gaussian'"),
+        ("data.source.name", "imagenet", "'imagenet'", "'mnist_5k'.*'image_folder'"),
+        ("data.source.test_fraction", 1, "1", "less than 1"),
+        ("sgan.levels.fc3.adversarial_loss", "hinge", "'hinge'", "'non_saturating'"),
+        ("classifier.stages.block1.0.layer", "dense", "'dense'", "'linear'.*'conv'"),
+        ("sgan.levels.fc3.loss_weights.entropy", NAN, "nan", "greater than or equal to 0|finite"),
+        ("sgan.levels.fc3.loss_weights.adversarial", -1, "-1", "greater than or equal to 0"),
+        ("sgan.joint.upstream_weight", INFINITY, "inf", "finite"),
+        ("sgan.joint.initialise", "zeros", "'zeros'", "'independent' or 'scratch'"),
+        ("classifier.training.beta1", 1, "1", "less than 1"),
+        ("classifier.training.learning_rate", 0, "0", "greater than 0"),
+        ("evaluation.samples", 5, "5", "greater than or equal to 20"),
+        ("evaluation.features", "fc9", "'fc9'", "block1, block2, features"),
+        ("evaluation.features", "labels", "'labels'", "block1, block2, features"),
+        ("sgan.levels.pixels.condition", "block1", "'block1'", "must be 'fc3'"),
+        ("sgan.levels.fc3.training.ema_decay", 0, "0", "all"),
+    ],
+)
+def test_a_bad_value_is_refused_with_its_field_what_was_found_and_what_is_allowed(
+    refusal: Callable[..., str], path: str, value: object, found: str, allowed: str
+) -> None:
+    message = refusal({path: value})
+    # a field that selects a schema may be named by its block
+    named = [path, path.rpartition(".")[0]] if path.endswith((".name", ".layer", ".distribution")) else [path]
+    assert any(re.search(rf"(^|\s){re.escape(name)}(:| and )", message) for name in named), message
+    assert found in message
+    assert re.search(allowed, message), message
+    assert "\n" not in message
+    assert "function" not in message, "internals of pydantic"
+
+
+def test_a_field_that_is_missing_is_named(base: dict[str, Any]) -> None:
+    parameters = copy.deepcopy(base)
+    del parameters["sgan"]["joint"]["training"]["steps"]
+    with pytest.raises(ExperimentError, match=r"sgan\.joint\.training\.steps: .*required"):
+        Experiment.read(parameters)
+
+
+def test_all_bad_values_are_named_at_once(refusal: Callable[..., str]) -> None:
+    message = refusal({STEPS: 0, "run.seed": -1, "judge.weight_decay": NAN})
+    assert all(f"{path}: " in message for path in (STEPS, "run.seed", "judge.weight_decay"))
+    assert "\n" not in message
+
+
+def test_a_text_of_several_lines_does_not_break_the_paragraph(refusal: Callable[..., str]) -> None:
+    assert "\n" not in refusal({STEPS: "one\ntwo"})
+
+
+@pytest.mark.parametrize(
+    ("names", "place", "found", "allowed"),
+    [
+        (("fc9", "pixels"), "sgan.levels.fc9: ", "unknown representation", "fc3, block2, block1, pixels"),
+        (("labels", "pixels"), "sgan.levels.labels: ", "unknown representation", "fc3, block2, block1, pixels"),
+        (("block1", "fc3", "pixels"), "sgan.levels: ", "block1, fc3, pixels", "fc3, block2, block1, pixels"),
+        (("fc3", "block1"), "sgan.levels: ", "['fc3', 'block1']", "'pixels'"),
+        (("pixels", "fc3"), "sgan.levels: ", "['pixels', 'fc3']", "'pixels'"),
+    ],
+    ids=["unknown", "labels as target", "wrong order", "no pixels", "pixels first"],
+)
+def test_levels_that_do_not_form_a_chain_are_refused(
+    base: dict[str, Any], refusal: Callable[..., str], names: tuple[str, ...], place: str, found: str, allowed: str
+) -> None:
+    message = refusal({"sgan.levels": chain(base, *names)})
+    assert place in message
+    assert found in message
+    assert allowed in message
+    assert "\n" not in message
+
+
+def test_levels_that_do_not_connect_are_refused_with_the_one_that_is_wrong(
+    base: dict[str, Any], refusal: Callable[..., str]
+) -> None:
+    levels = chain(base, "fc3", "block1", "pixels")
+    levels["pixels"]["condition"] = "fc3"
+    message = refusal({"sgan.levels": levels})
+    assert "sgan.levels.pixels.condition: " in message
+    assert "must be 'block1'" in message
+    assert "is 'fc3'" in message
+
+
+@pytest.mark.parametrize("names", [("pixels",), ("fc3", "pixels"), ("fc3", "block2", "block1", "pixels")])
+def test_a_stack_of_any_number_of_levels_validates(base: dict[str, Any], names: tuple[str, ...]) -> None:
+    parameters = copy.deepcopy(base)
+    parameters["sgan"]["levels"] = chain(base, *names)
+    assert tuple(Experiment.read(parameters).sgan.levels) == names
+
+
+@pytest.mark.parametrize(
+    ("stages", "found"),
+    [
+        (["fc3", "block1"], "['fc3', 'block1']"),
+        (["labels", "fc3"], "['labels', 'fc3']"),
+        (["pixels", "labels"], "'pixels'"),
+        (["fc 3", "labels"], "'fc 3'"),
+    ],
+)
+def test_stages_that_do_not_end_in_the_labels_or_have_no_proper_names_are_refused(
+    refusal: Callable[..., str], stages: list[str], found: str
+) -> None:
+    message = refusal({"judge.stages": {name: [{"layer": "relu"}] for name in stages}})
+    assert "judge" in message
+    assert found in message
+    assert "\n" not in message
+
+
+def test_an_error_within_a_block_is_explained_with_the_path_of_the_block() -> None:
+    with pytest.raises(ValidationError) as error:
+        TrainingParameters.model_validate({"steps": 0})
+    expected = "Invalid parameters: judge.training.steps: Input should be greater than 0 (found 0)."
+    assert explain(error.value, "judge.training") == expected
+
+
+def test_noise_is_uniform_over_0_to_1_with_a_posterior_of_variance_one_half_unless_told() -> None:
+    noise = UniformNoise(distribution="uniform", size=1)
+    assert (noise.low, noise.high) == (0, 1)
+    assert noise.posterior_std**2 == pytest.approx(0.5, rel=1e-12)

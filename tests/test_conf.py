@@ -1,0 +1,107 @@
+"""Every experiment under conf/ is valid, its networks fit its data, and all its weights learn."""
+
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+import torch
+from kedro.config import OmegaConfigLoader
+from kedro.framework.project import configure_project, pipelines
+from pydantic import BaseModel
+
+from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.models import LevelGAN
+from gan_pipelines.models.plan import plan_classifier, plan_levels
+from gan_pipelines.parameters import Experiment, RunParameters
+from gan_pipelines.training.joint import fit_joint
+from gan_pipelines.training.level import fit_level
+from gan_pipelines.training.seeding import seeded_stage
+
+ROOT = Path(__file__).parents[1]
+EXPERIMENTS = sorted(folder.name for folder in (ROOT / "conf").iterdir() if folder.is_dir() and folder.name != "local")
+IMAGE_SHAPES = {"mnist_5k": (1, 28, 28), "mnist": (1, 28, 28), "fashion_mnist": (1, 28, 28)}
+
+
+class Silent:
+    """An observer that keeps nothing."""
+
+    def start(self, steps: int, batch_size: int) -> None: ...
+
+    def report(self, step: int, metrics: object) -> None: ...
+
+    def show(self, step: int, pictures: torch.Tensor) -> None: ...
+
+
+def raw_parameters(experiment: str) -> dict[str, Any]:
+    loader = OmegaConfigLoader(str(ROOT / "conf"), base_env="base", default_run_env="local", env=experiment)
+    return dict(loader["parameters"])
+
+
+def one_step(experiment: Experiment) -> Experiment:
+    """The same experiment, one update and eight images a stage."""
+    raw = experiment.model_dump()
+    stages = [raw["classifier"], raw["judge"], raw["sgan"]["joint"], *raw["sgan"]["levels"].values()]
+    for stage in stages:
+        stage["training"] |= {"steps": 1, "batch_size": 8, "report_every_steps": 1}
+    return Experiment.read(raw)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_weight_of_an_experiment_moves_in_one_step(name: str) -> None:
+    experiment = one_step(Experiment.read(raw_parameters(name)))
+    shape = IMAGE_SHAPES[experiment.data.source.name]
+    rng = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (16, *shape), generator=rng, dtype=torch.uint8)
+    data = LabelledImages(images, torch.arange(16) % 10, tuple("0123456789"))
+    run = RunParameters(threads=1)
+    with seeded_stage(run, "encoder"):
+        plan = plan_classifier(experiment.classifier, shape, data.classes, "digest", "classifier")
+        encoder = type(plan)(plan.spec).freeze()
+    representations = encoder.representations(data.pixels().read(torch.arange(16)))
+    from gan_pipelines.data.images import Representation
+
+    targets = {key: Representation(key, value) for key, value in representations.items()} | {"pixels": data.pixels()}
+    levels = []
+    for target, spec in plan_levels(experiment.sgan, encoder).items():
+        above = spec.parameters.condition
+        condition = data.one_hot_labels() if above == "labels" else targets[above]
+        with seeded_stage(run, target):
+            before = LevelGAN(spec).state_dict()
+        level, history = fit_level(run, spec, encoder, targets[target], condition, Silent())
+        assert len(history) == 1
+        moved = [key for key, value in level.named_parameters() if not torch.equal(value, before[key])]
+        trained = [key for key, _ in level.named_parameters() if not key.startswith("averaged")]
+        assert set(trained) <= set(moved), f"{name}: {target} has weights that do not learn"
+        levels.append(level)
+    joint, _ = fit_joint(run, experiment.sgan.joint, levels, encoder, targets, data.one_hot_labels(), Silent())
+    for after, level in zip(joint, levels, strict=True):
+        for key, value in after.generator.named_parameters():
+            assert not torch.equal(value, level.generator.get_parameter(key)), f"{name}: joint {key} does not learn"
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_params_input_of_every_pipeline_exists_and_is_typed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("KEDRO_ENV", name)
+    configure_project("gan_pipelines")
+    raw = raw_parameters(name)
+    seen = set()
+    for node in pipelines["__default__"].nodes:
+        hints = list(get_type_hints(node.func).values())
+        for position, source in enumerate(node.inputs):
+            if source.startswith("params:"):
+                block = source.removeprefix("params:")
+                assert block in raw, f"{name}: {source} is not in the YAML"
+                assert issubclass(hints[position], BaseModel), f"{node.name}: {source} arrives as a raw dict"
+                hints[position].model_validate(raw[block])
+                seen.add(block)
+    assert seen == {"run", "data", "classifier", "judge", "sgan", "evaluation"}
+
+
+def test_three_levels_make_three_level_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("KEDRO_ENV", "three_levels")
+    configure_project("gan_pipelines")
+    names = [node.name for node in pipelines["sgan_levels"].nodes]
+    assert sorted(names) == ["block2.train_level", "fc3.train_level", "pixels.train_level"]
+    assert not {name for name in pipelines["sgan_levels"].inputs() if name.startswith("level_")}

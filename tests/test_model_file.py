@@ -1,0 +1,161 @@
+"""The one file format: whole, safe, strict."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch.testing import assert_close
+
+from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.model_file import FileError, read_model, read_tensors, write_model, write_tensors
+from gan_pipelines.models import Encoder, EncoderSpec, StackedGenerator, assemble_stack
+from gan_pipelines.models.level import LevelGAN
+from gan_pipelines.models.plan import plan_levels
+from gan_pipelines.parameters import Experiment
+
+
+@pytest.fixture
+def encoder(smoke_experiment: Experiment) -> Encoder:
+    torch.manual_seed(0)
+    spec = EncoderSpec(
+        stages=smoke_experiment.classifier.stages,
+        initialisation=smoke_experiment.classifier.initialisation,
+        image_shape=(1, 28, 28),
+        classes=tuple("0123456789"),
+        data_digest="digest",
+    )
+    return Encoder(spec).freeze()
+
+
+@pytest.fixture
+def stack(smoke_experiment: Experiment, encoder: Encoder) -> StackedGenerator:
+    levels = [LevelGAN(spec) for spec in plan_levels(smoke_experiment.sgan, encoder).values()]
+    return assemble_stack(levels, encoder.spec.classes)
+
+
+def test_a_model_comes_back_with_its_spec_and_does_the_same(tmp_path: Path, stack: StackedGenerator) -> None:
+    write_model(tmp_path / "stack.safetensors", stack)
+    again = read_model(tmp_path / "stack.safetensors")
+    assert isinstance(again, StackedGenerator)
+    assert again.spec == stack.spec
+    labels = torch.arange(10)
+    pictures = [model.sample(labels, torch.Generator().manual_seed(1)) for model in (stack, again)]
+    assert_close(pictures[0], pictures[1], rtol=0, atol=0)
+    assert not again.training
+    assert not any(parameter.requires_grad for parameter in again.parameters())
+
+
+def test_a_level_comes_back_with_its_averaged_generator(
+    tmp_path: Path, smoke_experiment: Experiment, encoder: Encoder
+) -> None:
+    level = LevelGAN(plan_levels(smoke_experiment.sgan, encoder)["fc3"])
+    write_model(tmp_path / "level.safetensors", level)
+    again = read_model(tmp_path / "level.safetensors")
+    assert isinstance(again, LevelGAN)
+    assert again.averaged_generator is not None
+    for name, value in level.state_dict().items():
+        assert_close(again.state_dict()[name], value, rtol=0, atol=0)
+
+
+def test_reading_a_model_leaves_the_global_random_state_alone(tmp_path: Path, encoder: Encoder) -> None:
+    write_model(tmp_path / "encoder.safetensors", encoder)
+    before = torch.get_rng_state()
+    read_model(tmp_path / "encoder.safetensors")
+    assert_close(torch.get_rng_state(), before, rtol=0, atol=0)
+
+
+def test_the_same_model_is_the_same_file(tmp_path: Path, encoder: Encoder) -> None:
+    for name in ("a", "b"):
+        write_model(tmp_path / name, encoder)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"absent\.safetensors: there is no such file"):
+        read_model(tmp_path / "absent.safetensors")
+
+
+@pytest.mark.parametrize("kept", [0, 4, 100, -1])
+def test_a_cut_file_is_refused(tmp_path: Path, encoder: Encoder, kept: int) -> None:
+    path = tmp_path / "encoder.safetensors"
+    write_model(path, encoder)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(FileError, match=r"encoder\.safetensors: is no whole safetensors file"):
+        read_model(path)
+
+
+def test_one_altered_byte_is_refused(tmp_path: Path, encoder: Encoder) -> None:
+    path = tmp_path / "encoder.safetensors"
+    write_model(path, encoder)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(FileError, match="SHA-256"):
+        read_model(path)
+
+
+def test_a_foreign_safetensors_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "foreign.safetensors"
+    save_file({"x": torch.zeros(2)}, path)
+    with pytest.raises(FileError, match="without a description"):
+        read_tensors(path)
+
+
+def test_tensors_that_do_not_fit_the_spec_are_refused(tmp_path: Path, encoder: Encoder) -> None:
+    path = tmp_path / "encoder.safetensors"
+    tensors = encoder.state_dict() | {"stages.fc3.1.weight": torch.zeros(3, 3)}
+    write_tensors(path, tensors, encoder.spec.model_dump(mode="json"))
+    with pytest.raises(FileError, match=r"stages\.fc3\.1\.weight is \(3, 3\) and the spec asks for \(32, 72\)"):
+        read_model(path)
+
+
+def test_a_tensor_too_many_is_refused(tmp_path: Path, encoder: Encoder) -> None:
+    path = tmp_path / "encoder.safetensors"
+    tensors = encoder.state_dict() | {"extra": torch.zeros(1)}
+    write_tensors(path, tensors, encoder.spec.model_dump(mode="json"))
+    with pytest.raises(FileError, match=r"extra is \(1,\) and the spec asks for nothing"):
+        read_model(path)
+
+
+def test_an_unknown_spec_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    write_tensors(path, {"x": torch.zeros(1)}, {"kind": "transformer"})
+    with pytest.raises(FileError, match="its spec is none of encoder, level and stack"):
+        read_model(path)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, encoder: Encoder) -> None:
+    path = tmp_path / "encoder.safetensors"
+    write_model(path, encoder)
+    before = path.read_bytes()
+    with pytest.raises(TypeError):
+        write_tensors(path, {"x": torch.zeros(1)}, {"not JSON": object()})
+    assert path.read_bytes() == before
+    assert [found.name for found in tmp_path.iterdir()] == ["encoder.safetensors"]
+
+
+def test_the_file_opens_with_plain_safetensors_and_says_what_it_is(tmp_path: Path, encoder: Encoder) -> None:
+    from safetensors import safe_open
+
+    path = tmp_path / "encoder.safetensors"
+    write_model(path, encoder)
+    assert set(load_file(path)) == set(encoder.state_dict())
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    description = json.loads(metadata["description"])
+    assert description["kind"] == "encoder"
+    assert description["data_digest"] == "digest"
+    assert metadata["version"]
+
+
+def test_images_keep_their_classes(tmp_path: Path) -> None:
+    from gan_pipelines.datasets import ImagesDataset
+
+    data = LabelledImages(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.tensor([0, 1, 1, 0]), ("cat", "dog"))
+    dataset = ImagesDataset(filepath=str(tmp_path / "images.safetensors"))
+    dataset.save(data)
+    again = dataset.load()
+    assert again.classes == ("cat", "dog")
+    assert again.digest() == data.digest()

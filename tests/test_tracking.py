@@ -1,0 +1,382 @@
+"""Runs go to a real sqlite store, in a folder with a space in its name, and are read back from it."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from PIL import Image
+from torch import nn
+
+from gan_pipelines import __version__
+from gan_pipelines.parameters import TrainingParameters
+from gan_pipelines.tracking import (
+    Settings,
+    finish_run,
+    flatten,
+    log_artifact,
+    log_scores,
+    log_tags,
+    log_text,
+    stage_run,
+    start_run,
+)
+from gan_pipelines.training.engine import Turn, make_player, train
+
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")  # inside MLflow
+
+SETTINGS = Settings(tracking_uri="sqlite:///records/mlflow.db", artifacts="mlartifacts")
+LAYERS = [{"layer": "linear", "features": 512}, {"layer": "relu"}]
+PARAMETERS = {
+    "run": {"seed": 1, "device": "cpu", "threads": None},
+    "sgan": {"levels": {"fc3": {"condition": "labels", "trunk": LAYERS}}, "joint": {"weight": 0.01, "on": True}},
+}
+
+
+class Clock:
+    """Time that passes when told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store's tables take seconds to create, so the module's tests share one store."""
+    return tmp_path_factory.mktemp("projects") / "my project"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, project: Path) -> Iterator[None]:
+    project.mkdir(exist_ok=True)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    yield
+    for name in own_variables():
+        del os.environ[name]
+
+
+def own_variables() -> list[str]:
+    return [name for name in os.environ if name.startswith("GAN_PIPELINES_")]
+
+
+@pytest.fixture
+def begin(project: Path) -> Callable[..., str]:
+    """Start a run and return its id."""
+
+    def start(
+        parameters: dict[str, Any] = PARAMETERS, tags: dict[str, str] | None = None, experiment: str = "mnist"
+    ) -> str:
+        start_run(SETTINGS, project, experiment, parameters, tags or {})
+        return os.environ["GAN_PIPELINES_RUN_ID"]
+
+    return start
+
+
+@pytest.fixture
+def store(project: Path) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{project}/records/mlflow.db")
+
+
+def children(store: MlflowClient, parent: str) -> dict[str, Run]:
+    experiment = store.get_run(parent).info.experiment_id
+    runs = store.search_runs([experiment], f"tags.mlflow.parentRunId = '{parent}'")
+    return {run.info.run_name: run for run in runs}
+
+
+def history(store: MlflowClient, run: Run, name: str) -> list[tuple[int, float]]:
+    return [(metric.step, metric.value) for metric in store.get_metric_history(run.info.run_id, name)]
+
+
+def warnings_of(log: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in log.records if record.name == "gan_pipelines.tracking"]
+
+
+def test_parameters_are_flattened_into_dotted_names_and_compact_json() -> None:
+    assert dict(flatten(PARAMETERS)) == {
+        "run.seed": "1",
+        "run.device": "cpu",
+        "run.threads": "null",
+        "sgan.levels.fc3.condition": "labels",
+        "sgan.levels.fc3.trunk": '[{"layer":"linear","features":512},{"layer":"relu"}]',
+        "sgan.joint.weight": "0.01",
+        "sgan.joint.on": "true",
+    }
+
+
+def test_the_parent_run_says_what_it_starts_from(begin: Callable[..., str], store: MlflowClient, project: Path) -> None:
+    run = store.get_run(begin(tags={"pipeline": "sgan", "mlflow.runName": "first try"}))
+    assert run.info.status == "RUNNING"
+    assert run.info.run_name == "first try"
+    assert store.get_experiment(run.info.experiment_id).name == "mnist"
+    assert run.data.params == dict(flatten(PARAMETERS))
+    assert run.data.tags["pipeline"] == "sgan"
+    assert run.data.tags["package_version"] == __version__
+    assert "git_commit" not in run.data.tags
+    artifact = project / "mlartifacts" / "mnist" / run.info.run_id / "artifacts" / "parameters.json"
+    assert json.loads(artifact.read_text()) == PARAMETERS
+
+
+def test_more_parameters_than_fit_a_batch_and_longer_than_mlflow_takes(
+    begin: Callable[..., str], store: MlflowClient
+) -> None:
+    many = {"many": {f"p{index}": index for index in range(250)}, "long": "x" * 7000}
+    params = store.get_run(begin(many)).data.params
+    assert len(params) == 251
+    assert params["many.p249"] == "249"
+    assert params["long"] == "x" * 6000
+
+
+def test_the_commit_and_its_changes_are_tags(begin: Callable[..., str], store: MlflowClient, project: Path) -> None:
+    def git(*arguments: str) -> str:
+        command = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *arguments]
+        return subprocess.run(command, cwd=project, check=True, capture_output=True, text=True).stdout.strip()
+
+    (project / ".gitignore").write_text("*\n")
+    git("init")
+    try:
+        git("add", "--force", ".gitignore")
+        git("commit", "-m", "begin")
+        clean = store.get_run(begin()).data.tags
+        (project / ".gitignore").write_text("records\nmlartifacts\nchanged\n")
+        dirty = store.get_run(begin()).data.tags
+        assert (clean["git_commit"], clean["git_dirty"]) == (git("rev-parse", "HEAD"), "false")
+        assert (dirty["git_commit"], dirty["git_dirty"]) == (git("rev-parse", "HEAD"), "true")
+    finally:
+        shutil.rmtree(project / ".git")
+
+
+def test_a_stage_is_a_child_run_with_its_metrics_by_step(begin: Callable[..., str], store: MlflowClient) -> None:
+    parent = begin()
+    with stage_run("fc3") as observer:
+        observer.start(200, 64)
+        observer.report(100, {"generator.adversarial": 0.75, "images_per_second": 640.0})
+        observer.report(200, {"generator.adversarial": 0.5, "images_per_second": 650.0})
+        assert children(store, parent)["fc3"].info.status == "RUNNING"
+    with stage_run("pixels"):
+        pass
+    finish_run(failed=False)
+    runs = children(store, parent)
+    assert set(runs) == {"fc3", "pixels"}
+    assert history(store, runs["fc3"], "generator.adversarial") == [(100, 0.75), (200, 0.5)]
+    assert history(store, runs["fc3"], "images_per_second") == [(100, 640.0), (200, 650.0)]
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    assert store.get_run(parent).info.status == "FINISHED"
+    assert own_variables() == []
+
+
+def test_metrics_wait_for_the_next_batch(begin: Callable[..., str], store: MlflowClient) -> None:
+    parent, clock = begin(), Clock()
+    with stage_run("fc3", clock) as observer:
+        observer.start(3, 1)
+        seen = []
+        for step, clock.now in enumerate([4.0, 6.0, 8.0], start=1):
+            observer.report(step, {"loss": step})
+            seen.append(len(history(store, children(store, parent)["fc3"], "loss")))
+    assert seen == [0, 2, 2]
+    assert len(history(store, children(store, parent)["fc3"], "loss")) == 3
+
+
+def test_more_metrics_than_fit_a_batch(begin: Callable[..., str], store: MlflowClient) -> None:
+    parent = begin()
+    with stage_run("fc3", Clock()) as observer:
+        observer.start(600, 1)
+        for step in range(1, 601):
+            observer.report(step, {"a": step, "b": -step})
+    run = children(store, parent)["fc3"]
+    assert history(store, run, "a") == [(step, step) for step in range(1, 601)]
+    assert len(history(store, run, "b")) == 600
+
+
+def test_pictures_become_a_film(begin: Callable[..., str], store: MlflowClient, project: Path) -> None:
+    parent = begin()
+    pictures = torch.zeros(20, 1, 8, 8)
+    pictures[0] = 1.5
+    with stage_run("pixels") as observer:
+        for step in (10, 20):
+            observer.show(step, pictures)
+    run = children(store, parent)["pixels"]
+    folder = project / "mlartifacts" / "mnist" / run.info.run_id / "artifacts" / "images"
+    films = sorted(path for path in folder.iterdir() if path.suffix == ".png")
+    assert [path.name.split("+")[:3] for path in films] == [["samples", "step", "10"], ["samples", "step", "20"]]
+    assert run.data.tags["mlflow.loggedImages"] == "True"
+    with Image.open(films[0]) as picture:
+        assert picture.size == (10 * (8 + 2) + 2, 2 * (8 + 2) + 2)
+        assert (picture.getpixel((5, 5)), picture.getpixel((15, 5))) == ((255, 255, 255), (0, 0, 0))
+
+
+def test_the_engine_reports_through_it(begin: Callable[..., str], store: MlflowClient) -> None:
+    parent, module = begin(), nn.Linear(2, 1)
+    training = TrainingParameters.model_validate({"steps": 4, "learning_rate": 0.1, "report_every_steps": 2})
+    player = make_player(module, training)
+
+    def objective() -> Iterator[Turn]:
+        yield Turn("encoder", lambda: {"square": module(torch.ones(1, 2)).square().sum()})
+
+    with stage_run("encoder") as observer:
+        rows = train("encoder", {"encoder": player}, objective, training, observer)
+    recorded = history(store, children(store, parent)["encoder"], "encoder.square")
+    assert recorded == [(row["step"], row["encoder.square"]) for row in rows]
+    assert [step for step, _ in recorded] == [2, 4]
+
+
+def test_a_stage_that_fails_leaves_failed_runs_and_what_it_measured(
+    begin: Callable[..., str], store: MlflowClient
+) -> None:
+    parent = begin()
+    with pytest.raises(ZeroDivisionError), stage_run("fc3") as observer:
+        observer.start(200, 64)
+        observer.report(100, {"loss": 0.75})
+        raise ZeroDivisionError
+    finish_run(failed=True)
+    run = children(store, parent)["fc3"]
+    assert (run.info.status, store.get_run(parent).info.status) == ("FAILED", "FAILED")
+    assert history(store, run, "loss") == [(100, 0.75)]
+    assert own_variables() == []
+
+
+def test_children_of_killed_workers_end_with_their_parent(begin: Callable[..., str], store: MlflowClient) -> None:
+    parent = begin()
+    with stage_run("done"):
+        pass
+    abandoned = stage_run("abandoned")
+    abandoned.__enter__()
+    finish_run(failed=True)
+    runs = children(store, parent)
+    assert {name: run.info.status for name, run in runs.items()} == {"done": "FINISHED", "abandoned": "FAILED"}
+
+
+def _work(name: str) -> None:
+    with stage_run(name) as observer:
+        observer.start(1, 1)
+        observer.report(1, {"loss": 0.5})
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+def test_forked_workers_find_the_run(begin: Callable[..., str], store: MlflowClient) -> None:
+    parent = begin()
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=_work, args=(name,)) for name in ("fc3", "pixels")]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    runs = children(store, parent)
+    assert {name: run.info.status for name, run in runs.items()} == {"fc3": "FINISHED", "pixels": "FINISHED"}
+    assert history(store, runs["pixels"], "loss") == [(1, 0.5)]
+
+
+def test_scores_tags_and_files_stand_on_the_parent_run(
+    begin: Callable[..., str], store: MlflowClient, tmp_path: Path
+) -> None:
+    parent = begin()
+    figure = tmp_path / "samples.png"
+    figure.write_bytes(b"png")
+    log_scores({"stack.accuracy": 0.9, "stack.frechet_distance": 12.5})
+    log_tags({"data_digest": "abc"})
+    log_artifact(figure, "figures")
+    log_artifact(figure)
+    log_text("<p>ä</p>", "figures/losses.html")
+    run = store.get_run(parent)
+    assert run.data.metrics == {"stack.accuracy": 0.9, "stack.frechet_distance": 12.5}
+    assert run.data.tags["data_digest"] == "abc"
+    names = [item.path for folder in ("", "figures") for item in store.list_artifacts(parent, folder)]
+    assert names == ["figures", "parameters.json", "samples.png", "figures/losses.html", "figures/samples.png"]
+    page = store.download_artifacts(parent, "figures/losses.html", str(tmp_path))
+    assert Path(page).read_text(encoding="utf-8") == "<p>ä</p>"
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///a folder", "sqlite:///text.db", "http://127.0.0.1:9"])
+def test_an_unreachable_store_is_given_up_with_one_warning(
+    uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a folder").mkdir()
+    (tmp_path / "text.db").write_text("no database, but long enough to look like one " * 10)
+    began = time.monotonic()
+    start_run(Settings(tracking_uri=uri, artifacts="mlartifacts"), tmp_path, "mnist", PARAMETERS, {})
+    with stage_run("fc3") as observer:
+        observer.start(10, 1)
+        observer.report(10, {"loss": 0.5})
+        observer.show(10, torch.rand(4, 1, 8, 8))
+    log_scores({"accuracy": 1.0})
+    finish_run(failed=False)
+    assert time.monotonic() - began < 20
+    assert len(warnings_of(caplog)) == 1
+    assert own_variables() == []
+
+
+def test_a_store_that_fails_half_way_is_given_up_and_tried_once_more_at_the_end(
+    begin: Callable[..., str], store: MlflowClient, project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    parent = begin()
+    database, away = project / "records" / "mlflow.db", project / "records" / "away.db"
+    with stage_run("fc3") as observer:
+        observer.start(20, 1)
+        database.rename(away)
+        database.write_text("no database, but long enough to look like one " * 10)
+        observer.show(10, torch.rand(4, 1, 8, 8))
+        observer.report(20, {"loss": 0.5})
+    log_scores({"accuracy": 1.0})
+    away.replace(database)
+    log_scores({"accuracy": 1.0})
+    finish_run(failed=False)
+    assert len(warnings_of(caplog)) == 1
+    assert store.get_run(parent).info.status == "FINISHED"
+    assert store.get_run(parent).data.metrics == {}
+    assert children(store, parent)["fc3"].info.status == "FINISHED"
+
+
+def test_a_new_run_tries_a_store_anew_that_an_earlier_one_gave_up(
+    begin: Callable[..., str], store: MlflowClient
+) -> None:
+    os.environ["GAN_PIPELINES_TRACKING_LOST"] = "OSError: gone"
+    parent = begin()
+    log_scores({"accuracy": 1.0})
+    assert store.get_run(parent).data.metrics == {"accuracy": 1.0}
+
+
+def test_without_a_run_nothing_is_recorded_and_mlflow_is_not_even_imported(tmp_path: Path) -> None:
+    script = """
+import sys, torch
+from pathlib import Path
+from gan_pipelines.tracking import finish_run, log_artifact, log_scores, log_tags, log_text, stage_run
+with stage_run("fc3") as observer:
+    observer.start(10, 1)
+    observer.report(10, {"loss": 0.5})
+    observer.show(10, torch.rand(4, 1, 8, 8))
+log_scores({"accuracy": 1.0})
+log_tags({"data_digest": "abc"})
+log_artifact(Path("nowhere"))
+log_text("text", "name")
+finish_run(failed=False)
+assert "mlflow" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_telemetry_is_off(begin: Callable[..., str]) -> None:
+    begin()
+    assert (os.environ["MLFLOW_DISABLE_TELEMETRY"], os.environ["DO_NOT_TRACK"]) == ("true", "true")
+
+
+def test_the_environment_names_another_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    root = tmp_path.resolve() / "my project"
+    location = (root / "mlartifacts" / "mnist").as_uri()
+    assert SETTINGS.locate(root, "mnist") == (f"sqlite:///{root}/records/mlflow.db", location)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////elsewhere/other.db")
+    assert SETTINGS.locate(root, "mnist") == ("sqlite:////elsewhere/other.db", location)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://tracking.example")
+    assert SETTINGS.locate(root, "mnist") == ("https://tracking.example", None)
