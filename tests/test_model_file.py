@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
+from gan_pipelines import __version__
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.model_file import FileError, read_model, read_tensors, write_model, write_tensors
 from gan_pipelines.models import Encoder, EncoderSpec, StackedGenerator, assemble_stack
@@ -107,7 +108,7 @@ def test_tensors_that_do_not_fit_the_spec_are_refused(tmp_path: Path, encoder: E
     path = tmp_path / "encoder.safetensors"
     tensors = encoder.state_dict() | {"stages.fc3.1.weight": torch.zeros(3, 3)}
     write_tensors(path, tensors, encoder.spec.model_dump(mode="json"))
-    with pytest.raises(FileError, match=r"stages\.fc3\.1\.weight is \(3, 3\) and the spec asks for \(32, 72\)"):
+    with pytest.raises(FileError, match=r"stages\.fc3\.1\.weight is \(3, 3\) and the spec asks for \(32, 288\)"):
         read_model(path)
 
 
@@ -144,10 +145,10 @@ def test_the_file_opens_with_plain_safetensors_and_says_what_it_is(tmp_path: Pat
     assert set(load_file(path)) == set(encoder.state_dict())
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
-    description = json.loads(metadata["description"])
-    assert description["kind"] == "encoder"
-    assert description["data_digest"] == "digest"
-    assert metadata["version"]
+    header = json.loads(metadata["gan_pipelines"])
+    assert header["description"]["kind"] == "encoder"
+    assert header["description"]["data_digest"] == "digest"
+    assert header["version"] == __version__
 
 
 def test_images_keep_their_classes(tmp_path: Path) -> None:

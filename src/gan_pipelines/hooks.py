@@ -39,6 +39,7 @@ class ExperimentHooks:
         sys.excepthook = _show_expected_errors_plainly
         if context.env:
             os.environ["KEDRO_ENV"] = context.env
+        active_experiment()
         self.experiment = Experiment.read(context.config_loader["parameters"])
 
     @hook_impl(tryfirst=True)

@@ -109,7 +109,7 @@ def to_bytes(images: Float[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
 def balanced_indices(labels: Int64[Tensor, "count"], wanted: int, rng: torch.Generator) -> Int64[Tensor, "wanted"]:
     """`wanted` positions in random order, each class as often as its share of `labels` (largest remainder)."""
     counts = torch.bincount(labels)
-    exact = counts * wanted / len(labels)
+    exact = counts.double() * wanted / len(labels)
     shares = exact.floor().long()
     rest = torch.argsort(exact - shares, descending=True, stable=True)[: wanted - int(shares.sum())]
     shares[rest] += 1

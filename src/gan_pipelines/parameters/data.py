@@ -36,7 +36,10 @@ class TorchvisionSource(Schema):
 
 
 class NpzSource(Schema):
-    """A .npz file with x_train, y_train, x_test, y_test; images uint8, N x H x W or N x H x W x C."""
+    """A .npz file with x_train, y_train, x_test, y_test; images uint8.
+
+    Images are N x H x W, N x H x W x C, or N x C x H x W where that cannot be mistaken.
+    """
 
     name: Literal["npz"]
     path: str = Field(min_length=1)

@@ -1,5 +1,6 @@
 """Classifier, levels, joint training."""
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Annotated, Literal, Self
@@ -56,8 +57,8 @@ class ClassifierParameters(Schema):
         if PIXELS in names:
             raise ValueError(f"{PIXELS!r} is the images themselves and cannot name a stage")
         for name in names:
-            if not name.isidentifier():
-                raise ValueError(f"stage name {name!r} must be made of letters, digits and underscores")
+            if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
+                raise ValueError(f"a stage's name must be letters, digits and underscores; found {name!r}")
         return self
 
 
