@@ -170,4 +170,6 @@ def levels(level_spec: Callable[..., LevelSpec]) -> Callable[..., list[LevelGAN]
 def smoke_experiment() -> Experiment:
     """The parameters of conf/smoke over those of conf/base."""
     conf = Path(__file__).parents[1] / "conf"
-    return Experiment.read(OmegaConfigLoader(str(conf), base_env="base", default_run_env="local", env="smoke")["parameters"])
+    return Experiment.read(
+        OmegaConfigLoader(str(conf), base_env="base", default_run_env="local", env="smoke")["parameters"]
+    )

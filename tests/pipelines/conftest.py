@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +43,11 @@ def run_kedro(project: Path, params: dict[str, Any] | None = None, env: str = "s
 
 
 @pytest.fixture(scope="session")
-def finished_project(make_project: Callable[[], Path]) -> Iterator[Path]:
+def finished_project(make_project: Callable[[], Path]) -> Path:
     """A project in which the whole of `sgan` ran once, in the smoke environment."""
     project = make_project()
     run_kedro(project, pipeline_names=["sgan"])
-    yield project
+    return project
 
 
 @pytest.fixture(scope="session")

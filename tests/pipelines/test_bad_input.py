@@ -47,9 +47,7 @@ def project(make_project: Callable[[], Path]) -> Path:
         ({"evaluation": {"features": "fc9"}}, "evaluation.features"),
     ],
 )
-def test_bad_parameters_are_refused_by_name(
-    kedro: Kedro, project: Path, params: dict[str, Any], named: str
-) -> None:
+def test_bad_parameters_are_refused_by_name(kedro: Kedro, project: Path, params: dict[str, Any], named: str) -> None:
     assert named in refusal(kedro, project, params=params)
 
 

@@ -32,9 +32,7 @@ def runs(project: Path) -> tuple[MlflowClient, Run, dict[str, Run]]:
     return client, parent, {run.info.run_name: run for run in mine}
 
 
-def test_every_model_is_a_versioned_file_that_opens_alone(
-    finished_project: Path, files: Files, tmp_path: Path
-) -> None:
+def test_every_model_is_a_versioned_file_that_opens_alone(finished_project: Path, files: Files, tmp_path: Path) -> None:
     wanted = {
         "encoder": Encoder,
         "judge": Encoder,

@@ -1,0 +1,348 @@
+"""Independent training of one level: who moves, by which losses, on which draws."""
+
+import math
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, softplus
+from torch.testing import assert_close
+
+from gan_pipelines.data.batches import endless_batches
+from gan_pipelines.data.images import LabelledImages, Representation
+from gan_pipelines.models import Encoder, LevelGAN, LevelSpec
+from gan_pipelines.parameters import RunParameters
+from gan_pipelines.training.engine import Turn, train
+from gan_pipelines.training.level import discriminator_terms, fit_level, generator_terms, level_players
+from gan_pipelines.training.seeding import seeded_stage
+
+RUN = RunParameters(seed=int(__import__("os").environ["S"]))
+WEIGHTS = {"adversarial": 0.7, "conditional": 3.0, "entropy": 5.0}
+PAIRS = [("fc", "labels"), ("pixels", "fc"), ("pixels", "labels")]
+
+Start = tuple[LevelGAN, Tensor, Tensor, Tensor]
+"""A level before its first step, and what it sees in it: real targets, real conditions, noise."""
+
+
+@pytest.fixture
+def real(encoder: Encoder, images: LabelledImages) -> dict[str, Representation]:
+    """Real representations of all images by name."""
+    found = encoder.representations(images.pixels().read(torch.arange(64)))
+    inner = {name: Representation(name, found[name]) for name in ("block1", "fc")}
+    return {"pixels": images.pixels(), **inner, "labels": images.one_hot_labels()}
+
+
+@pytest.fixture
+def fit(
+    encoder: Encoder, real: dict[str, Representation], recorder: Callable
+) -> Callable[..., tuple[LevelGAN, list[dict[str, float]]]]:
+    """Train a level on the real representations."""
+
+    def run(spec: LevelSpec, run: RunParameters = RUN) -> tuple[LevelGAN, list[dict[str, float]]]:
+        return fit_level(run, spec, encoder, real[spec.target], real[spec.parameters.condition], recorder())
+
+    return run
+
+
+@pytest.fixture
+def start(real: dict[str, Representation]) -> Callable[..., Start]:
+    """The beginning of a level's training: first its weights, then a batch, then noise."""
+
+    def begin(spec: LevelSpec) -> Start:
+        with seeded_stage(RUN, spec.target) as stage:
+            level = LevelGAN(spec)
+            index = next(endless_batches(64, 16, stage.rng))
+            noise = level.latent.sample(16, stage.rng)
+        return level, real[spec.target].read(index), real[spec.parameters.condition].read(index), noise
+
+    return begin
+
+
+def values(module: torch.nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in module.named_parameters()}
+
+
+def moved(module: torch.nn.Module, before: dict[str, Tensor]) -> set[bool]:
+    return {not torch.equal(value, before[name]) for name, value in module.named_parameters()}
+
+
+def noise_nll(level: LevelGAN, noise: Tensor, mean: Tensor) -> Tensor:
+    """-log Q(z | h) by torch's own Gaussian."""
+    return -torch.distributions.Normal(mean, level.spec.parameters.noise.posterior_std).log_prob(noise).mean()
+
+
+def test_the_discriminators_terms_are_those_of_the_paper(
+    level_spec: Callable[..., LevelSpec], start: Callable[..., Start]
+) -> None:
+    level, real, condition, noise = start(level_spec("pixels", "fc", loss_weights=WEIGHTS))
+    generated = level.generator(condition, noise).detach()
+    found = discriminator_terms(level, real, generated, noise)
+    on_real, on_generated = level.discriminator(real), level.discriminator(generated)
+    adversarial = -torch.sigmoid(on_real.logits).log().mean() - (1 - torch.sigmoid(on_generated.logits)).log().mean()
+    assert list(found) == ["adversarial", "entropy"]
+    assert_close(found["adversarial"], 0.7 * adversarial)
+    assert_close(found["entropy"], 5 * noise_nll(level, noise, on_generated.recovered_noise))
+
+
+@pytest.mark.parametrize(("target", "condition"), PAIRS)
+def test_the_generators_terms_are_those_of_the_paper(
+    encoder: Encoder,
+    level_spec: Callable[..., LevelSpec],
+    start: Callable[..., Start],
+    target: str,
+    condition: str,
+) -> None:
+    level, _, above, noise = start(level_spec(target, condition, loss_weights=WEIGHTS))
+    generated = level.generator(above, noise)
+    segment, labelled = encoder.segment(target, condition), condition == "labels"
+    found = generator_terms(level, segment, generated, above, noise)
+    output, encoded = level.discriminator(generated), segment(generated)
+    conditional = cross_entropy(encoded, above.argmax(dim=1)) if labelled else ((encoded - above) ** 2).mean()
+    assert list(found) == ["adversarial", "conditional", "entropy"]
+    assert_close(found["adversarial"], -0.7 * torch.sigmoid(output.logits).log().mean())
+    assert_close(found["conditional"], 3 * conditional)
+    assert_close(found["entropy"], 5 * noise_nll(level, noise, output.recovered_noise))
+
+
+def test_the_discriminators_step_moves_it_and_its_noise_head_only(
+    encoder: Encoder,
+    level_spec: Callable[..., LevelSpec],
+    start: Callable[..., Start],
+    recorder: Callable,
+) -> None:
+    level, real, condition, noise = start(level_spec("pixels", "fc"))
+    before = {name: values(module) for name, module in (*level.named_children(), ("encoder", encoder))}
+
+    def objective() -> Iterator[Turn]:
+        generated = level.generator(condition, noise)
+        yield Turn("discriminator", lambda: discriminator_terms(level, real, generated.detach(), noise))
+
+    train("pixels", level_players(level), objective, level.spec.parameters.training, recorder())
+    assert moved(level.discriminator, before["discriminator"]) == {True}
+    assert moved(level.generator, before["generator"]) == {False}
+    assert moved(encoder, before["encoder"]) == {False}
+    assert all(parameter.grad is None for parameter in (*level.generator.parameters(), *encoder.parameters()))
+
+
+def test_the_generators_step_moves_it_only(
+    encoder: Encoder,
+    level_spec: Callable[..., LevelSpec],
+    start: Callable[..., Start],
+    recorder: Callable,
+) -> None:
+    level, _, condition, noise = start(level_spec("pixels", "fc"))
+    before = {name: values(module) for name, module in (*level.named_children(), ("encoder", encoder))}
+    segment = encoder.segment("pixels", "fc")
+
+    def objective() -> Iterator[Turn]:
+        generated = level.generator(condition, noise)
+        yield Turn("generator", lambda: generator_terms(level, segment, generated, condition, noise))
+
+    train("pixels", level_players(level), objective, level.spec.parameters.training, recorder())
+    assert moved(level.generator, before["generator"]) == {True}
+    assert moved(level.discriminator, before["discriminator"]) == {False}
+    assert moved(encoder, before["encoder"]) == {False}
+    assert all(parameter.grad is None for parameter in (*level.discriminator.parameters(), *encoder.parameters()))
+
+
+@pytest.mark.parametrize(("target", "condition"), PAIRS)
+def test_a_full_step_gives_every_parameter_a_gradient_and_leaves_the_encoder_alone(
+    encoder: Encoder,
+    level_spec: Callable[..., LevelSpec],
+    fit: Callable[..., tuple[LevelGAN, object]],
+    target: str,
+    condition: str,
+) -> None:
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    level, _ = fit(level_spec(target, condition))
+    for name, parameter in level.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.abs().max() > 0, name
+    for name, value in encoder.state_dict().items():
+        assert_close(value, before[name], rtol=0, atol=0)
+    assert all(parameter.grad is None for parameter in encoder.parameters())
+
+
+@pytest.mark.parametrize(("target", "condition"), PAIRS)
+def test_one_step_is_the_two_updates_written_out(
+    encoder: Encoder,
+    level_spec: Callable[..., LevelSpec],
+    fit: Callable[..., tuple[LevelGAN, list[dict[str, float]]]],
+    start: Callable[..., Start],
+    target: str,
+    condition: str,
+) -> None:
+    training = {"steps": 1, "batch_size": 16, "learning_rate": 1e-2, "discriminator_learning_rate": 3e-2}
+    # without batch norm: before one, a bias has no gradient but rounding noise, to which Adam gives its full rate
+    spec = level_spec(target, condition, batch_norm=False, loss_weights=WEIGHTS, training=training)
+    level, (row,) = fit(spec)
+
+    expected, real, above, noise = start(spec)
+    generator, discriminator = expected.generator, expected.discriminator
+    of_d = torch.optim.Adam(discriminator.parameters(), lr=3e-2, betas=(0.5, 0.999))
+    of_g = torch.optim.Adam(generator.parameters(), lr=1e-2, betas=(0.5, 0.999))
+    generated = generator(above, noise)
+    on_generated = discriminator(generated.detach())
+    adversarial = 0.7 * (softplus(-discriminator(real).logits).mean() + softplus(on_generated.logits).mean())
+    entropy = 5 * noise_nll(expected, noise, on_generated.recovered_noise)
+    (adversarial + entropy).backward()
+    of_d.step()
+    terms = {"discriminator.adversarial": adversarial.item(), "discriminator.entropy": entropy.item()}
+
+    output, encoded = discriminator(generated), encoder.segment(target, condition)(generated)
+    on_features = ((encoded - above) ** 2).mean() if condition != "labels" else cross_entropy(encoded, above)
+    adversarial, conditional = 0.7 * softplus(-output.logits).mean(), 3 * on_features
+    entropy = 5 * noise_nll(expected, noise, output.recovered_noise)
+    (adversarial + conditional + entropy).backward()
+    of_g.step()
+    terms["generator.adversarial"] = adversarial.item()
+    terms["generator.conditional"] = conditional.item()
+    terms["generator.entropy"] = entropy.item()
+
+    assert_close({name: row[name] for name in terms}, terms, rtol=1e-5, atol=1e-6)
+    for (name, value), wanted in zip(level.named_parameters(), expected.parameters(), strict=True):
+        assert_close(value, wanted, rtol=1e-4, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_the_shared_generator_pass_gives_the_gradient_of_a_second_pass_over_the_same_noise(
+    encoder: Encoder,
+    level_spec: Callable[..., LevelSpec],
+    fit: Callable[..., tuple[LevelGAN, object]],
+    start: Callable[..., Start],
+    recorder: Callable,
+) -> None:
+    spec, segment = level_spec("pixels", "fc"), encoder.segment("pixels", "fc")
+
+    def gradient(level: LevelGAN) -> Tensor:
+        return torch.cat([parameter.grad.flatten() for parameter in level.generator.parameters()])
+
+    def with_second_pass(shift: float) -> Tensor:
+        level, real, above, noise = start(spec)
+
+        def objective() -> Iterator[Turn]:
+            first_pass = level.generator(above, noise).detach()
+            yield Turn("discriminator", lambda: discriminator_terms(level, real, first_pass, noise))
+            second = (noise + shift) % 1
+            second_pass = level.generator.requires_grad_(True)(above, second)
+            yield Turn("generator", lambda: generator_terms(level, segment, second_pass, above, second))
+
+        train("pixels", level_players(level), objective, spec.parameters.training, recorder())
+        return gradient(level)
+
+    shared = gradient(fit(spec)[0])
+    assert_close(with_second_pass(0.0), shared, rtol=1e-4, atol=1e-6)
+    assert not torch.allclose(with_second_pass(0.5), shared, rtol=1e-2, atol=1e-4)
+
+
+def test_training_depends_on_the_seed_and_not_on_the_global_state(
+    level_spec: Callable[..., LevelSpec], fit: Callable[..., tuple[LevelGAN, object]]
+) -> None:
+    spec = level_spec("fc", training={"steps": 3, "batch_size": 16, "learning_rate": 1e-2})
+    found = []
+    for state, seed in ((1, 3), (2, 3), (2, 4)):
+        torch.manual_seed(state)
+        level, _ = fit(spec, RunParameters(seed=seed))
+        found.append(torch.cat([parameter.detach().flatten() for parameter in level.parameters()]))
+    assert_close(found[0], found[1], rtol=0, atol=0)
+    assert not torch.allclose(found[0], found[2], rtol=0, atol=1e-2)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.9])
+def test_pictures_are_shown_on_the_way_and_do_not_change_the_training(
+    level_spec: Callable[..., LevelSpec],
+    encoder: Encoder,
+    real: dict[str, Representation],
+    recorder: Callable,
+    decay: float,
+) -> None:
+    observer = recorder()
+    spec = level_spec("pixels", training={"steps": 10, "batch_size": 16, "ema_decay": decay})
+    level, _ = fit_level(RUN, spec, encoder, real["pixels"], real["labels"], observer)
+    with seeded_stage(RUN, "pixels") as stage:  # the same again, with nothing shown
+        plain = LevelGAN(spec)
+        batches, segment = endless_batches(64, 16, stage.rng), encoder.segment("pixels", "labels")
+
+        def objective() -> Iterator[Turn]:
+            index = next(batches)
+            above, noise = real["labels"].read(index), plain.latent.sample(16, stage.rng)
+            generated = plain.generator(above, noise)
+            target = real["pixels"].read(index)
+            yield Turn("discriminator", lambda: discriminator_terms(plain, target, generated.detach(), noise))
+            yield Turn("generator", lambda: generator_terms(plain, segment, generated, above, noise))
+
+        train("pixels", level_players(plain), objective, spec.parameters.training, recorder())
+    for (name, found), expected in zip(level.state_dict().items(), plain.state_dict().values(), strict=True):
+        assert_close(found, expected, rtol=0, atol=0, msg=lambda text, name=name: f"{name}: {text}")
+    shown = [pictures for _, pictures in observer.shown]
+    assert [step for step, _ in observer.shown] == list(range(1, 11))
+    assert all(pictures.shape == (64, 1, 8, 8) for pictures in shown)
+    assert 0 <= torch.cat(shown).min() < torch.cat(shown).max() <= 1
+
+
+def test_a_preview_shows_the_sampling_generator_on_one_noise(
+    level_spec: Callable[..., LevelSpec], encoder: Encoder, real: dict[str, Representation], recorder: Callable
+) -> None:
+    observer = recorder()
+    spec = level_spec("pixels", training={"steps": 10, "batch_size": 16, "learning_rate": 1e-2, "ema_decay": 0.9})
+    level, _ = fit_level(RUN, spec, encoder, real["pixels"], real["labels"], observer)
+    noise = level.latent.sample(64, torch.Generator().manual_seed(0))
+    expected = level.sampling_generator.eval()(real["labels"].values, noise)
+    assert_close(observer.shown[-1][1], expected.detach())
+    assert not torch.allclose(observer.shown[0][1], expected, rtol=0, atol=1e-3)
+
+
+def test_noise_is_drawn_anew_in_every_step_and_batches_make_up_epochs(
+    level_spec: Callable[..., LevelSpec], real: dict[str, Representation], encoder: Encoder, recorder: Callable
+) -> None:
+    seen: dict[str, list[Tensor]] = {"fc": [], "labels": []}
+
+    class Remembered(Representation):
+        """Remembers which positions were read."""
+
+        def read(self, index: Tensor) -> Tensor:
+            seen[self.name].append(index)
+            return super().read(index)
+
+    spec = level_spec("fc", training={"steps": 8, "batch_size": 16, "report_every_steps": 1})
+    target, condition = (Remembered(real[name].name, real[name].values) for name in ("fc", "labels"))
+    fit_level(RUN, spec, encoder, target, condition, recorder())
+    assert len(seen["fc"]) == 8
+    assert_close(seen["fc"], seen["labels"], rtol=0, atol=0)  # a target always with its own condition
+    for epoch in (seen["fc"][:4], seen["fc"][4:]):
+        assert torch.cat(epoch).sort().values.tolist() == list(range(64))
+    assert not torch.equal(seen["fc"][0], seen["fc"][4])
+
+
+def test_the_averaged_generator_follows_and_lags_behind(
+    level_spec: Callable[..., LevelSpec], fit: Callable[..., tuple[LevelGAN, object]], start: Callable[..., Start]
+) -> None:
+    spec = level_spec("fc", training={"steps": 2, "batch_size": 16, "learning_rate": 1e-2, "ema_decay": 0.9})
+    first, (level, _) = start(spec)[0].generator.trunk[0].weight.detach(), fit(spec)
+    assert level.averaged_generator is not None
+    averaged, current = (module.trunk[0].weight for module in (level.averaged_generator, level.generator))
+    share = ((averaged - first).norm() / (current - first).norm()).item()
+    assert 0.5 < share < 0.98
+
+
+def test_the_conditional_term_alone_makes_pictures_encode_to_their_condition(
+    level_spec: Callable[..., LevelSpec], fit: Callable[..., tuple[LevelGAN, list[dict[str, float]]]]
+) -> None:
+    training = {"steps": 60, "batch_size": 32, "learning_rate": 5e-3, "report_every_steps": 20}
+    weights = {"adversarial": 0.0, "conditional": 1.0, "entropy": 0.0}
+    _, history = fit(level_spec("pixels", "fc", loss_weights=weights, training=training))
+    assert 0 < history[-1]["generator.conditional"] < 0.3 * history[0]["generator.conditional"]
+
+
+def test_the_entropy_term_alone_makes_pictures_show_their_noise(
+    level_spec: Callable[..., LevelSpec], fit: Callable[..., tuple[LevelGAN, list[dict[str, float]]]]
+) -> None:
+    training = {"steps": 100, "batch_size": 32, "learning_rate": 5e-3, "report_every_steps": 5}
+    training["final_learning_rate_fraction"] = 0.02
+    weights = {"adversarial": 0.0, "conditional": 0.0, "entropy": 1.0}
+    _, history = fit(level_spec("pixels", "fc", loss_weights=weights, training=training))
+    perfect, blind = 0.5 * math.log(math.pi), 0.5 * math.log(math.pi) + 1 / 12  # blind guesses the mean of U[0, 1)
+    print("MARGIN", history[0]["generator.entropy"], history[-1]["generator.entropy"])
+    assert history[0]["generator.entropy"] > blind
+    assert perfect < history[-1]["generator.entropy"] < (perfect + blind) / 2
