@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# the experiment, a folder under conf/: `make run ENV=mnist`
+ENV ?= base
 export KEDRO_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -16,23 +18,23 @@ help: ## list the targets
 
 setup: $(READY) ## make .venv from requirements.lock
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed; found " + sys.version.split()[0] + ". Name another one: make setup PYTHON=python3.12")'
-	$(PYTHON) -m venv --clear $(VENV)
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
-run: $(READY) ## train, sample and score the stack on the embedded digits
-	$(BIN)/kedro run --pipeline=sgan
+run: $(READY) ## train, sample and score a stack; ENV=mnist names another experiment
+	KEDRO_ENV=$(ENV) $(BIN)/kedro run --pipeline=sgan
 
 test: $(READY) ## run all tests, with branch coverage
 	$(BIN)/python -m pytest --cov --cov-report=term
 
 viz: $(READY) ## open the graph of the pipelines in kedro-viz on loopback
-	$(BIN)/kedro viz run --host 127.0.0.1 --port 4141
+	KEDRO_ENV=$(ENV) $(BIN)/kedro viz run --include-hooks --host 127.0.0.1 --port 4141
 
-ui: $(READY) ## open MLflow on loopback, port 5000
+ui: $(READY) ## open MLflow on loopback, port 5000, to compare runs
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --host 127.0.0.1 --port 5000 --workers 1 \
 		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
 

@@ -1,4 +1,4 @@
-"""Kedro datasets: images, representations, models, pictures. All are versioned and shown by kedro-viz where they can."""
+"""Kedro datasets: images, representations, models, pictures; versioned, and shown by kedro-viz where they can be."""
 
 import base64
 import io

@@ -80,7 +80,7 @@ class TrackingHooks:
         try:
             self.settings = tracking.Settings.model_validate(context.config_loader["mlflow"])
         except ValidationError as error:
-            raise ExperimentError(explain(error, "mlflow")) from None
+            raise ExperimentError(explain(error, context.config_loader["mlflow"], "mlflow")) from None
         self.parameters = Experiment.read(context.config_loader["parameters"]).model_dump(mode="json")
         self.project = context.project_path
 

@@ -113,9 +113,10 @@ def test_the_initialisation_of_the_spec_is_used(encoder_spec: EncoderSpec) -> No
     assert 0.3 < convolution.weight.std() < 0.7
 
 
-def test_a_stage_may_bear_the_name_of_a_method(encoder_spec: EncoderSpec, pictures: torch.Tensor) -> None:
+def test_a_stage_may_not_bear_the_name_of_a_method(encoder_spec: EncoderSpec) -> None:
     stages = {"values": [{"layer": "linear", "features": 3}], "labels": [{"layer": "linear", "features": "target"}]}
-    assert Encoder(with_stages(encoder_spec, stages))(pictures).shape == (6, 4)
+    with pytest.raises(ExperimentError, match=r"stages\.values: .* choose another"):
+        Encoder(with_stages(encoder_spec, stages))
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 6, 50])

@@ -98,7 +98,7 @@ NOISE = "sgan.levels.fc3.noise"
         ("classifier.training.final_learning_rate_fraction", 1.5, "1.5", "less than or equal to 1"),
         ("classifier.stages.block1.0.padding", True, "True", "number"),
         ("classifier.stages.block1.0.kernel", 0, "0", "greater than 0"),
-        (TRUNK, 0, "0", "greater than 0"),
+        (TRUNK, 0, "0", "at least 1"),
         (TRUNK, True, "True", "number"),
         (TRUNK, "all", "'all'", "target"),
         (f"{NOISE}.size", 0, "0", "greater than 0"),
@@ -216,7 +216,7 @@ def test_an_error_within_a_block_is_explained_with_the_path_of_the_block() -> No
     with pytest.raises(ValidationError) as error:
         TrainingParameters.model_validate({"steps": 0})
     expected = "Invalid parameters: judge.training.steps: Input should be greater than 0 (found 0)."
-    assert explain(error.value, "judge.training") == expected
+    assert explain(error.value, {"steps": 0}, "judge.training") == expected
 
 
 def test_noise_is_uniform_over_0_to_1_with_a_posterior_of_variance_one_half_unless_told() -> None:

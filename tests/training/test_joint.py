@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 from gan_pipelines.data.images import LabelledImages, Representation, to_unit_range
 from gan_pipelines.models import Encoder, LevelGAN
-from gan_pipelines.models.blocks import one_hot
+from gan_pipelines.models.blocks import initialise, one_hot
 from gan_pipelines.parameters import JointParameters, RunParameters, TrainingParameters
 from gan_pipelines.training.engine import Player, Turn, train
 from gan_pipelines.training.joint import JointLevel, fit_joint, joint_players, joint_turns
@@ -172,7 +172,8 @@ def test_nothing_from_below_reaches_the_upper_level_at_w_0(batch: Callable[..., 
         torch.manual_seed(0)
         built = batch(2)
         if found:  # another lower level must make no difference
-            built.levels[1].initialise()
+            level = built.levels[1]
+            initialise(level, level.spec.parameters.initialisation)
         found.append(one_step(built, 0.0, recorder))
     assert_close(found[0]["fc.generator"], found[1]["fc.generator"], rtol=0, atol=0)
     assert not torch.allclose(found[0]["pixels.generator"][0], found[1]["pixels.generator"][0])

@@ -32,7 +32,7 @@ class LabelledImages:
         shape = tuple(self.images.shape)
         if self.images.dtype != torch.uint8:
             raise ExperimentError(f"images: must be uint8 (0..255); found {self.images.dtype}.")
-        if len(shape) != 4 or shape[1] not in (1, 3) or shape[2] != shape[3] or not shape[0]:
+        if len(shape) != 4 or shape[1] not in (1, 3) or shape[2] != shape[3] or 0 in shape:
             raise ExperimentError(
                 f"images: must have the shape (count, 1 or 3 channels, size, size) with at least one image; "
                 f"found {shape}."
@@ -107,7 +107,13 @@ def to_bytes(images: Float[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
 
 
 def balanced_indices(labels: Int64[Tensor, "count"], wanted: int, rng: torch.Generator) -> Int64[Tensor, "wanted"]:
-    """`wanted` positions in random order, each class as often as its share of `labels` (largest remainder)."""
+    """`wanted` positions in random order, each class as often as its share of `labels` (largest remainder).
+
+    Raises:
+        ValueError: more are wanted than there are.
+    """
+    if wanted > len(labels):
+        raise ValueError(f"cannot choose {wanted} of {len(labels)}")
     counts = torch.bincount(labels)
     exact = counts.double() * wanted / len(labels)
     shares = exact.floor().long()

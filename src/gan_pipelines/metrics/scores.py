@@ -71,4 +71,6 @@ def frechet_distance(judged: JudgedImages, reference: JudgedImages) -> float:
 
 def inception_score(judged: JudgedImages, splits: int = 10) -> float:
     """Exp E KL(p(y|x) || p(y)) (Salimans et al. 2016), mean over splits, computed by torch-fidelity."""
-    return float(isc_features_to_metric(judged.logits, splits=splits)["inception_score_mean"])
+    logits = judged.logits.double() - judged.logits.double().amax(dim=1, keepdim=True)
+    bounded = logits.clamp(min=-100)  # a class that no picture of a split could have would make 0 x infinity
+    return float(isc_features_to_metric(bounded, splits=splits)["inception_score_mean"])

@@ -138,7 +138,7 @@ def initialise(module: nn.Module, how: Initialisation) -> None:
 
 
 def count_parameters(module: nn.Module) -> int:
-    """Number of trainable values."""
+    """Number of values in weights and biases."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 

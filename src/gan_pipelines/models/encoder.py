@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gan_pipelines.models.blocks import Shape, build_network, initialise, require_shape
-from gan_pipelines.parameters import LABELS, PIXELS, Initialisation, Network, Schema
+from gan_pipelines.parameters import LABELS, PIXELS, ExperimentError, Initialisation, Network, Schema
 
 
 class EncoderSpec(Schema):
@@ -39,6 +39,10 @@ class Encoder(nn.Module):
         stages: dict[str, nn.Module] = {}
         shape: Shape = spec.image_shape
         for name, network in spec.stages.items():
+            if hasattr(nn.ModuleDict, name):
+                raise ExperimentError(
+                    f"stages.{name}: PyTorch's containers have a method of this name; choose another."
+                )
             stages[name], shape = build_network(network, shape, (len(spec.classes),), f"stages.{name}")
             self.shapes[name] = shape
         require_shape(shape, (len(spec.classes),), f"stages.{LABELS}")

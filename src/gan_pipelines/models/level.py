@@ -102,7 +102,7 @@ class LevelGAN(nn.Module):
         self.discriminator = Discriminator(
             spec.parameters.discriminator, self.latent.size, spec.target_shape, f"{where}.discriminator"
         )
-        self.initialise()
+        self._initialise()
         self.averaged_generator: Generator | None = None
         if spec.parameters.training.ema_decay:
             self.averaged_generator = self._build_generator(where)
@@ -118,8 +118,7 @@ class LevelGAN(nn.Module):
             f"{where}.generator",
         )
 
-    def initialise(self) -> None:
-        """Draw new weights for G_i, D_i and Q_i from torch's current random state."""
+    def _initialise(self) -> None:
         initialise(self.generator, self.spec.parameters.initialisation)
         initialise(self.discriminator, self.spec.parameters.initialisation)
 

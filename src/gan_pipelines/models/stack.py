@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gan_pipelines.models.blocks import one_hot
 from gan_pipelines.models.latent import Latent
 from gan_pipelines.models.level import Generator, LevelGAN, LevelSpec
-from gan_pipelines.parameters import Schema
+from gan_pipelines.parameters import PIXELS, Schema
 
 
 class StackSpec(Schema):
@@ -98,8 +98,10 @@ class StackedGenerator(nn.Module):
     ) -> Float[Tensor, "count channels height width"]:
         """Pictures in [0, 1] for the given labels; running batch-norm statistics; noise drawn from `rng`."""
         self.eval()
+        noise = self.sample_noise(len(labels), rng)  # all at once, so that the batch size changes nothing
         pictures = []
-        for batch in labels.split(batch_size):
-            noise = {name: drawn.to(labels.device) for name, drawn in self.sample_noise(len(batch), rng).items()}
-            pictures.append(self(batch, noise)["pixels"])
+        for start in range(0, len(labels), batch_size):
+            part = slice(start, start + batch_size)
+            drawn = {name: values[part].to(labels.device) for name, values in noise.items()}
+            pictures.append(self(labels[part], drawn)[PIXELS])
         return torch.cat(pictures)

@@ -1,5 +1,7 @@
 """What every schema shares: unknown fields are refused, values are frozen once read."""
 
+import re
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -18,37 +20,71 @@ def _refuse_booleans(value: Any) -> Any:
     return value
 
 
+Number = Annotated[float, BeforeValidator(_refuse_booleans), Field(allow_inf_nan=False)]
+"""A finite number."""
+
+Weight = Annotated[Number, Field(ge=0)]
+"""A finite number of at least 0."""
+
+Rate = Annotated[Number, Field(gt=0)]
+"""A finite number above 0."""
+
+Fraction = Annotated[Number, Field(gt=0, lt=1)]
+"""A number strictly between 0 and 1."""
+
+Decay = Annotated[Number, Field(ge=0, lt=1)]
+"""A decay in [0, 1); of averaged weights, 0 switches the averaging off."""
+
+Natural = Annotated[int, BeforeValidator(_refuse_booleans), Field(ge=0)]
+"""A whole number of at least 0."""
+
 Count = Annotated[int, BeforeValidator(_refuse_booleans), Field(gt=0)]
 """A whole number of at least 1."""
 
-Weight = Annotated[float, BeforeValidator(_refuse_booleans), Field(ge=0, allow_inf_nan=False)]
-"""A finite weight of at least 0."""
 
-Rate = Annotated[float, BeforeValidator(_refuse_booleans), Field(gt=0, allow_inf_nan=False)]
-"""A finite number above 0."""
-
-Fraction = Annotated[float, BeforeValidator(_refuse_booleans), Field(gt=0, lt=1)]
-"""A number strictly between 0 and 1."""
-
-Decay = Annotated[float, BeforeValidator(_refuse_booleans), Field(ge=0, lt=1)]
-"""An averaging decay in [0, 1); 0 switches the averaging off."""
+FOUND_CHARACTERS = 80
+"""More of a bad value is not shown."""
 
 
 class ExperimentError(ValueError):
     """Input that was refused before any work started; the message is one paragraph."""
 
 
-def explain(error: ValidationError, prefix: str = "") -> str:
-    """Turn a pydantic error into one paragraph: each field, what was found, what is allowed.
+def explain(error: ValidationError, raw: Any, prefix: str = "") -> str:
+    """Turn a pydantic error into one paragraph: each field as it stands in the YAML, what was found, what is allowed.
 
     Args:
         error: what pydantic raised.
-        prefix: dotted path under which the failing schema stands in the YAML.
+        raw: what was validated.
+        prefix: dotted path under which it stands in the YAML.
     """
     sentences = []
     for problem in error.errors():
-        path = ".".join(str(part) for part in (prefix, *problem["loc"]) if str(part))
-        found = problem["input"]
-        shown = f" (found {found!r})" if isinstance(found, str | int | float | bool | None) else ""
-        sentences.append(f"{path or 'parameters'}: {problem['msg'].removeprefix('Value error, ')}{shown}")
+        named = problem["type"] in ("missing", "extra_forbidden")
+        path = [prefix, *_path_in_yaml(problem["loc"], raw, named)]
+        message = problem["msg"].removeprefix("Value error, ")
+        inner = re.match(r"([a-z]\w*(?:\.\w+)*): ", message)  # a check across fields names the field itself
+        if inner:
+            path, message = [*path, inner[1]], message[inner.end() :]
+        found = repr(problem["input"])
+        shown = f" (found {found if len(found) <= FOUND_CHARACTERS else found[:FOUND_CHARACTERS] + '...'})"
+        sentences.append(f"{'.'.join(filter(None, path))}: {message}{'' if inner else shown}")
     return "Invalid parameters: " + "; ".join(sentences) + "."
+
+
+def _path_in_yaml(location: Sequence[int | str], raw: Any, names_its_end: bool) -> list[str]:
+    """The location without what stands in no YAML: pydantic puts the name of a union's chosen member into it.
+
+    Args:
+        location: where pydantic saw the problem.
+        raw: what was validated.
+        names_its_end: whether the end is a field although it may be absent.
+    """
+    path, here = [], raw
+    for depth, part in enumerate(location):
+        known = part in here if isinstance(here, Mapping) else isinstance(part, int) and isinstance(here, Sequence)
+        if known:
+            here = here[part]
+        if known or (names_its_end and depth == len(location) - 1):
+            path.append(str(part))
+    return path

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gan_pipelines.parameters.base import Count, Fraction, Schema
+from gan_pipelines.parameters.base import Count, Fraction, Natural, Schema
 
 
 class RunParameters(Schema):
@@ -16,7 +16,7 @@ class RunParameters(Schema):
         threads: CPU threads of torch; `null` keeps torch's default. Results are bit-identical only for equal counts.
     """
 
-    seed: int = Field(default=0, ge=0)
+    seed: Natural = 0
     device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?|mps)$")
     threads: Count | None = None
 

@@ -19,7 +19,7 @@ class EvaluationParameters(Schema):
         grid_columns: pictures a class in the sample grid.
     """
 
-    samples: Annotated[int, Field(ge=20)] = 10_000
+    samples: Annotated[Count, Field(ge=20)] = 10_000
     features: str
     grid_columns: Count = 10
 
@@ -57,4 +57,4 @@ class Experiment(Schema):
         try:
             return cls.model_validate(dict(parameters))
         except ValidationError as error:
-            raise ExperimentError(explain(error)) from None
+            raise ExperimentError(explain(error, parameters)) from None

@@ -5,17 +5,25 @@ network has to produce (the classes, the representation's features or channels, 
 serves grey and colour images, or another number of classes.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from gan_pipelines.parameters.base import Count, Fraction, Rate, Schema
+from gan_pipelines.parameters.base import Count, Fraction, Natural, Rate, Schema
 
-Size = Count | Literal["target"]
+
+def _check_size(value: Any) -> Any:
+    if value == "target" or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return value
+    raise ValueError("must be a whole number of at least 1, or the word target")
+
+
+Size = Annotated[int | Literal["target"], BeforeValidator(_check_size)]
+"""A number of features or channels, or the word `target`."""
 
 
 class Linear(Schema):
-    """Fully connected layer; maps are flattened first. No bias before a batch norm is needed, so it is a switch."""
+    """Fully connected layer; maps are flattened first."""
 
     layer: Literal["linear"]
     features: Size
@@ -28,7 +36,7 @@ class Conv(Schema):
     channels: Size
     kernel: Count
     stride: Count = 1
-    padding: int = Field(default=0, ge=0)
+    padding: Natural = 0
 
 
 class ConvTranspose(Schema):
@@ -38,8 +46,8 @@ class ConvTranspose(Schema):
     channels: Size
     kernel: Count
     stride: Count = 1
-    padding: int = Field(default=0, ge=0)
-    output_padding: int = Field(default=0, ge=0)
+    padding: Natural = 0
+    output_padding: Natural = 0
 
 
 class Project(Schema):

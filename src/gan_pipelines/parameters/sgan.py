@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from gan_pipelines.parameters.base import Count, Decay, Rate, Schema, Weight
+from gan_pipelines.parameters.base import Count, Decay, Natural, Number, Rate, Schema, Weight
 from gan_pipelines.parameters.networks import DiscriminatorParameters, GeneratorParameters, Initialisation, Network
 
 PIXELS = "pixels"
@@ -30,12 +30,12 @@ class TrainingParameters(Schema):
     """
 
     steps: Count
-    batch_size: Annotated[int, Field(ge=2)] = 100
+    batch_size: Annotated[Count, Field(ge=2)] = 100
     learning_rate: Rate = 1e-4
     discriminator_learning_rate: Rate | None = None
     beta1: Decay = 0.5
     beta2: Decay = 0.999
-    final_learning_rate_fraction: Annotated[float, Field(ge=0, le=1)] = 1.0
+    final_learning_rate_fraction: Annotated[Weight, Field(le=1)] = 1.0
     ema_decay: Decay = 0.0
     report_every_steps: Count = 25
 
@@ -47,7 +47,7 @@ class ClassifierParameters(Schema):
     initialisation: Initialisation = Initialisation()
     training: TrainingParameters
     weight_decay: Weight = 0.0
-    augmentation_pixels: Annotated[int, Field(ge=0)] = 0
+    augmentation_pixels: Natural = 0
 
     @model_validator(mode="after")
     def _check_stage_names(self) -> Self:
@@ -67,8 +67,8 @@ class UniformNoise(Schema):
 
     distribution: Literal["uniform"]
     size: Count
-    low: float = 0.0
-    high: float = 1.0
+    low: Number = 0.0
+    high: Number = 1.0
     posterior_std: Rate = 0.5**0.5
 
     @model_validator(mode="after")
@@ -160,8 +160,8 @@ class SGANParameters(Schema):
         for name, level in self.levels.items():
             if bool(level.training.ema_decay) != bool(self.joint.training.ema_decay):
                 raise ValueError(
-                    f"levels.{name}.training.ema_decay and joint.training.ema_decay: averaging is on for all or off "
-                    f"for all; found {level.training.ema_decay} and {self.joint.training.ema_decay}"
+                    f"levels.{name}.training.ema_decay: averaging is on for all levels and the joint training, or off "
+                    f"for all; found {level.training.ema_decay} here and {self.joint.training.ema_decay} in joint"
                 )
         return self
 

@@ -59,6 +59,9 @@ class Observer(Protocol):
         """Pictures in [0, 1], (count, channels, height, width), of the models as they stand."""
 
 
+HELP = "No model was saved. A lower learning_rate, or other loss weights, may help."
+
+
 class TrainingDiverged(RuntimeError):
     """A loss term became infinite or not a number."""
 
@@ -105,10 +108,11 @@ def train(
     Raises:
         TrainingDiverged: a term is not finite; the step is not taken.
     """
-    _place_in_memory(players)
+    _prepare(players)
     history: list[dict[str, float]] = []
     sums: dict[str, Tensor] = {}
     since, began = 0, time.perf_counter()
+    shown_at = {training.steps * tenth // 10 for tenth in range(1, 11)}
     observer.start(training.steps, training.batch_size)
     for step in range(1, training.steps + 1):
         for player in players.values():
@@ -127,11 +131,15 @@ def train(
             history.append({"step": step, **metrics})
             observer.report(step, metrics)
             sums, since, began = {}, 0, time.perf_counter()
-        if preview is not None and step % max(1, training.steps // 10) == 0:
+        if preview is not None and step in shown_at:
             observer.show(step, preview())
             began = time.perf_counter() if since == 0 else began
-    for player in players.values():
-        player.module.eval()
+    for name, player in players.items():
+        player.module.eval().requires_grad_(False)
+        if not all(torch.isfinite(value).all() for value in player.module.state_dict().values()):
+            raise TrainingDiverged(
+                f"Training of {stage} diverged: weights of the {name} are not finite at its end. {HELP}"
+            )
     return history
 
 
@@ -141,7 +149,7 @@ def _take_turn(stage: str, step: int, players: Mapping[str, Player], turn: Turn)
     terms = turn.terms()
     total = torch.stack(list(terms.values())).sum()
     if not torch.isfinite(total + sum(gradient.sum() for _, gradient in turn.upstream)):
-        raise TrainingDiverged(_describe(stage, step, turn.player, terms))
+        raise TrainingDiverged(_describe(stage, step, turn, terms))
     optimiser = players[turn.player].optimiser
     optimiser.zero_grad()
     torch.autograd.backward([total, *(tensor for tensor, _ in turn.upstream)], [None, *(g for _, g in turn.upstream)])
@@ -149,12 +157,12 @@ def _take_turn(stage: str, step: int, players: Mapping[str, Player], turn: Turn)
     return {name: value.detach() for name, value in terms.items()}
 
 
-def _describe(stage: str, step: int, player: str, terms: Terms) -> str:
+def _describe(stage: str, step: int, turn: Turn, terms: Terms) -> str:
     shown = ", ".join(f"{name} = {value.item():g}" for name, value in terms.items())
-    bad = [name for name, value in terms.items() if not torch.isfinite(value)] or ["gradient from below"]
+    bad = ", ".join(name for name, value in terms.items() if not torch.isfinite(value))
+    what = f"term {bad}" if bad else "gradient from below" if turn.upstream else "sum of the terms"
     return (
-        f"Training of {stage} diverged at step {step}: the term {', '.join(bad)} of the {player} is not finite "
-        f"({shown}). No model was saved. A lower learning_rate, or other loss weights, may help."
+        f"Training of {stage} diverged at step {step}: the {what} of the {turn.player} is not finite ({shown}). {HELP}"
     )
 
 
@@ -188,9 +196,11 @@ def _update_averages(players: Mapping[str, Player], decay: float) -> None:
                 value.copy_(current[name])
 
 
-def _place_in_memory(players: Mapping[str, Player]) -> None:
-    """Convolutions on the CPU are faster with the channels last."""
+def _prepare(players: Mapping[str, Player]) -> None:
+    """Convolutions on the CPU are faster with the channels last; averages are for sampling alone."""
     for player in players.values():
         for module in (player.module, player.average):
             if module is not None:
                 module.to(memory_format=torch.channels_last)
+        if player.average is not None:
+            player.average.eval()

@@ -119,7 +119,7 @@ def fit_joint(
         joint_levels = [
             JointLevel(
                 level.to(stage.device),
-                encoder.segment(level.spec.target, level.spec.parameters.condition).to(stage.device),
+                deepcopy(encoder.segment(level.spec.target, level.spec.parameters.condition)).to(stage.device),
                 targets[level.spec.target],
             )
             for level in levels

@@ -1,6 +1,7 @@
 """Independent training of one level on real representations (SGAN, section 3.2): the paper's losses, term by term."""
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
@@ -95,7 +96,7 @@ def fit_level(
     training = spec.parameters.training
     with seeded_stage(run, spec.target) as stage:
         level = LevelGAN(spec).to(stage.device)
-        segment = encoder.segment(spec.target, spec.parameters.condition).to(stage.device)
+        segment = deepcopy(encoder.segment(spec.target, spec.parameters.condition)).to(stage.device)
         batches = endless_batches(len(target.values), training.batch_size, stage.rng)
 
         def objective() -> Iterator[Turn]:
