@@ -9,7 +9,7 @@ from kedro.config import OmegaConfigLoader
 from kedro.framework.project import configure_project, pipelines
 from pydantic import BaseModel
 
-from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.models import LevelGAN
 from gan_pipelines.models.plan import plan_classifier, plan_levels
 from gan_pipelines.parameters import Experiment, RunParameters
@@ -58,8 +58,6 @@ def test_every_weight_of_an_experiment_moves_in_one_step(name: str) -> None:
         plan = plan_classifier(experiment.classifier, shape, data.classes, "digest", "classifier")
         encoder = type(plan)(plan.spec).freeze()
     representations = encoder.representations(data.pixels().read(torch.arange(16)))
-    from gan_pipelines.data.images import Representation
-
     targets = {key: Representation(key, value) for key, value in representations.items()} | {"pixels": data.pixels()}
     levels = []
     for target, spec in plan_levels(experiment.sgan, encoder).items():
@@ -105,3 +103,13 @@ def test_three_levels_make_three_level_nodes(monkeypatch: pytest.MonkeyPatch) ->
     names = [node.name for node in pipelines["sgan_levels"].nodes]
     assert sorted(names) == ["block2.train_level", "fc3.train_level", "pixels.train_level"]
     assert not {name for name in pipelines["sgan_levels"].inputs() if name.startswith("level_")}
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 16), (3, 32, 32), (3, 64, 64)])
+def test_the_default_networks_serve_grey_and_colour_pictures_of_other_sizes(shape: tuple[int, int, int]) -> None:
+    experiment = Experiment.read(raw_parameters("base"))
+    encoder = plan_classifier(experiment.classifier, shape, ("a", "b", "c"), "digest", "classifier")
+    plan_classifier(experiment.judge, shape, ("a", "b", "c"), "digest", "judge")
+    specs = plan_levels(experiment.sgan, encoder)
+    assert specs["pixels"].target_shape == shape
+    assert specs["fc3"].condition_shape == (3,)
