@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # the experiment, a folder under conf/: `make run ENV=mnist`
-ENV ?= base
+ENV ?=
+EXPERIMENT = $(if $(ENV),KEDRO_ENV=$(ENV))
 export KEDRO_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -26,13 +27,13 @@ $(READY): requirements.lock
 	@touch $(READY)
 
 run: $(READY) ## train, sample and score a stack; ENV=mnist names another experiment
-	KEDRO_ENV=$(ENV) $(BIN)/kedro run --pipeline=sgan
+	$(EXPERIMENT) $(BIN)/kedro run --pipeline=sgan
 
 test: $(READY) ## run all tests, with branch coverage
 	$(BIN)/python -m pytest --cov --cov-report=term
 
 viz: $(READY) ## open the graph of the pipelines in kedro-viz on loopback
-	KEDRO_ENV=$(ENV) $(BIN)/kedro viz run --include-hooks --host 127.0.0.1 --port 4141
+	$(EXPERIMENT) $(BIN)/kedro viz run --include-hooks --host 127.0.0.1 --port 4141
 
 ui: $(READY) ## open MLflow on loopback, port 5000, to compare runs
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --host 127.0.0.1 --port 5000 --workers 1 \
@@ -52,12 +53,12 @@ types: $(READY) ## check types
 contracts: $(READY) ## check who may import whom
 	$(BIN)/lint-imports
 
-check: lint types contracts test ## all of the above, as CI does
+check: lint types contracts test ## lint, types, contracts and test
 
 lock: $(READY) ## resolve requirements.lock anew (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra dev --no-emit-index-url \
 		--custom-compile-command "make lock" --upgrade --output-file requirements.lock pyproject.toml
 
-clean: ## remove what runs and checks left behind, but for .venv and data/01_raw
-	rm -rf .mypy_cache .ruff_cache .pytest_cache .coverage .coverage.* .import_linter_cache
+clean: ## remove what runs and checks left in data/ and in caches, but for data/01_raw
+	rm -rf build .viz .mypy_cache .ruff_cache .pytest_cache .coverage .coverage.* .import_linter_cache
 	find data -mindepth 2 -not -path 'data/01_raw/*' -not -name .gitkeep -delete

@@ -35,6 +35,9 @@ def run_once(env: str, seed: int) -> pd.DataFrame:
         sys.exit(f"{' '.join(command)} failed")
     newest = max((PROJECT / "data" / "08_reporting" / env / "scores.csv").iterdir()) / "scores.csv"
     cost = {"seed": seed, "wall_seconds": round(seconds), "peak_gibibytes": round(usage.ru_maxrss / 2**20, 2)}
+    for history in newest.parents[2].glob("history_*.csv"):
+        rates = pd.read_csv(history / newest.parent.name / history.name)["images_per_second"]
+        cost[f"{history.stem.removeprefix('history_')}_images_per_second"] = round(rates.median())
     return pd.read_csv(newest).assign(**cost)
 
 

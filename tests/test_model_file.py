@@ -146,8 +146,8 @@ def test_the_file_opens_with_plain_safetensors_and_says_what_it_is(tmp_path: Pat
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
     header = json.loads(metadata["gan_pipelines"])
-    assert header["description"]["kind"] == "encoder"
-    assert header["description"]["data_digest"] == "digest"
+    assert json.loads(header["description"])["kind"] == "encoder"
+    assert json.loads(header["description"])["data_digest"] == "digest"
     assert header["version"] == __version__
 
 

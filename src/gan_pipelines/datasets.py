@@ -11,7 +11,8 @@ from kedro_datasets._typing import ImagePreview
 from PIL import Image
 
 from gan_pipelines.data.images import LabelledImages, Representation
-from gan_pipelines.model_file import FileError, Model, read_model, read_tensors, write_model, write_tensors
+from gan_pipelines.model_file import FileError, Model, read_model, read_tensors, write_model, write_tensors, write_whole
+from gan_pipelines.parameters import ExperimentError
 from gan_pipelines.reporting.pictures import sample_grid
 
 Content = TypeVar("Content")
@@ -44,6 +45,8 @@ class FileDataset(AbstractVersionedDataset[Content, Content]):
             return self._read(Path(self._get_load_path()))
         except FileError as error:
             raise DatasetError(str(error)) from None
+        except ExperimentError as error:
+            raise DatasetError(f"{self._get_load_path()}: {error}") from None
 
     def save(self, data: Content) -> None:
         """Write the file whole or not at all."""
@@ -108,10 +111,10 @@ class RepresentationDataset(FileDataset[Representation]):
         tensors, description = read_tensors(path)
         if set(tensors) != {"values"}:
             raise FileError(f"{path}: must hold the values of a representation; found {sorted(tensors)}.")
-        return Representation(description["name"], tensors["values"])
+        return Representation(description["name"], tensors["values"], description["encoder_digest"])
 
     def _write(self, path: Path, data: Representation) -> None:
-        write_tensors(path, {"values": data.values}, {"name": data.name})
+        write_tensors(path, {"values": data.values}, {"name": data.name, "encoder_digest": data.encoder_digest})
 
 
 class PictureDataset(FileDataset[Image.Image]):
@@ -122,15 +125,18 @@ class PictureDataset(FileDataset[Image.Image]):
             return picture.copy()
 
     def _write(self, path: Path, data: Image.Image) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        data.save(path, format="PNG")
+        write_whole(path, _png(data))
 
     def preview(self) -> ImagePreview:
         """The picture itself, for kedro-viz."""
         return _as_preview(self.load())
 
 
-def _as_preview(picture: Image.Image) -> ImagePreview:
+def _png(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG")
-    return ImagePreview(base64.b64encode(buffer.getvalue()).decode())
+    return buffer.getvalue()
+
+
+def _as_preview(picture: Image.Image) -> ImagePreview:
+    return ImagePreview(base64.b64encode(_png(picture)).decode())

@@ -3,10 +3,11 @@
 import atexit
 import logging
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import plotly.graph_objects as go
 from kedro.framework.context import KedroContext
@@ -14,15 +15,19 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog, DatasetError, Version
 from kedro.io.core import AbstractVersionedDataset
 from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
+from yaml import YAMLError
 
 from gan_pipelines import tracking
 from gan_pipelines.datasets import PictureDataset
+from gan_pipelines.models.plan import check_experiment
 from gan_pipelines.parameters import Experiment, ExperimentError
 from gan_pipelines.parameters.base import explain
 from gan_pipelines.project import active_experiment
 from gan_pipelines.reporting.tables import flat_scores, format_scores
-from gan_pipelines.training.engine import TrainingDiverged
 from gan_pipelines.training.seeding import find_device
 
 logger = logging.getLogger(__name__)
@@ -36,35 +41,73 @@ class ExperimentHooks:
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
         """Tell the pipeline registry which experiment is active, and check all of its parameters."""
-        sys.excepthook = _show_expected_errors_plainly
         if context.env:
             os.environ["KEDRO_ENV"] = context.env
         active_experiment()
-        self.experiment = Experiment.read(context.config_loader["parameters"])
+        parameters = _read_parameters(context)
+        self.experiment = Experiment.read(parameters)
+        context.config_loader["parameters"] = parameters
 
     @hook_impl(tryfirst=True)
-    def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Check the device, pin versions, and look at every file that the pipeline starts from."""
         find_device(self.experiment.run.device)
-        made, needed = _files(pipeline.all_outputs(), catalog), _files(pipeline.inputs(), catalog)
-        for dataset in made.values():
-            saved = dataset.resolve_save_version()
-            asked = dataset._version.load if dataset._version else None
-            dataset._version = Version(load=asked or saved, save=saved)
-        for name, dataset in needed.items():
+        if not run_params["only_missing_outputs"]:  # with it, Kedro goes by what lies there
+            for dataset in _files(pipeline.all_outputs(), catalog).values():
+                saved = dataset.resolve_save_version()
+                dataset._version = Version(load=_version(dataset).load or saved, save=saved)
+        start = {}
+        for name, dataset in _files(pipeline.inputs(), catalog).items():
             if not dataset.exists():
-                raise ExperimentError(
-                    f"{name}: this pipeline starts from it, and there is no version of it at {dataset._filepath}. "
-                    f"Run the pipeline that makes it first, or `kedro run --pipeline=sgan` for all of them."
-                )
+                raise ExperimentError(_describe_missing(name, dataset))
             dataset._version = Version(load=dataset.resolve_load_version(), save=dataset.resolve_save_version())
-            dataset.load()
+            start[name] = dataset.load()
+        if "train_images" in start:
+            test_images = start["test_images"] if "test_images" in start else catalog.load("test_images")
+            check_experiment(self.experiment, start["train_images"], test_images)
+
+    @hook_impl
+    def after_node_run(self, node: Node, outputs: dict[str, Any]) -> None:
+        """Check new images against the whole experiment before they are saved."""
+        if node.name == "prepare_images":
+            check_experiment(self.experiment, outputs["train_images"], outputs["test_images"])
+
+
+def _read_parameters(context: KedroContext) -> dict[str, Any]:
+    """The experiment's parameters, and over them those of `--params`.
+
+    Kedro would merge the latter into each folder of conf/ by itself, and a block that an experiment takes over from
+    base would be left with nothing but the one value.
+    """
+    loader = context.config_loader
+    try:
+        runtime, loader.runtime_params = loader.runtime_params or {}, {}
+        merged = OmegaConf.merge(OmegaConf.create(loader["parameters"]), OmegaConf.create(runtime))
+        loader.runtime_params = runtime
+    except (ValueError, YAMLError, OmegaConfBaseException) as error:
+        raise ExperimentError(f"conf: the parameters cannot be read: {' '.join(str(error).split())}") from None
+    return cast("dict[str, Any]", OmegaConf.to_container(merged))
+
+
+def _describe_missing(name: str, dataset: AbstractVersionedDataset[Any, Any]) -> str:
+    asked, known = _version(dataset).load, dataset._get_versions()
+    if asked and known:
+        versions = ", ".join(Path(path).parent.name for path in known)
+        return f"{name}: --load-versions asks for {asked!r}, which is not there; found {versions}."
+    return (
+        f"{name}: this pipeline starts from it, and there is no version of it at {dataset._filepath}. "
+        f"Run the pipeline that makes it first, or `kedro run --pipeline=sgan` for all of them."
+    )
+
+
+def _version(dataset: AbstractVersionedDataset[Any, Any]) -> Version:
+    return dataset._version or Version(None, None)
 
 
 def _files(names: set[str], catalog: DataCatalog) -> dict[str, AbstractVersionedDataset[Any, Any]]:
-    """The versioned datasets among the names."""
+    """The datasets among the names that keep versions."""
     datasets = {name: catalog.get(name) for name in sorted(names)}
-    return {name: found for name, found in datasets.items() if isinstance(found, AbstractVersionedDataset)}
+    return {name: x for name, x in datasets.items() if isinstance(x, AbstractVersionedDataset) and x._version}
 
 
 class TrackingHooks:
@@ -91,6 +134,8 @@ class TrackingHooks:
         tags = {"mlflow.runName": f"{name} {run_params['run_id']}", "pipeline": name, "version": run_params["run_id"]}
         tracking.start_run(self.settings, self.project, active_experiment(), self.parameters, tags)
         atexit.register(_end_interrupted_run, os.getpid())
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
         start = _files(pipeline.inputs(), catalog)
         if "train_images" in start:
             version = start["train_images"].resolve_load_version()
@@ -137,16 +182,6 @@ def _data_tags(card: dict[str, Any]) -> dict[str, str]:
 
 
 def _end_interrupted_run(process: int) -> None:
-    """A run that was interrupted from the keyboard must not seem to go on."""
+    """A run that was interrupted or terminated must not seem to go on."""
     if os.getpid() == process:
         tracking.finish_run(failed=True)
-
-
-def _show_expected_errors_plainly(
-    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
-) -> None:
-    """Errors that explain themselves are printed without a traceback."""
-    if isinstance(error, ExperimentError | TrainingDiverged | DatasetError):
-        print(f"Error: {error}", file=sys.stderr)
-    else:
-        sys.__excepthook__(kind, error, traceback)

@@ -4,7 +4,6 @@ A model file holds the weights and the spec to rebuild the module; reading it ne
 out of it. Files are written whole or not at all, and a file that was cut or altered is refused.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from gan_pipelines import __version__
 from gan_pipelines.models import Encoder, EncoderSpec, LevelGAN, LevelSpec, StackedGenerator, StackSpec
+from gan_pipelines.models.blocks import digest_tensors
 from gan_pipelines.parameters import ExperimentError
 
 ModelSpec = Annotated[EncoderSpec | LevelSpec | StackSpec, Field(discriminator="kind")]
@@ -45,10 +45,17 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], description: Mappin
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     # one key, since the order of several in the header is not fixed, and equal models are to be equal files
-    metadata = {HEADER: json.dumps({"description": description, "sha256": _digest(plain), "version": __version__})}
+    described = json.dumps(description)
+    header = {"description": described, "sha256": digest_tensors(plain, described), "version": __version__}
+    metadata = {HEADER: json.dumps(header)}
+    write_whole(path, save(plain, metadata))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    partial.write_bytes(save(plain, metadata))
+    partial.write_bytes(content)
     os.replace(partial, path)
 
 
@@ -68,19 +75,15 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise FileError(f"{path}: is no whole safetensors file ({error}). Make it anew.") from None
     if HEADER not in metadata:
         raise FileError(f"{path}: is a safetensors file without a description, so it is not one of this project's.")
-    header = json.loads(metadata[HEADER])
-    if header["sha256"] != _digest(tensors):
+    try:
+        header = json.loads(metadata[HEADER])
+        described, sha256 = header["description"], header["sha256"]
+        description = json.loads(described)
+    except (ValueError, KeyError, TypeError):
+        raise FileError(f"{path}: its header cannot be read. Make it anew.") from None
+    if sha256 != digest_tensors(tensors, described):
         raise FileError(f"{path}: its contents do not have the SHA-256 that was stored with them. Make it anew.")
-    return tensors, header["description"]
-
-
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+    return tensors, description
 
 
 def write_model(path: Path, model: Model) -> None:

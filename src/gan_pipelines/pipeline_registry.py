@@ -1,5 +1,7 @@
 """Every pipeline by name; the levels of the stack come from the active experiment's YAML."""
 
+import os
+
 from kedro.config import OmegaConfigLoader
 from kedro.pipeline import Pipeline
 
@@ -14,9 +16,9 @@ def level_names() -> list[str]:
     Raises:
         ExperimentError: its YAML has no mapping `sgan.levels`.
     """
-    loader = OmegaConfigLoader(
-        conf_source=str(project_folder() / "conf"), base_env="base", default_run_env="local", env=active_experiment()
-    )
+    active_experiment()
+    conf, env = str(project_folder() / "conf"), os.environ.get("KEDRO_ENV")
+    loader = OmegaConfigLoader(conf, env=env, base_env="base", default_run_env="local")
     sgan = loader["parameters"].get("sgan")
     levels = sgan.get("levels") if isinstance(sgan, dict) else None
     if not isinstance(levels, dict) or not levels:

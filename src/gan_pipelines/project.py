@@ -1,11 +1,15 @@
-"""Where the project lies, and which experiment is active."""
+"""Where the project lies, which experiment is active, and how expected errors are shown."""
 
 import os
+import sys
 from pathlib import Path
+from types import TracebackType
 
+from kedro.io import DatasetError
 from kedro.utils import find_kedro_project
 
 from gan_pipelines.parameters import ExperimentError
+from gan_pipelines.training.engine import TrainingDiverged
 
 
 def project_folder() -> Path:
@@ -25,3 +29,13 @@ def active_experiment() -> str:
         known = ", ".join(sorted(folder.name for folder in conf.iterdir() if folder.is_dir()))
         raise ExperimentError(f"--env: there is no experiment {name!r}, a folder under conf/; found {known}.")
     return name
+
+
+def show_expected_errors_plainly(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    """Print errors that explain themselves without a traceback; an exception hook."""
+    if isinstance(error, ExperimentError | TrainingDiverged | DatasetError):
+        print(f"Error: {error}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)

@@ -1,9 +1,13 @@
 """Kedro's settings: hooks, and where configuration is read."""
 
+import sys
+
 from kedro.config import OmegaConfigLoader
 
 from gan_pipelines.hooks import ExperimentHooks, TrackingHooks
-from gan_pipelines.project import active_experiment
+from gan_pipelines.project import active_experiment, show_expected_errors_plainly
+
+sys.excepthook = show_expected_errors_plainly
 
 HOOKS = (ExperimentHooks(), TrackingHooks())
 

@@ -6,8 +6,9 @@ from pydantic import TypeAdapter
 from torch import nn
 from torch.testing import assert_close
 
+from gan_pipelines.data.images import one_hot
 from gan_pipelines.models import Encoder, EncoderSpec
-from gan_pipelines.models.blocks import build_network, count_parameters, initialise, one_hot, require_shape
+from gan_pipelines.models.blocks import build_network, count_parameters, initialise, require_shape
 from gan_pipelines.parameters import ExperimentError, Initialisation, Network
 
 VECTOR, EVEN, ODD = (6,), (3, 8, 8), (2, 7, 5)

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from gan_pipelines.data.images import LabelledImages, to_unit_range
 from gan_pipelines.models import Encoder, EncoderSpec
-from gan_pipelines.models.encoder import in_batches
+from gan_pipelines.models.encoder import encode
 from gan_pipelines.parameters import ExperimentError
 
 NAMES = ["pixels", "block1", "fc", "labels"]
@@ -119,24 +119,26 @@ def test_a_stage_may_not_bear_the_name_of_a_method(encoder_spec: EncoderSpec) ->
         Encoder(with_stages(encoder_spec, stages))
 
 
-@pytest.mark.parametrize("batch_size", [1, 4, 6, 50])
-def test_in_batches_equals_the_function_on_all_at_once(
-    encoder: Encoder, pictures: torch.Tensor, batch_size: int
+@pytest.mark.parametrize("batch_size", [1, 5, 64, 500])
+def test_encoding_in_batches_equals_encoding_all_at_once(
+    encoder: Encoder, images: LabelledImages, batch_size: int
 ) -> None:
-    found = in_batches(encoder, pictures, batch_size)
-    assert_close(found, encoder(pictures))
-    assert not found.requires_grad
+    wanted = encoder.representations(to_unit_range(images.images))
+    for found in encode(encoder, images.pixels(), ["fc", "block1"], batch_size):
+        assert_close(found.values, wanted[found.name])
+        assert not found.values.requires_grad
+        assert found.encoder_digest == encoder.digest()
 
 
-def test_in_batches_holds_no_more_than_one_batch_at_once(pictures: torch.Tensor) -> None:
-    class Identity(nn.Module):
-        sizes: list[int]
-
-        def forward(self, batch: torch.Tensor) -> torch.Tensor:
-            self.sizes.append(len(batch))
-            return batch
-
-    module = Identity()
-    module.sizes = []
-    in_batches(module, pictures, 4)
-    assert module.sizes == [4, 2]
+def test_the_digest_knows_weights_stages_and_data(encoder: Encoder) -> None:
+    digests = {encoder.digest()}
+    other_data = Encoder(encoder.spec.model_copy(update={"data_digest": "other"}))
+    other_data.load_state_dict(encoder.state_dict())
+    digests.add(other_data.digest())
+    moved = Encoder(encoder.spec)
+    moved.load_state_dict(encoder.state_dict())
+    assert moved.digest() in digests
+    with torch.no_grad():
+        moved.get_parameter("stages.labels.0.bias")[0] += 1e-6
+    digests.add(moved.digest())
+    assert len(digests) == 3

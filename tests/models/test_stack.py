@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from gan_pipelines.data.images import one_hot
 from gan_pipelines.models import LevelGAN, StackedGenerator, assemble_stack
-from gan_pipelines.models.blocks import one_hot
 
 CLASSES = ("a", "b", "c", "d")
 LABELS = torch.arange(40) % 4

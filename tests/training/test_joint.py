@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softplus
 from torch.testing import assert_close
 
-from gan_pipelines.data.images import LabelledImages, Representation, to_unit_range
+from gan_pipelines.data.images import LabelledImages, Representation, one_hot, to_unit_range
 from gan_pipelines.models import Encoder, LevelGAN
-from gan_pipelines.models.blocks import initialise, one_hot
+from gan_pipelines.models.blocks import initialise
 from gan_pipelines.parameters import JointParameters, RunParameters, TrainingParameters
 from gan_pipelines.training.engine import Player, Turn, train
 from gan_pipelines.training.joint import JointLevel, fit_joint, joint_players, joint_turns

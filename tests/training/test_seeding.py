@@ -1,6 +1,7 @@
 """A stage's draws depend on the experiment's seed and the stage's name, on nothing else."""
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -106,3 +107,15 @@ def test_a_device_that_is_not_there_is_refused_in_one_paragraph() -> None:
 
 def test_the_cpu_is_always_there() -> None:
     assert find_device("cpu") == torch.device("cpu")
+
+
+def test_stages_in_threads_do_not_disturb_each_other() -> None:
+    def draws(name: str) -> torch.Tensor:
+        with seeded_stage(RunParameters(threads=1), name):
+            return torch.cat([torch.rand(1000) for _ in range(50)])
+
+    alone = {name: draws(name) for name in ("encoder", "judge")}
+    with ThreadPoolExecutor(2) as pool:
+        together = dict(zip(alone, pool.map(draws, alone), strict=True))
+    for name, expected in alone.items():
+        assert_close(together[name], expected, rtol=0, atol=0)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int64, Shaped, UInt8
 from torch import Tensor
-from torch.nn.functional import one_hot
+from torch.nn import functional
 
-from gan_pipelines.parameters import ExperimentError
+from gan_pipelines.parameters import LABELS, PIXELS, ExperimentError
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class LabelledImages:
                 f"labels: must be {shape[0]} int64 class indices, one an image; "
                 f"found {tuple(self.labels.shape)} of {self.labels.dtype}."
             )
-        low, high = int(self.labels.min()), int(self.labels.max())
+        values = self.labels.numpy()  # not torch, whose threads must not start before a parallel runner forks
+        low, high = int(values.min()), int(values.max())
         if low < 0 or high >= len(self.classes):
             raise ExperimentError(
                 f"labels: must lie in 0..{len(self.classes) - 1}, one for each of the {len(self.classes)} classes; "
@@ -60,11 +61,11 @@ class LabelledImages:
 
     def pixels(self) -> "Representation":
         """h_0: the images themselves."""
-        return Representation("pixels", self.images)
+        return Representation(PIXELS, self.images)
 
     def one_hot_labels(self) -> "Representation":
         """h_N: the labels as one-hot vectors, on which the first generator is conditioned."""
-        return Representation("labels", one_hot(self.labels, len(self.classes)).float())
+        return Representation(LABELS, one_hot(self.labels, len(self.classes)))
 
     def subset(self, index: Int64[Tensor, "chosen"]) -> "LabelledImages":
         """The images at the given positions."""
@@ -85,15 +86,22 @@ class Representation:
     Attributes:
         name: such as `fc3`; `pixels` and `labels` are those of the images themselves.
         values: one row an image; uint8 for pixels, float otherwise.
+        encoder_digest: of the encoder that made it; empty for pixels and labels.
     """
 
     name: str
     values: Shaped[Tensor, "count *shape"]
+    encoder_digest: str = ""
 
     def read(self, index: Int64[Tensor, "batch"]) -> Float[Tensor, "batch *shape"]:
         """The values at the given positions as the networks see them; pixels in [0, 1]."""
         values = self.values[index]
         return to_unit_range(values) if values.dtype == torch.uint8 else values
+
+
+def one_hot(labels: Int64[Tensor, "batch"], classes: int) -> Float[Tensor, "batch classes"]:
+    """Labels as the float vectors on which a generator is conditioned."""
+    return functional.one_hot(labels, classes).float()
 
 
 def to_unit_range(images: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

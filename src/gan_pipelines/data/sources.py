@@ -170,7 +170,7 @@ def read_npz(path: Path) -> SourceData:
             raise ValueError(f"y_test has the label {min(strange)}, but y_train only 0..{known[-1]}")
     classes = tuple(str(label) for label in known)
     train, test = LabelledImages(x_train, y_train, classes), LabelledImages(x_test, y_test, classes)
-    return SourceData(train, test, str(path), "not stated")
+    return SourceData(train, test, path.name, "not stated")
 
 
 def _npz_split(archive: Any, split: str) -> tuple[UInt8[Tensor, "count channels size size"], Int64[Tensor, " count"]]:
@@ -211,7 +211,7 @@ def read_image_folder(source: ImageFolderSource, path: Path, rng: torch.Generato
                 height, width = pictures[-1].shape[1:]
                 raise ValueError(f"{file} has {width} x {height} pixels, where {side} x {side} are expected")
     images = LabelledImages(torch.stack(pictures), labels, tuple(folder.classes))
-    return SourceData(*_split(images, source.test_fraction, rng), str(path), "not stated")
+    return SourceData(*_split(images, source.test_fraction, rng), path.name, "not stated")
 
 
 def _read_picture(file: str, mode: str) -> UInt8[Tensor, "channels height width"]:

@@ -19,7 +19,8 @@ class Scores:
         frechet_distance: between the judge's features of samples and of real training images; lower is better. This
             is no FID: the features are the judge's, not Inception's.
         inception_score: exp of the mean KL divergence of class probabilities from their mean, by the judge.
-        samples: number of pictures scored.
+        samples: number of pictures scored. Frechet distance and Inception score are biased by it, so numbers compare
+            only for equal counts; real test images are usually fewer.
     """
 
     label_accuracy: float

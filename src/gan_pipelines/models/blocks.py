@@ -1,6 +1,8 @@
 """From a list of layers to a module, shapes found on the way."""
 
+import hashlib
 import math
+from collections.abc import Mapping
 from typing import assert_never
 
 import torch
@@ -142,6 +144,11 @@ def count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def one_hot(labels: Tensor, classes: int) -> Tensor:
-    """Labels as the float vectors on which a generator is conditioned."""
-    return nn.functional.one_hot(labels, classes).float()
+def digest_tensors(tensors: Mapping[str, Tensor], description: str) -> str:
+    """SHA-256 over names, types, shapes and values, and over a description."""
+    digest = hashlib.sha256(description.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

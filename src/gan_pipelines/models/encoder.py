@@ -1,5 +1,6 @@
 """The classifier whose blocks the generators invert (SGAN, section 3.1)."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -7,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gan_pipelines.models.blocks import Shape, build_network, initialise, require_shape
+from gan_pipelines.data.images import Representation
+from gan_pipelines.models.blocks import Shape, build_network, digest_tensors, initialise, require_shape
 from gan_pipelines.parameters import LABELS, PIXELS, ExperimentError, Initialisation, Network, Schema
 
 
@@ -39,7 +41,7 @@ class Encoder(nn.Module):
         stages: dict[str, nn.Module] = {}
         shape: Shape = spec.image_shape
         for name, network in spec.stages.items():
-            if hasattr(nn.ModuleDict, name):
+            if hasattr(nn.ModuleDict(), name):
                 raise ExperimentError(
                     f"stages.{name}: PyTorch's containers have a method of this name; choose another."
                 )
@@ -72,12 +74,32 @@ class Encoder(nn.Module):
             raise ValueError(f"no segment from {lower!r} to {upper!r}; the representations are, upwards, {names}")
         return nn.Sequential(*(self.stages[name] for name in names[names.index(lower) + 1 : names.index(upper) + 1]))
 
+    def digest(self) -> str:
+        """SHA-256 of its spec, which names its data, and of its weights."""
+        return digest_tensors(self.state_dict(), self.spec.model_dump_json())
+
     def freeze(self) -> "Encoder":
         """Evaluation mode and no gradient on the weights; a gradient still passes through to the input."""
         return self.eval().requires_grad_(False)
 
 
 @torch.no_grad()
-def in_batches(function: nn.Module, inputs: Tensor, batch_size: int = 500) -> Tensor:
-    """Apply a module in evaluation mode without holding more than one batch of intermediate results."""
-    return torch.cat([function(batch) for batch in inputs.split(batch_size)])
+def encode(
+    encoder: Encoder, pixels: Representation, names: Sequence[str], batch_size: int = 500
+) -> list[Representation]:
+    """Representations of all images, in one pass over them.
+
+    Args:
+        encoder: frozen.
+        pixels: the images; they become floats one batch at a time.
+        names: which representations.
+        batch_size: images held as floats at once.
+    """
+    device = next(encoder.parameters()).device
+    rows: dict[str, list[Tensor]] = {name: [] for name in names}
+    for index in torch.arange(len(pixels.values)).split(batch_size):
+        found = encoder.representations(pixels.read(index).to(device))
+        for name in names:
+            rows[name].append(found[name].cpu())
+    digest = encoder.digest()
+    return [Representation(name, torch.cat(batches), digest) for name, batches in rows.items()]

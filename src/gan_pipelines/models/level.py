@@ -21,6 +21,7 @@ class LevelSpec(Schema):
         condition_shape: shape of one condition; (classes,) for labels.
         parameters: the level's YAML.
         data_digest: digest of the images behind it.
+        encoder_digest: digest of the encoder behind it.
     """
 
     kind: Literal["level"] = "level"
@@ -29,6 +30,7 @@ class LevelSpec(Schema):
     condition_shape: Shape
     parameters: LevelParameters
     data_digest: str
+    encoder_digest: str = ""
 
 
 class DiscriminatorOutput(NamedTuple):

@@ -1,13 +1,17 @@
 """The networks of an experiment, put together without weights: whether they fit is known before anything trains."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 
+from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.models.blocks import Shape, count_parameters
 from gan_pipelines.models.encoder import Encoder, EncoderSpec
 from gan_pipelines.models.level import LevelGAN, LevelSpec
-from gan_pipelines.parameters import LABELS, ClassifierParameters, ExperimentError, SGANParameters
+from gan_pipelines.parameters import LABELS, ClassifierParameters, Experiment, ExperimentError, SGANParameters
+
+SMALLEST_TEST_SET = 20
+"""Below this the covariances and the ten splits of the scores mean nothing."""
 
 
 def plan_classifier(
@@ -43,12 +47,13 @@ def plan_classifier(
         raise ExperimentError(f"{where}.{error}") from None
 
 
-def plan_levels(parameters: SGANParameters, encoder: Encoder) -> dict[str, LevelSpec]:
+def plan_levels(parameters: SGANParameters, encoder: Encoder, encoder_digest: str = "") -> dict[str, LevelSpec]:
     """The spec of every level, each built once without weights to see that it fits.
 
     Args:
         parameters: the stack's YAML.
         encoder: gives the shape of each representation; may be without weights.
+        encoder_digest: of the trained encoder.
 
     Raises:
         ExperimentError: a network that does not produce what its level asks for.
@@ -68,10 +73,62 @@ def plan_levels(parameters: SGANParameters, encoder: Encoder) -> dict[str, Level
             condition_shape=shapes[level.condition],
             parameters=level,
             data_digest=encoder.spec.data_digest,
+            encoder_digest=encoder_digest,
         )
         with torch.device("meta"):
             LevelGAN(specs[name])
     return specs
+
+
+def check_experiment(experiment: Experiment, train_images: LabelledImages, test_images: LabelledImages) -> None:
+    """Check, before anything trains, what depends on the data: networks that fit, batches and samples that suffice.
+
+    Raises:
+        ExperimentError: one paragraph that names the field, what was found and what is allowed.
+    """
+    sgan = experiment.sgan
+    batch_sizes = {
+        "classifier": experiment.classifier.training.batch_size,
+        "judge": experiment.judge.training.batch_size,
+        **{f"sgan.levels.{name}": level.training.batch_size for name, level in sgan.levels.items()},
+        "sgan.joint": sgan.joint.training.batch_size,
+    }
+    for where, batch_size in batch_sizes.items():
+        if batch_size > len(train_images):
+            raise ExperimentError(
+                f"{where}.training.batch_size: must be at most the number of training images, {len(train_images)}; "
+                f"found {batch_size}."
+            )
+    facts = (train_images.image_shape, train_images.classes, train_images.digest())
+    plan_levels(sgan, plan_classifier(experiment.classifier, *facts, where="classifier"))
+    plan_classifier(experiment.judge, *facts, where="judge")
+    needed = max(2 * len(train_images.classes), SMALLEST_TEST_SET)
+    for where, count in {"evaluation.samples": experiment.evaluation.samples, "test images": len(test_images)}.items():
+        if count < needed:
+            raise ExperimentError(f"{where}: scores need at least {needed}, two for each class; found {count}.")
+
+
+def require_same_origin(
+    encoder: Encoder,
+    images: LabelledImages | None = None,
+    representations: Sequence[Representation] = (),
+    levels: Sequence[LevelGAN] = (),
+) -> None:
+    """Refuse to put together what was made from other images or by another encoder.
+
+    Raises:
+        ExperimentError: names the first thing that does not belong to the encoder.
+    """
+    digest = encoder.digest()
+    strangers = [f"representation_{x.name}" for x in representations if x.encoder_digest not in ("", digest)]
+    strangers += [f"level_{x.spec.target}" for x in levels if x.spec.encoder_digest != digest]
+    if images is not None and images.digest() != encoder.spec.data_digest:
+        strangers.insert(0, "train_images")
+    if strangers:
+        raise ExperimentError(
+            f"{strangers[0]}: does not belong to this encoder; it was made from other images or by another encoder. "
+            f"Run the pipelines from data_preparation or classifier on again, or name versions with --load-versions."
+        )
 
 
 def describe_networks(encoder: Encoder, judge: Encoder, levels: Mapping[str, LevelSpec]) -> list[dict[str, str | int]]:

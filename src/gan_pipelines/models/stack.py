@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from gan_pipelines.models.blocks import one_hot
+from gan_pipelines.data.images import one_hot
 from gan_pipelines.models.latent import Latent
 from gan_pipelines.models.level import Generator, LevelGAN, LevelSpec
 from gan_pipelines.parameters import PIXELS, Schema

@@ -12,6 +12,8 @@ from gan_pipelines.parameters.networks import DiscriminatorParameters, Generator
 
 PIXELS = "pixels"
 LABELS = "labels"
+RESERVED = frozenset({"encoder", "judge", "joint", "samples", "scores", "noise_variations", "data", "representations"})
+"""Names of stages of an experiment, which draw their random streams, files and records by name."""
 
 
 class TrainingParameters(Schema):
@@ -56,6 +58,13 @@ class ClassifierParameters(Schema):
             raise ValueError(f"the last stage, and no other, must be named {LABELS!r}; found the stages {names}")
         if PIXELS in names:
             raise ValueError(f"{PIXELS!r} is the images themselves and cannot name a stage")
+        if taken := RESERVED & set(names):
+            raise ValueError(f"the name {min(taken)!r} is taken by a part of the pipelines; choose another")
+        training = self.training
+        if training.ema_decay or training.discriminator_learning_rate is not None:
+            raise ValueError(
+                "training.ema_decay: a classifier is not averaged and has no discriminator; leave both out"
+            )
         for name in names:
             if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
                 raise ValueError(f"a stage's name must be letters, digits and underscores; found {name!r}")

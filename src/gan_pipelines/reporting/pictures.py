@@ -6,9 +6,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from gan_pipelines.data.images import LabelledImages, to_bytes
+from gan_pipelines.data.images import LabelledImages, one_hot, to_bytes
 from gan_pipelines.models import StackedGenerator
-from gan_pipelines.models.blocks import one_hot
 
 SMALLEST_SIDE_PIXELS = 56
 """Smaller pictures are enlarged by a whole factor, so that a person can look at them."""

@@ -1,6 +1,7 @@
 """Randomness by stage: a stage's draws depend on the experiment's seed and the stage's name, on nothing else."""
 
 import hashlib
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,6 +9,8 @@ from dataclasses import dataclass
 import torch
 
 from gan_pipelines.parameters import ExperimentError, RunParameters
+
+_GLOBAL_STATE = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -34,17 +37,18 @@ def stage_seed(seed: int, name: str) -> int:
 def seeded_stage(run: RunParameters, name: str) -> Iterator[Stage]:
     """Run a stage on its own random streams, leaving torch's global state and thread count as they were.
 
-    The global state is seeded too, since initialisation and dropout draw from it, with a seed of its own.
+    The global state is seeded too, since initialisation and dropout draw from it, with a seed of its own. There is
+    one such state in a process, so stages that run in threads wait for each other.
     """
     device = find_device(run.device)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(run.threads or threads)
-    try:
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with _GLOBAL_STATE, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        threads = torch.get_num_threads()
+        torch.set_num_threads(run.threads or threads)
+        try:
             torch.manual_seed(stage_seed(run.seed, f"{name}/weights"))
             yield Stage(name, device, torch.Generator().manual_seed(stage_seed(run.seed, name)))
-    finally:
-        torch.set_num_threads(threads)
+        finally:
+            torch.set_num_threads(threads)
 
 
 def find_device(name: str) -> torch.device:

@@ -5,25 +5,25 @@ from collections.abc import Sequence
 from kedro.pipeline import Node, Pipeline
 
 from gan_pipelines.parameters import PIXELS
-from gan_pipelines.pipelines.classifier.nodes import check_networks, encode_training_set, train_encoder
+from gan_pipelines.pipelines.classifier.nodes import encode_training_set, list_networks, train_encoder
 
 
 def create_pipeline(levels: Sequence[str]) -> Pipeline:
-    """Check, train, encode.
+    """List the networks, train the encoder, encode.
 
     Args:
         levels: names of the levels; each but the pixels gets its representation of the training set.
     """
     nodes = [
         Node(
-            check_networks,
+            list_networks,
             inputs=["params:classifier", "params:judge", "params:sgan", "train_images"],
             outputs="network_table",
-            name="check_networks",
+            name="list_networks",
         ),
         Node(
             train_encoder,
-            inputs=["params:run", "params:classifier", "train_images", "test_images", "network_table"],
+            inputs=["params:run", "params:classifier", "train_images", "test_images"],
             outputs=["encoder", "history_encoder", "encoder_metrics"],
             name="train_encoder",
         ),
@@ -33,7 +33,7 @@ def create_pipeline(levels: Sequence[str]) -> Pipeline:
         nodes.append(
             Node(
                 encode_training_set,
-                inputs=["params:sgan", "encoder", "train_images"],
+                inputs=["params:run", "params:sgan", "encoder", "train_images"],
                 outputs=encoded,
                 name="encode_training_set",
             )

@@ -4,7 +4,8 @@ import pandas as pd
 
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.models import Encoder, LevelGAN, StackedGenerator, assemble_stack
-from gan_pipelines.parameters import RunParameters, SGANParameters
+from gan_pipelines.models.plan import require_same_origin
+from gan_pipelines.parameters import ExperimentError, RunParameters, SGANParameters
 from gan_pipelines.tracking import stage_run
 from gan_pipelines.training.joint import fit_joint
 
@@ -16,6 +17,7 @@ def assemble_independent_stack(encoder: Encoder, *levels: LevelGAN) -> StackedGe
         encoder: knows the classes.
         levels: from the labels down to the pixels.
     """
+    require_same_origin(encoder, levels=levels)
     return assemble_stack(levels, encoder.spec.classes)
 
 
@@ -40,7 +42,24 @@ def train_joint_stack(
     """
     levels = [part for part in parts if isinstance(part, LevelGAN)]
     encoded = [part for part in parts if isinstance(part, Representation)]
+    require_same_origin(encoder, train_images, encoded, levels)
+    for level in levels:
+        _require_same_parameters(level, sgan)
     targets = {part.name: part for part in [*encoded, train_images.pixels()]}
     with stage_run("joint") as observer:
         trained, history = fit_joint(run, sgan.joint, levels, encoder, targets, train_images.one_hot_labels(), observer)
     return assemble_stack(trained, train_images.classes), pd.DataFrame(history).assign(stage="joint")
+
+
+def _require_same_parameters(level: LevelGAN, sgan: SGANParameters) -> None:
+    """A level brings its networks and its losses along; YAML that has changed since would be recorded, yet not used."""
+    name, trained = level.spec.target, level.spec.parameters.model_dump()
+    asked = sgan.levels[name].model_dump()
+    trained["training"], asked["training"] = (bool(x["training"]["ema_decay"]) for x in (trained, asked))
+    changed = [field for field in asked if trained[field] != asked[field]]
+    if changed:
+        field = "training.ema_decay" if changed[0] == "training" else changed[0]
+        raise ExperimentError(
+            f"sgan.levels.{name}.{field}: differs from what level_{name} was trained with. "
+            f"Train the level again (kedro run --namespaces={name}), or keep its parameters as they were."
+        )
