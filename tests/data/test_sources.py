@@ -369,7 +369,7 @@ def test_grey_arrays_are_read_with_the_numbers_up_to_the_highest_label_as_classe
     assert found.train.labels.tolist() == [0, 1, 2, 0, 1, 2]
     assert found.test.labels.tolist() == [2, 2, 0]
     assert found.train.classes == found.test.classes == ("0", "1", "2")
-    assert found.origin == str(tmp_path / "images.npz")
+    assert found.origin == "images.npz"
     assert found.licence == "not stated"
 
 
@@ -514,7 +514,7 @@ def test_folders_are_classes_and_both_splits_have_each_in_its_share(tmp_path, pi
             assert image[:2].unique().tolist() == sorted({200, 10 * label})
             seen.append((label, int(image[2, 0, 0])))
     assert sorted(seen) == [(label, number) for label in range(2) for number in range(4)]
-    assert found.origin == str(pictures)
+    assert found.origin == pictures.name
     assert found.licence == "not stated"
 
 
