@@ -134,12 +134,7 @@ def train(
         if preview is not None and step in shown_at:
             observer.show(step, preview())
             began = time.perf_counter() if since == 0 else began
-    for name, player in players.items():
-        player.module.eval().requires_grad_(False)
-        if not all(torch.isfinite(value).all() for value in player.module.state_dict().values()):
-            raise TrainingDiverged(
-                f"Training of {stage} diverged: weights of the {name} are not finite at its end. {HELP}"
-            )
+    _finish(stage, players)
     return history
 
 
@@ -204,3 +199,13 @@ def _prepare(players: Mapping[str, Player]) -> None:
                 module.to(memory_format=torch.channels_last)
         if player.average is not None:
             player.average.eval()
+
+
+def _finish(stage: str, players: Mapping[str, Player]) -> None:
+    """Freeze everybody; weights that are not finite must not be saved."""
+    for name, player in players.items():
+        player.module.eval().requires_grad_(False)
+        if not all(torch.isfinite(value).all() for value in player.module.state_dict().values()):
+            raise TrainingDiverged(
+                f"Training of {stage} diverged: weights of the {name} are not finite at its end. {HELP}"
+            )
