@@ -20,6 +20,7 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from gan_pipelines import __version__
+from gan_pipelines.data.images import to_bytes
 from gan_pipelines.parameters.base import Schema
 from gan_pipelines.progress import Progress, open_progress
 from gan_pipelines.training.engine import Observer
@@ -235,15 +236,14 @@ def _log(run_id: str | None, reports: Iterable[Report] = (), parameters: Pairs =
 
 def _grid(pictures: Tensor) -> Any:
     """Pictures in rows of ten as one array, (height, width, 3) of bytes."""
-    grid = make_grid(pictures.detach().float().clamp(0, 1).cpu(), nrow=10)
-    return grid.mul(255).round().byte().permute(1, 2, 0).numpy()
+    return make_grid(to_bytes(pictures.detach().float()).cpu(), nrow=10).permute(1, 2, 0).numpy()
 
 
 def _git_tags(project: Path) -> dict[str, str]:
     """Commit, and whether anything differs from it; nothing outside a checkout."""
     command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch"]
     try:
-        answer = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True)  # noqa: S603
+        answer = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True)  # noqa: S603  # fixed words
     except (OSError, subprocess.CalledProcessError):
         return {}
     lines = answer.stdout.splitlines()  # a heading of lines with #, which begins with the commit, then the changes

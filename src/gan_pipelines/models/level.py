@@ -85,6 +85,22 @@ class Discriminator(nn.Module):
         return DiscriminatorOutput(self.adversarial(features), self.noise(features))
 
 
+def build_latent(spec: LevelSpec) -> Latent:
+    """z_i of a level."""
+    return Latent({"noise": spec.parameters.noise})
+
+
+def build_generator(spec: LevelSpec) -> Generator:
+    """G_i of a level, with new weights.
+
+    Raises:
+        ExperimentError: networks that do not produce the target's shape.
+    """
+    where = f"sgan.levels.{spec.target}.generator"
+    parameters = spec.parameters
+    return Generator(parameters.generator, spec.condition_shape, parameters.noise.size, spec.target_shape, where)
+
+
 class LevelGAN(nn.Module):
     """Generator, averaged generator where there is one, discriminator.
 
@@ -98,27 +114,19 @@ class LevelGAN(nn.Module):
     def __init__(self, spec: LevelSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.latent = Latent({"noise": spec.parameters.noise})
-        where = f"sgan.levels.{spec.target}"
-        self.generator = self._build_generator(where)
+        self.latent = build_latent(spec)
+        self.generator = build_generator(spec)
         self.discriminator = Discriminator(
-            spec.parameters.discriminator, self.latent.size, spec.target_shape, f"{where}.discriminator"
+            spec.parameters.discriminator,
+            self.latent.size,
+            spec.target_shape,
+            f"sgan.levels.{spec.target}.discriminator",
         )
         self._initialise()
         self.averaged_generator: Generator | None = None
         if spec.parameters.training.ema_decay:
-            self.averaged_generator = self._build_generator(where)
+            self.averaged_generator = build_generator(spec)
             self.averaged_generator.load_state_dict(self.generator.state_dict())
-
-    def _build_generator(self, where: str) -> Generator:
-        spec = self.spec
-        return Generator(
-            spec.parameters.generator,
-            spec.condition_shape,
-            self.latent.size,
-            spec.target_shape,
-            f"{where}.generator",
-        )
 
     def _initialise(self) -> None:
         initialise(self.generator, self.spec.parameters.initialisation)

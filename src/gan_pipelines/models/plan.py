@@ -80,6 +80,20 @@ def plan_levels(parameters: SGANParameters, encoder: Encoder, encoder_digest: st
     return specs
 
 
+def plan_networks(
+    classifier: ClassifierParameters, judge: ClassifierParameters, sgan: SGANParameters, images: LabelledImages
+) -> tuple[Encoder, Encoder, dict[str, LevelSpec]]:
+    """Every network of an experiment without weights: the encoder, the judge, the specs of the levels.
+
+    Raises:
+        ExperimentError: a network that does not fit the images, or what stands above or below it.
+    """
+    facts = (images.image_shape, images.classes, images.digest())
+    encoder = plan_classifier(classifier, *facts, where="classifier")
+    levels = plan_levels(sgan, encoder)
+    return encoder, plan_classifier(judge, *facts, where="judge"), levels
+
+
 def check_experiment(experiment: Experiment, train_images: LabelledImages, test_images: LabelledImages) -> None:
     """Check, before anything trains, what depends on the data: networks that fit, batches and samples that suffice.
 
@@ -99,9 +113,7 @@ def check_experiment(experiment: Experiment, train_images: LabelledImages, test_
                 f"{where}.training.batch_size: must be at most the number of training images, {len(train_images)}; "
                 f"found {batch_size}."
             )
-    facts = (train_images.image_shape, train_images.classes, train_images.digest())
-    plan_levels(sgan, plan_classifier(experiment.classifier, *facts, where="classifier"))
-    plan_classifier(experiment.judge, *facts, where="judge")
+    plan_networks(experiment.classifier, experiment.judge, sgan, train_images)
     needed = max(2 * len(train_images.classes), SMALLEST_TEST_SET)
     for where, count in {"evaluation.samples": experiment.evaluation.samples, "test images": len(test_images)}.items():
         if count < needed:

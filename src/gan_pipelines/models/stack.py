@@ -8,8 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gan_pipelines.data.images import one_hot
-from gan_pipelines.models.latent import Latent
-from gan_pipelines.models.level import Generator, LevelGAN, LevelSpec
+from gan_pipelines.models.level import LevelGAN, LevelSpec, build_generator, build_latent
 from gan_pipelines.parameters import PIXELS, Schema
 
 
@@ -59,19 +58,8 @@ class StackedGenerator(nn.Module):
     def __init__(self, spec: StackSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.latents = {level.target: Latent({"noise": level.parameters.noise}) for level in spec.levels}
-        self.generators = nn.ModuleDict(
-            {
-                level.target: Generator(
-                    level.parameters.generator,
-                    level.condition_shape,
-                    level.parameters.noise.size,
-                    level.target_shape,
-                    f"sgan.levels.{level.target}.generator",
-                )
-                for level in spec.levels
-            }
-        )
+        self.latents = {level.target: build_latent(level) for level in spec.levels}
+        self.generators = nn.ModuleDict({level.target: build_generator(level) for level in spec.levels})
 
     def sample_noise(self, count: int, rng: torch.Generator) -> dict[str, Tensor]:
         """z_i of every level for `count` pictures."""

@@ -60,14 +60,18 @@ class ClassifierParameters(Schema):
             raise ValueError(f"{PIXELS!r} is the images themselves and cannot name a stage")
         if taken := RESERVED & set(names):
             raise ValueError(f"the name {min(taken)!r} is taken by a part of the pipelines; choose another")
+        for name in names:
+            if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
+                raise ValueError(f"a stage's name must be letters, digits and underscores; found {name!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_training(self) -> Self:
         training = self.training
         if training.ema_decay or training.discriminator_learning_rate is not None:
             raise ValueError(
                 "training.ema_decay: a classifier is not averaged and has no discriminator; leave both out"
             )
-        for name in names:
-            if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
-                raise ValueError(f"a stage's name must be letters, digits and underscores; found {name!r}")
         return self
 
 

@@ -4,7 +4,7 @@ Level k minimises its own loss + w x the losses of all levels below it, w = `ups
 it through the representation that it generates.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -17,8 +17,8 @@ from gan_pipelines.data.images import Representation
 from gan_pipelines.models import Encoder, LevelGAN
 from gan_pipelines.parameters import JointParameters, RunParameters
 from gan_pipelines.training.engine import Observer, Player, Turn, make_player, train
-from gan_pipelines.training.level import PREVIEW_PICTURES, discriminator_terms, generator_terms
-from gan_pipelines.training.seeding import Stage, seeded_stage
+from gan_pipelines.training.level import discriminator_terms, generator_terms, preview_pictures
+from gan_pipelines.training.seeding import seeded_stage
 
 
 @dataclass(frozen=True)
@@ -135,23 +135,7 @@ def fit_joint(
             above = labels.read(index).to(stage.device)
             yield from joint_turns(joint_levels, reals, above, noises, parameters.upstream_weight)
 
-        preview = _stack_preview(levels, labels, stage)
+        preview = preview_pictures(levels, labels, stage)
         players = joint_players(joint_levels, parameters)
         history = train(stage.name, players, objective, parameters.training, observer, preview)
     return [level.cpu() for level in levels], history
-
-
-def _stack_preview(levels: Sequence[LevelGAN], labels: Representation, stage: Stage) -> Callable[[], Tensor]:
-    """Pictures of the first labels, always with the same noise."""
-    above = labels.read(torch.arange(min(PREVIEW_PICTURES, len(labels.values)))).to(stage.device)
-    rng = torch.Generator().manual_seed(0)
-    noises = [level.latent.sample(len(above), rng).to(stage.device) for level in levels]
-
-    @torch.no_grad()
-    def preview() -> Tensor:
-        output = above
-        for level, noise in zip(levels, noises, strict=True):
-            output = level.sampling_generator.eval()(output, noise)
-        return output.cpu()
-
-    return preview

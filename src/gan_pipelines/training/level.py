@@ -1,6 +1,6 @@
 """Independent training of one level on real representations (SGAN, section 3.2): the paper's losses, term by term."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 
 import torch
@@ -107,19 +107,28 @@ def fit_level(
             yield Turn("discriminator", lambda: discriminator_terms(level, real, generated.detach(), noise))
             yield Turn("generator", lambda: generator_terms(level, segment, generated, above, noise))
 
-        preview = _level_preview(level, condition, stage) if spec.target == PIXELS else None
+        preview = preview_pictures([level], condition, stage) if spec.target == PIXELS else None
         history = train(stage.name, level_players(level), objective, training, observer, preview)
     return level.cpu(), history
 
 
-def _level_preview(level: LevelGAN, condition: Representation, stage: Stage) -> Callable[[], Tensor]:
-    """Pictures of the first conditions, always with the same noise."""
-    above = condition.read(torch.arange(min(PREVIEW_PICTURES, len(condition.values)))).to(stage.device)
-    noise = level.latent.sample(len(above), torch.Generator().manual_seed(0)).to(stage.device)
+def preview_pictures(levels: Sequence[LevelGAN], top: Representation, stage: Stage) -> Callable[[], Tensor]:
+    """Pictures for the observer: the first conditions run through the levels, always with the same noise.
+
+    Args:
+        levels: neighbours, the last of which generates the pixels.
+        top: the condition of the first one.
+        stage: its device; its random streams are left alone.
+    """
+    above = top.read(torch.arange(min(PREVIEW_PICTURES, len(top.values)))).to(stage.device)
+    rng = torch.Generator().manual_seed(0)
+    noises = [level.latent.sample(len(above), rng).to(stage.device) for level in levels]
 
     @torch.no_grad()
     def preview() -> Tensor:
-        pictures: Tensor = level.sampling_generator.eval()(above, noise)
-        return pictures.cpu()
+        output = above
+        for level, noise in zip(levels, noises, strict=True):
+            output = level.sampling_generator.eval()(output, noise)
+        return output.cpu()
 
     return preview

@@ -5,7 +5,7 @@ import pandas as pd
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.models import Encoder
 from gan_pipelines.models.encoder import encode
-from gan_pipelines.models.plan import describe_networks, plan_classifier, plan_levels, require_same_origin
+from gan_pipelines.models.plan import describe_networks, plan_networks, require_same_origin
 from gan_pipelines.parameters import (
     PIXELS,
     ClassifierParameters,
@@ -21,10 +21,7 @@ def list_networks(
     classifier: ClassifierParameters, judge: ClassifierParameters, sgan: SGANParameters, train_images: LabelledImages
 ) -> pd.DataFrame:
     """One row a network: the shape of its output and its number of weights."""
-    facts = (train_images.image_shape, train_images.classes, train_images.digest())
-    encoder = plan_classifier(classifier, *facts, where="classifier")
-    levels = plan_levels(sgan, encoder)
-    return pd.DataFrame(describe_networks(encoder, plan_classifier(judge, *facts, where="judge"), levels))
+    return pd.DataFrame(describe_networks(*plan_networks(classifier, judge, sgan, train_images)))
 
 
 def train_encoder(
