@@ -32,6 +32,9 @@ from gan_pipelines.training.seeding import find_device
 
 logger = logging.getLogger(__name__)
 
+TABLES = ("scores", "infogan_scores", "code_scores")
+"""Tables of scores: recorded, and printed at the end of a run."""
+
 
 class ExperimentHooks:
     """Refuses bad input before anything runs, and keeps a run to one version of every file."""
@@ -96,7 +99,7 @@ def _describe_missing(name: str, dataset: AbstractVersionedDataset[Any, Any]) ->
         return f"{name}: --load-versions asks for {asked!r}, which is not there; found {versions}."
     return (
         f"{name}: this pipeline starts from it, and there is no version of it at {dataset._filepath}. "
-        f"Run the pipeline that makes it first, or `kedro run --pipeline=sgan` for all of them."
+        f"Run the pipeline that makes it first, or `kedro run` for all of them."
     )
 
 
@@ -149,7 +152,7 @@ class TrackingHooks:
         """Record scores, accuracies and figures as they are made."""
         if dataset_name == "data_card":
             tracking.log_tags(_data_tags(data))
-        elif dataset_name == "scores":
+        elif dataset_name in TABLES:
             tracking.log_scores(flat_scores(data))
         elif dataset_name.endswith("_metrics"):
             stage = dataset_name.removesuffix("_metrics")
@@ -165,8 +168,9 @@ class TrackingHooks:
         for path in paths:
             tracking.log_artifact(path, "figures")
         tracking.finish_run(failed=False)
-        if "scores" in pipeline.all_outputs():
-            print(format_scores(catalog.load("scores")))
+        for table in TABLES:
+            if table in pipeline.all_outputs():
+                print(format_scores(catalog.load(table)))
         for path in paths:
             print(f"Picture: {os.path.relpath(path)}")
         print("Compare runs in MLflow: make ui")

@@ -17,14 +17,24 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from gan_pipelines import __version__
-from gan_pipelines.models import Encoder, EncoderSpec, LevelGAN, LevelSpec, StackedGenerator, StackSpec
+from gan_pipelines.models import (
+    Encoder,
+    EncoderSpec,
+    InfoGAN,
+    InfoGANSpec,
+    LevelGAN,
+    LevelSpec,
+    StackedGenerator,
+    StackSpec,
+)
 from gan_pipelines.models.blocks import digest_tensors
 from gan_pipelines.parameters import ExperimentError
 
-ModelSpec = Annotated[EncoderSpec | LevelSpec | StackSpec, Field(discriminator="kind")]
-Model = Encoder | LevelGAN | StackedGenerator
+AnySpec = EncoderSpec | LevelSpec | StackSpec | InfoGANSpec
+ModelSpec = Annotated[AnySpec, Field(discriminator="kind")]
+Model = Encoder | LevelGAN | StackedGenerator | InfoGAN
 
-_SPECS: TypeAdapter[EncoderSpec | LevelSpec | StackSpec] = TypeAdapter(ModelSpec)
+_SPECS: TypeAdapter[AnySpec] = TypeAdapter(ModelSpec)
 
 
 HEADER = "gan_pipelines"
@@ -101,7 +111,7 @@ def read_model(path: Path) -> Model:
     try:
         spec = _SPECS.validate_python(description)
     except ValidationError as error:
-        kinds = "encoder, level and stack"
+        kinds = "encoder, level, stack and InfoGAN"
         raise FileError(f"{path}: its spec is none of {kinds} ({error.error_count()} fields do not fit).") from None
     with torch.device("meta"):  # shapes alone: no weights are drawn, no random state is touched
         model = _build(spec)
@@ -111,7 +121,7 @@ def read_model(path: Path) -> Model:
     return model
 
 
-def _build(spec: EncoderSpec | LevelSpec | StackSpec) -> Model:
+def _build(spec: AnySpec) -> Model:
     match spec:
         case EncoderSpec():
             return Encoder(spec)
@@ -119,6 +129,8 @@ def _build(spec: EncoderSpec | LevelSpec | StackSpec) -> Model:
             return LevelGAN(spec)
         case StackSpec():
             return StackedGenerator(spec)
+        case InfoGANSpec():
+            return InfoGAN(spec)
 
 
 def _require_same_tensors(path: Path, model: nn.Module, tensors: Mapping[str, Tensor]) -> None:

@@ -6,7 +6,16 @@ from kedro.config import OmegaConfigLoader
 from kedro.pipeline import Pipeline
 
 from gan_pipelines.parameters import ExperimentError
-from gan_pipelines.pipelines import classifier, data_preparation, evaluation, sgan_joint, sgan_levels
+from gan_pipelines.pipelines import (
+    classifier,
+    data_preparation,
+    infogan_evaluation,
+    infogan_training,
+    judge,
+    sgan_evaluation,
+    sgan_joint,
+    sgan_levels,
+)
 from gan_pipelines.project import active_experiment, project_folder
 
 
@@ -32,12 +41,26 @@ def level_names() -> list[str]:
 def register_pipelines() -> dict[str, Pipeline]:
     """The pipelines that `kedro run --pipeline=NAME` knows."""
     levels = level_names()
-    parts = {
-        "data_preparation": data_preparation.create_pipeline(),
+    shared = {"data_preparation": data_preparation.create_pipeline(), "judge": judge.create_pipeline()}
+    sgan = {
         "classifier": classifier.create_pipeline(levels),
         "sgan_levels": sgan_levels.create_pipeline(levels),
         "sgan_joint": sgan_joint.create_pipeline(levels),
-        "evaluation": evaluation.create_pipeline(levels),
+        "sgan_evaluation": sgan_evaluation.create_pipeline(levels),
     }
-    sgan = sum(parts.values(), Pipeline([]))
-    return {**parts, "sgan": sgan, "__default__": sgan}
+    infogan = {
+        "infogan_training": infogan_training.create_pipeline(),
+        "infogan_evaluation": infogan_evaluation.create_pipeline(),
+    }
+    return {
+        **shared,
+        **sgan,
+        **infogan,
+        "sgan": _sum(shared, sgan),
+        "infogan": _sum(shared, infogan),
+        "__default__": _sum(shared, sgan, infogan),
+    }
+
+
+def _sum(*parts: dict[str, Pipeline]) -> Pipeline:
+    return sum((pipeline for part in parts for pipeline in part.values()), Pipeline([]))

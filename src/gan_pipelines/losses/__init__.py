@@ -1,13 +1,15 @@
-"""The losses of SGAN as pure functions of tensors (SGAN, section 3)."""
+"""The losses of SGAN (section 3) and InfoGAN (section 5) as pure functions of tensors."""
 
 from gan_pipelines.losses.adversarial import ADVERSARIAL_LOSSES, AdversarialLoss
 from gan_pipelines.losses.conditional import feature_conditional_loss, label_conditional_loss
 from gan_pipelines.losses.entropy import entropy_loss
+from gan_pipelines.losses.mutual_information import information_bound
 
 __all__ = [
     "ADVERSARIAL_LOSSES",
     "AdversarialLoss",
     "entropy_loss",
     "feature_conditional_loss",
+    "information_bound",
     "label_conditional_loss",
 ]

@@ -1,6 +1,16 @@
-"""How good generated pictures are: features of a judge, and statistics computed on them."""
+"""How good generated pictures are, and what codes mean: features of a judge, and statistics computed on them."""
 
+from gan_pipelines.metrics.codes import CodeScores, score_codes
 from gan_pipelines.metrics.features import JudgedImages, judge_images
-from gan_pipelines.metrics.scores import Scores, score, within_class_diversity
+from gan_pipelines.metrics.scores import Scores, score, score_unlabelled, within_class_diversity
 
-__all__ = ["JudgedImages", "Scores", "judge_images", "score", "within_class_diversity"]
+__all__ = [
+    "CodeScores",
+    "JudgedImages",
+    "Scores",
+    "judge_images",
+    "score",
+    "score_codes",
+    "score_unlabelled",
+    "within_class_diversity",
+]

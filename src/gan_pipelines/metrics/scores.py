@@ -1,6 +1,6 @@
 """Scores of a generator, computed on a judge's reading of its samples."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
@@ -15,6 +15,7 @@ class Scores:
 
     Attributes:
         label_accuracy: share of samples in which the judge sees the label asked for, in [0, 1]; higher is better.
+            None where no label was asked for.
         within_class_diversity: feature variance within a class over that of real images; 1 is as diverse as real.
         frechet_distance: between the judge's features of samples and of real training images; lower is better. This
             is no FID: the features are the judge's, not Inception's.
@@ -23,7 +24,7 @@ class Scores:
             only for equal counts; real test images are usually fewer.
     """
 
-    label_accuracy: float
+    label_accuracy: float | None
     within_class_diversity: float
     frechet_distance: float
     inception_score: float
@@ -44,6 +45,17 @@ def score(judged: JudgedImages, reference: JudgedImages) -> Scores:
         inception_score=inception_score(judged),
         samples=len(judged.labels),
     )
+
+
+def score_unlabelled(judged: JudgedImages, reference: JudgedImages) -> Scores:
+    """Score samples of which nobody asked for a label: for diversity, each has the class that the judge sees.
+
+    Args:
+        judged: the samples; their labels are not read.
+        reference: real images.
+    """
+    seen = replace(judged, labels=judged.logits.argmax(dim=1))
+    return replace(score(seen, reference), label_accuracy=None)
 
 
 def within_class_diversity(judged: JudgedImages, reference: JudgedImages) -> float:

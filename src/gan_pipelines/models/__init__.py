@@ -1,6 +1,7 @@
-"""Networks built from their specs: encoder, levels, stack, and the latent they draw from."""
+"""Networks built from their specs: encoder, levels, stack, InfoGAN, and the latent they draw from."""
 
 from gan_pipelines.models.encoder import Encoder, EncoderSpec
+from gan_pipelines.models.infogan import InfoGAN, InfoGANSpec
 from gan_pipelines.models.latent import Latent
 from gan_pipelines.models.level import DiscriminatorOutput, LevelGAN, LevelSpec
 from gan_pipelines.models.stack import StackedGenerator, StackSpec, assemble_stack
@@ -9,6 +10,8 @@ __all__ = [
     "DiscriminatorOutput",
     "Encoder",
     "EncoderSpec",
+    "InfoGAN",
+    "InfoGANSpec",
     "Latent",
     "LevelGAN",
     "LevelSpec",

@@ -1,67 +1,154 @@
 """What a generator is fed besides its condition, and the posterior Q that reads it back.
 
-A latent is a sequence of named parts. Each part knows its prior, and how to read a head of Q as a density: the mean of
-a Gaussian of fixed standard deviation for SGAN's noise (SGAN, section 3.3).
+A latent is a sequence of named parts. Each part knows its prior, and how to read a head of Q as a density: for SGAN's
+noise the mean of a Gaussian of fixed standard deviation (SGAN, section 3.3); for InfoGAN's codes the logits of a
+softmax, or mean and log standard deviation of a Gaussian (InfoGAN, section 6).
 """
 
 import math
 from collections.abc import Mapping
+from typing import assert_never
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
-from gan_pipelines.parameters import GaussianNoise, Noise, UniformNoise
+from gan_pipelines.parameters import (
+    CategoricalCode,
+    ContinuousCode,
+    GaussianNoise,
+    GaussianPrior,
+    UniformNoise,
+    UniformPrior,
+)
+
+Part = UniformPrior | GaussianPrior | CategoricalCode | ContinuousCode
 
 
 class Latent:
-    """Named parts of noise, laid side by side in one vector.
+    """Named parts of noise and codes, laid side by side in one vector; a category is a one-hot vector in it.
 
     Args:
-        parts: the prior of each part by its name, in order.
+        parts: the prior of each part by its name, in order; codes one by one, each with `count` 1.
     """
 
-    def __init__(self, parts: Mapping[str, Noise]) -> None:
+    def __init__(self, parts: Mapping[str, Part]) -> None:
         self.parts = dict(parts)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Entries of one latent vector that belong to each part."""
+        return [_size(part) for part in self.parts.values()]
 
     @property
     def size(self) -> int:
         """Length of one latent vector."""
-        return sum(part.size for part in self.parts.values())
+        return sum(self.sizes)
+
+    @property
+    def head_size(self) -> int:
+        """Length of Q's output."""
+        return sum(_head_size(part) for part in self.parts.values())
 
     def sample(self, count: int, rng: torch.Generator) -> Float[Tensor, "count size"]:
         """Draw latent vectors from the prior, on the generator's device."""
         return torch.cat([_sample(part, count, rng) for part in self.parts.values()], dim=1)
 
+    def split(self, value: Float[Tensor, "batch size"]) -> dict[str, Float[Tensor, "batch part_size"]]:
+        """The entries of each part by its name."""
+        return dict(zip(self.parts, value.split(self.sizes, dim=1), strict=True))
+
+    def prior_entropy(self) -> dict[str, float]:
+        """H(c) of each code in nats: log K of K categories; log(high - low), a differential entropy, of a range."""
+        return {name: _entropy(part) for name, part in self.parts.items()}
+
     def log_prob(
-        self, value: Float[Tensor, "batch size"], head: Float[Tensor, "batch size"]
-    ) -> dict[str, Float[Tensor, "batch part_size"]]:
-        """Log Q(value | head) of every entry of each part, in nats.
+        self, value: Float[Tensor, "batch size"], head: Float[Tensor, "batch head_size"]
+    ) -> dict[str, Float[Tensor, "batch entries"]]:
+        """Log Q(value | head) of every entry of each part, in nats; a category is one entry.
 
         Args:
             value: what was drawn.
-            head: Q's output: the mean of each entry's Gaussian.
+            head: Q's output, part by part.
         """
-        sizes = [part.size for part in self.parts.values()]
+        drawn, heads = self.split(value), self._split_head(head)
+        return {name: _log_prob(part, drawn[name], heads[name]) for name, part in self.parts.items()}
+
+    def posterior_mean(self, head: Float[Tensor, "batch head_size"]) -> dict[str, Float[Tensor, "batch part_size"]]:
+        """Q's mean of each part: the probabilities of the categories, or the most probable value."""
         return {
-            name: gaussian_log_prob(drawn, mean, part.posterior_std)
-            for (name, part), drawn, mean in zip(
-                self.parts.items(), value.split(sizes, dim=1), head.split(sizes, dim=1), strict=True
-            )
+            name: heads.softmax(dim=1) if isinstance(self.parts[name], CategoricalCode) else heads[:, :1]
+            for name, heads in self._split_head(head).items()
         }
+
+    def _split_head(self, head: Tensor) -> dict[str, Tensor]:
+        sizes = [_head_size(part) for part in self.parts.values()]
+        return dict(zip(self.parts, head.split(sizes, dim=1), strict=True))
 
 
 def gaussian_log_prob(
-    value: Float[Tensor, "*shape"], mean: Float[Tensor, "*shape"], std: float
+    value: Float[Tensor, "*shape"], mean: Float[Tensor, "*shape"], std: Float[Tensor, "*shape"] | float
 ) -> Float[Tensor, "*shape"]:
     """Log N(value; mean, std^2): -(value - mean)^2 / (2 std^2) - log(std sqrt(2 pi)), in nats."""
-    return -((value - mean) ** 2) / (2 * std**2) - math.log(std * math.sqrt(2 * math.pi))
+    scaled = std * math.sqrt(2 * math.pi)
+    return -((value - mean) ** 2) / (2 * std**2) - (scaled.log() if isinstance(scaled, Tensor) else math.log(scaled))
 
 
-def _sample(part: Noise, count: int, rng: torch.Generator) -> Tensor:
+def _size(part: Part) -> int:
     match part:
-        case UniformNoise():
-            unit = torch.rand(count, part.size, generator=rng, device=rng.device)
+        case CategoricalCode():
+            return part.classes
+        case ContinuousCode():
+            return 1
+        case UniformPrior() | GaussianPrior():
+            return part.size
+        case _:
+            assert_never(part)
+
+
+def _head_size(part: Part) -> int:
+    match part:
+        case ContinuousCode():
+            return 2 if part.variance == "learned" else 1
+        case _:
+            return _size(part)
+
+
+def _sample(part: Part, count: int, rng: torch.Generator) -> Tensor:
+    match part:
+        case CategoricalCode():
+            drawn = torch.randint(part.classes, (count,), generator=rng, device=rng.device)
+            return functional.one_hot(drawn, part.classes).float()
+        case UniformPrior() | ContinuousCode():
+            unit = torch.rand(count, _size(part), generator=rng, device=rng.device)
             return part.low + (part.high - part.low) * unit
-        case GaussianNoise():
+        case GaussianPrior():
             return torch.randn(count, part.size, generator=rng, device=rng.device)
+        case _:
+            assert_never(part)
+
+
+def _entropy(part: Part) -> float:
+    match part:
+        case CategoricalCode():
+            return math.log(part.classes)
+        case UniformPrior() | ContinuousCode():
+            return _size(part) * math.log(part.high - part.low)
+        case GaussianPrior():
+            return part.size * math.log(math.sqrt(2 * math.pi * math.e))
+        case _:
+            assert_never(part)
+
+
+def _log_prob(part: Part, value: Tensor, head: Tensor) -> Tensor:
+    match part:
+        case CategoricalCode():
+            return (value * head.log_softmax(dim=1)).sum(dim=1, keepdim=True)
+        case ContinuousCode():
+            std = head[:, 1:].exp() if part.variance == "learned" else 1.0
+            return gaussian_log_prob(value, head[:, :1], std)
+        case UniformNoise() | GaussianNoise():
+            return gaussian_log_prob(value, head, part.posterior_std)
+        case _:
+            raise TypeError("Q does not read incompressible noise")

@@ -1,14 +1,23 @@
 """The networks of an experiment, put together without weights: whether they fit is known before anything trains."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.models.blocks import Shape, count_parameters
 from gan_pipelines.models.encoder import Encoder, EncoderSpec
+from gan_pipelines.models.infogan import InfoGAN, InfoGANSpec
 from gan_pipelines.models.level import LevelGAN, LevelSpec
-from gan_pipelines.parameters import LABELS, ClassifierParameters, Experiment, ExperimentError, SGANParameters
+from gan_pipelines.parameters import (
+    LABELS,
+    ClassifierParameters,
+    Experiment,
+    ExperimentError,
+    InfoGANParameters,
+    SGANParameters,
+)
 
 SMALLEST_TEST_SET = 20
 """Below this the covariances and the ten splits of the scores mean nothing."""
@@ -80,18 +89,53 @@ def plan_levels(parameters: SGANParameters, encoder: Encoder, encoder_digest: st
     return specs
 
 
+def plan_infogan(parameters: InfoGANParameters, image_shape: tuple[int, int, int], data_digest: str) -> InfoGANSpec:
+    """The spec of the InfoGAN, built once without weights to see that it fits.
+
+    Args:
+        parameters: its YAML.
+        image_shape: (channels, height, width).
+        data_digest: of the images that it will be trained on.
+
+    Raises:
+        ExperimentError: a network that does not fit the pictures or the codes.
+    """
+    spec = InfoGANSpec(parameters=parameters, image_shape=image_shape, data_digest=data_digest)
+    with torch.device("meta"):
+        InfoGAN(spec)
+    return spec
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every network of an experiment, none with weights."""
+
+    encoder: Encoder
+    judge: Encoder
+    levels: Mapping[str, LevelSpec]
+    infogan: InfoGANSpec
+
+
 def plan_networks(
-    classifier: ClassifierParameters, judge: ClassifierParameters, sgan: SGANParameters, images: LabelledImages
-) -> tuple[Encoder, Encoder, dict[str, LevelSpec]]:
-    """Every network of an experiment without weights: the encoder, the judge, the specs of the levels.
+    classifier: ClassifierParameters,
+    judge: ClassifierParameters,
+    sgan: SGANParameters,
+    infogan: InfoGANParameters,
+    images: LabelledImages,
+) -> Plan:
+    """Plan every network of an experiment.
 
     Raises:
         ExperimentError: a network that does not fit the images, or what stands above or below it.
     """
-    facts = (images.image_shape, images.classes, images.digest())
-    encoder = plan_classifier(classifier, *facts, where="classifier")
-    levels = plan_levels(sgan, encoder)
-    return encoder, plan_classifier(judge, *facts, where="judge"), levels
+    shape, digest = images.image_shape, images.digest()
+    encoder = plan_classifier(classifier, shape, images.classes, digest, where="classifier")
+    return Plan(
+        encoder,
+        plan_classifier(judge, shape, images.classes, digest, where="judge"),
+        plan_levels(sgan, encoder),
+        plan_infogan(infogan, shape, digest),
+    )
 
 
 def check_experiment(experiment: Experiment, train_images: LabelledImages, test_images: LabelledImages) -> None:
@@ -100,12 +144,13 @@ def check_experiment(experiment: Experiment, train_images: LabelledImages, test_
     Raises:
         ExperimentError: one paragraph that names the field, what was found and what is allowed.
     """
-    sgan = experiment.sgan
+    sgan, infogan = experiment.sgan, experiment.infogan
     batch_sizes = {
         "classifier": experiment.classifier.training.batch_size,
         "judge": experiment.judge.training.batch_size,
         **{f"sgan.levels.{name}": level.training.batch_size for name, level in sgan.levels.items()},
         "sgan.joint": sgan.joint.training.batch_size,
+        "infogan": infogan.training.batch_size,
     }
     for where, batch_size in batch_sizes.items():
         if batch_size > len(train_images):
@@ -113,7 +158,7 @@ def check_experiment(experiment: Experiment, train_images: LabelledImages, test_
                 f"{where}.training.batch_size: must be at most the number of training images, {len(train_images)}; "
                 f"found {batch_size}."
             )
-    plan_networks(experiment.classifier, experiment.judge, sgan, train_images)
+    plan_networks(experiment.classifier, experiment.judge, sgan, infogan, train_images)
     needed = max(2 * len(train_images.classes), SMALLEST_TEST_SET)
     for where, count in {"evaluation.samples": experiment.evaluation.samples, "test images": len(test_images)}.items():
         if count < needed:
@@ -143,17 +188,34 @@ def require_same_origin(
         )
 
 
-def describe_networks(encoder: Encoder, judge: Encoder, levels: Mapping[str, LevelSpec]) -> list[dict[str, str | int]]:
+def require_same_images(infogan: InfoGAN, images: LabelledImages) -> None:
+    """Refuse to score an InfoGAN against other images than those that it was trained on.
+
+    Raises:
+        ExperimentError: the images are others.
+    """
+    if images.digest() != infogan.spec.data_digest:
+        raise ExperimentError(
+            "infogan: was trained on other images than train_images. Run the pipelines from data_preparation or "
+            "infogan_training on again, or name versions with --load-versions."
+        )
+
+
+def describe_networks(plan: Plan) -> list[dict[str, str | int]]:
     """One row a network: its name, the shape of its output, its number of trainable values."""
     rows: list[dict[str, str | int]] = [
-        _row("encoder", encoder.shapes[LABELS], count_parameters(encoder)),
-        _row("judge", judge.shapes[LABELS], count_parameters(judge)),
+        _row("encoder", plan.encoder.shapes[LABELS], count_parameters(plan.encoder)),
+        _row("judge", plan.judge.shapes[LABELS], count_parameters(plan.judge)),
     ]
-    for name, spec in levels.items():
+    for name, spec in plan.levels.items():
         with torch.device("meta"):
             level = LevelGAN(spec)
         rows.append(_row(f"{name} generator", spec.target_shape, count_parameters(level.generator)))
         rows.append(_row(f"{name} discriminator", (1 + level.latent.size,), count_parameters(level.discriminator)))
+    with torch.device("meta"):
+        gan = InfoGAN(plan.infogan)
+    rows.append(_row("infogan generator", plan.infogan.image_shape, count_parameters(gan.generator)))
+    rows.append(_row("infogan discriminator", (1 + gan.codes.head_size,), count_parameters(gan.discriminator)))
     return rows
 
 

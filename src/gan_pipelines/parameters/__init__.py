@@ -11,6 +11,7 @@ from gan_pipelines.parameters.data import (
     TorchvisionSource,
 )
 from gan_pipelines.parameters.experiment import EvaluationParameters, Experiment
+from gan_pipelines.parameters.infogan import CodeDiscriminatorParameters, InfoGANParameters, InformationWeights
 from gan_pipelines.parameters.networks import (
     DiscriminatorParameters,
     GeneratorParameters,
@@ -18,32 +19,44 @@ from gan_pipelines.parameters.networks import (
     Layer,
     Network,
 )
+from gan_pipelines.parameters.noise import (
+    CategoricalCode,
+    ContinuousCode,
+    GaussianNoise,
+    GaussianPrior,
+    Noise,
+    UniformNoise,
+    UniformPrior,
+)
 from gan_pipelines.parameters.sgan import (
     LABELS,
     PIXELS,
     ClassifierParameters,
-    GaussianNoise,
     JointParameters,
     LevelParameters,
     LossWeights,
-    Noise,
     SGANParameters,
-    TrainingParameters,
-    UniformNoise,
 )
+from gan_pipelines.parameters.training import TrainingParameters
 
 __all__ = [
     "LABELS",
     "PIXELS",
+    "CategoricalCode",
     "ClassifierParameters",
+    "CodeDiscriminatorParameters",
+    "ContinuousCode",
     "DataParameters",
     "DiscriminatorParameters",
     "EvaluationParameters",
     "Experiment",
     "ExperimentError",
     "GaussianNoise",
+    "GaussianPrior",
     "GeneratorParameters",
     "ImageFolderSource",
+    "InfoGANParameters",
+    "InformationWeights",
     "Initialisation",
     "JointParameters",
     "Layer",
@@ -60,4 +73,5 @@ __all__ = [
     "TorchvisionSource",
     "TrainingParameters",
     "UniformNoise",
+    "UniformPrior",
 ]

@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from gan_pipelines.parameters.base import Count, ExperimentError, Schema, explain
 from gan_pipelines.parameters.data import DataParameters, RunParameters
+from gan_pipelines.parameters.infogan import InfoGANParameters
 from gan_pipelines.parameters.sgan import LABELS, ClassifierParameters, SGANParameters
 
 
@@ -32,6 +33,7 @@ class Experiment(Schema):
     classifier: ClassifierParameters
     judge: ClassifierParameters
     sgan: SGANParameters
+    infogan: InfoGANParameters
     evaluation: EvaluationParameters
 
     @model_validator(mode="after")

@@ -3,43 +3,20 @@
 import re
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from gan_pipelines.parameters.base import Count, Decay, Natural, Number, Rate, Schema, Weight
+from gan_pipelines.parameters.base import Natural, Schema, Weight
 from gan_pipelines.parameters.networks import DiscriminatorParameters, GeneratorParameters, Initialisation, Network
+from gan_pipelines.parameters.noise import Noise
+from gan_pipelines.parameters.training import TrainingParameters
 
 PIXELS = "pixels"
 LABELS = "labels"
-RESERVED = frozenset({"encoder", "judge", "joint", "samples", "scores", "noise_variations", "data", "representations"})
+RESERVED = {"encoder", "judge", "joint", "infogan", "data", "representations", "samples", "scores", "codes"}
+RESERVED |= {"noise_variations", "categories", "traversals"}
 """Names of stages of an experiment, which draw their random streams, files and records by name."""
-
-
-class TrainingParameters(Schema):
-    """Length, batch and Adam of one stage.
-
-    Attributes:
-        steps: updates of every player.
-        batch_size: images in a batch; at least 2, since batch norm needs two.
-        learning_rate: Adam's rate, for the discriminators too unless they have their own.
-        discriminator_learning_rate: the discriminators' rate; `null` takes `learning_rate`.
-        beta1: Adam's first decay.
-        beta2: Adam's second decay.
-        final_learning_rate_fraction: the rates fall linearly to this fraction over the second half; 1 keeps them.
-        ema_decay: decay of the averaged generators; 0 keeps none.
-        report_every_steps: steps between two reports of the losses.
-    """
-
-    steps: Count
-    batch_size: Annotated[Count, Field(ge=2)] = 100
-    learning_rate: Rate = 1e-4
-    discriminator_learning_rate: Rate | None = None
-    beta1: Decay = 0.5
-    beta2: Decay = 0.999
-    final_learning_rate_fraction: Annotated[Weight, Field(le=1)] = 1.0
-    ema_decay: Decay = 0.0
-    report_every_steps: Count = 25
 
 
 class ClassifierParameters(Schema):
@@ -73,33 +50,6 @@ class ClassifierParameters(Schema):
                 "training.ema_decay: a classifier is not averaged and has no discriminator; leave both out"
             )
         return self
-
-
-class UniformNoise(Schema):
-    """z ~ U[low, high); Q is a Gaussian of fixed standard deviation `posterior_std`."""
-
-    distribution: Literal["uniform"]
-    size: Count
-    low: Number = 0.0
-    high: Number = 1.0
-    posterior_std: Rate = 0.5**0.5
-
-    @model_validator(mode="after")
-    def _check_range(self) -> Self:
-        if not self.low < self.high:
-            raise ValueError(f"the range [low, high) is empty: low is {self.low}, high is {self.high}")
-        return self
-
-
-class GaussianNoise(Schema):
-    """z ~ N(0, 1); Q is a Gaussian of fixed standard deviation `posterior_std`."""
-
-    distribution: Literal["gaussian"]
-    size: Count
-    posterior_std: Rate = 0.5**0.5
-
-
-Noise = Annotated[UniformNoise | GaussianNoise, Field(discriminator="distribution")]
 
 
 class LossWeights(Schema):

@@ -17,9 +17,31 @@ def loss_curves(histories: Mapping[str, pd.DataFrame]) -> go.Figure:
         rows=len(histories), cols=1, subplot_titles=list(histories), vertical_spacing=0.25 / len(histories)
     )
     for row, (stage, history) in enumerate(histories.items(), start=1):
-        for term in history.columns.drop(["step", "images_per_second"]):
+        for term in history.columns.drop(["step", "images_per_second"]):  # measures have no player
             line = go.Scatter(x=history["step"], y=history[term], name=f"{stage}: {term}", mode="lines")
             figure.add_trace(line, row=row, col=1)
         figure.update_xaxes(title_text="step", row=row, col=1)
         figure.update_yaxes(title_text="weighted loss term", row=row, col=1)
     return figure.update_layout(height=360 * len(histories), title="Loss terms by stage, each with its weight")
+
+
+def information_curve(history: pd.DataFrame, ceilings: Mapping[str, float]) -> go.Figure:
+    """L_I of each code over the steps (InfoGAN, figure 1), each categorical one beside its ceiling H(c).
+
+    Args:
+        history: columns `step` and one `information.<code>` a code.
+        ceilings: H(c) in nats of the codes that have a ceiling, by name.
+    """
+    figure = go.Figure()
+    for column in history.columns[history.columns.str.startswith("information.")]:
+        figure.add_trace(go.Scatter(x=history["step"], y=history[column], name=column, mode="lines"))
+    heights: dict[float, list[str]] = {}
+    for code, height in ceilings.items():
+        heights.setdefault(height, []).append(code)
+    for height, codes in heights.items():
+        figure.add_hline(y=height, line_dash="dot", annotation_text=f"H({', '.join(codes)}) = {height:.3f} nats")
+    return figure.update_layout(
+        title="Lower bound L_I on the information that pictures hold on each code, and the ceiling of categorical ones",
+        xaxis_title="step",
+        yaxis_title="L_I in nats",
+    )

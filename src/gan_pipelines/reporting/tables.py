@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from gan_pipelines.metrics import Scores
+from gan_pipelines.metrics import CodeScores, Scores
 
 
 def score_table(scores: Mapping[str, Scores], averaged: Mapping[str, bool]) -> pd.DataFrame:
@@ -22,12 +22,18 @@ def score_table(scores: Mapping[str, Scores], averaged: Mapping[str, bool]) -> p
     return pd.DataFrame(rows)
 
 
+def code_table(scores: Mapping[str, CodeScores]) -> pd.DataFrame:
+    """One row a code; what does not apply stays empty."""
+    return pd.DataFrame([{"code": code, **asdict(values)} for code, values in scores.items()])
+
+
 def flat_scores(table: pd.DataFrame) -> dict[str, float]:
-    """The table as `<generator>.<score>`."""
-    columns = table.columns.drop(["generator", "weights"])
-    return {f"{row['generator']}.{column}": float(row[column]) for _, row in table.iterrows() for column in columns}
+    """The table as `<first column>.<score>`, without words and without what is empty."""
+    named = table.set_index(table.columns[0]).select_dtypes("number")
+    columns = {score: values.dropna() for score, values in named.items()}
+    return {f"{row}.{score}": float(value) for score, values in columns.items() for row, value in values.items()}
 
 
 def format_scores(table: pd.DataFrame) -> str:
     """The table as text, for the end of a run."""
-    return table.to_string(index=False, float_format="{:.4f}".format)
+    return table.to_string(index=False, float_format="{:.4f}".format, na_rep="-")

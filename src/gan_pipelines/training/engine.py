@@ -26,11 +26,13 @@ class Turn:
         player: who steps.
         terms: computes the player's loss terms; called while that player alone takes gradients.
         upstream: pairs of a tensor and the gradient that reaches it from losses of other players.
+        measures: makes of the terms what is worth a record besides them; it takes part in no loss.
     """
 
     player: str
     terms: Callable[[], Terms]
     upstream: Sequence[tuple[Tensor, Tensor]] = ()
+    measures: Callable[[Terms], Terms] = lambda _: {}
 
 
 Objective = Callable[[], Iterator[Turn]]
@@ -53,7 +55,7 @@ class Observer(Protocol):
         """The training begins."""
 
     def report(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Means of the loss terms since the last report."""
+        """Means of the loss terms and measures since the last report."""
 
     def show(self, step: int, pictures: Tensor) -> None:
         """Pictures in [0, 1], (count, channels, height, width), of the models as they stand."""
@@ -103,7 +105,7 @@ def train(
         preview: makes the pictures that the observer is shown at ten points of the training.
 
     Returns:
-        One row a report: `step`, `images_per_second` and the mean of each term as `<player>.<term>`.
+        One row a report: `step`, `images_per_second`, the mean of each term as `<player>.<term>`, of each measure.
 
     Raises:
         TrainingDiverged: a term is not finite; the step is not taken.
@@ -120,8 +122,7 @@ def train(
             _set_rate(player.optimiser, rate_factor(step, training))
         for turn in objective():
             for name, value in _take_turn(stage, step, players, turn).items():
-                key = f"{turn.player}.{name}"
-                sums[key] = sums.get(key, torch.zeros_like(value)) + value
+                sums[name] = sums.get(name, torch.zeros_like(value)) + value
         _update_averages(players, averaging_decay(step, training.ema_decay))
         since += 1
         if step % training.report_every_steps == 0 or step == training.steps:
@@ -149,7 +150,8 @@ def _take_turn(stage: str, step: int, players: Mapping[str, Player], turn: Turn)
     optimiser.zero_grad()
     torch.autograd.backward([total, *(tensor for tensor, _ in turn.upstream)], [None, *(g for _, g in turn.upstream)])
     optimiser.step()
-    return {name: value.detach() for name, value in terms.items()}
+    detached = {name: value.detach() for name, value in terms.items()}
+    return {f"{turn.player}.{name}": value for name, value in detached.items()} | dict(turn.measures(detached))
 
 
 def _describe(stage: str, step: int, turn: Turn, terms: Terms) -> str:

@@ -1,11 +1,11 @@
-"""List every network, train the encoder, encode the training set once."""
+"""Train the encoder, encode the training set once."""
 
 import pandas as pd
 
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.models import Encoder
 from gan_pipelines.models.encoder import encode
-from gan_pipelines.models.plan import describe_networks, plan_networks, require_same_origin
+from gan_pipelines.models.plan import require_same_origin
 from gan_pipelines.parameters import (
     PIXELS,
     ClassifierParameters,
@@ -15,13 +15,6 @@ from gan_pipelines.parameters import (
 from gan_pipelines.tracking import stage_run
 from gan_pipelines.training.classifier import fit_classifier
 from gan_pipelines.training.seeding import seeded_stage
-
-
-def list_networks(
-    classifier: ClassifierParameters, judge: ClassifierParameters, sgan: SGANParameters, train_images: LabelledImages
-) -> pd.DataFrame:
-    """One row a network: the shape of its output and its number of weights."""
-    return pd.DataFrame(describe_networks(*plan_networks(classifier, judge, sgan, train_images)))
 
 
 def train_encoder(

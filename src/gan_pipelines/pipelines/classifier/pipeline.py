@@ -5,22 +5,16 @@ from collections.abc import Sequence
 from kedro.pipeline import Node, Pipeline
 
 from gan_pipelines.parameters import PIXELS
-from gan_pipelines.pipelines.classifier.nodes import encode_training_set, list_networks, train_encoder
+from gan_pipelines.pipelines.classifier.nodes import encode_training_set, train_encoder
 
 
 def create_pipeline(levels: Sequence[str]) -> Pipeline:
-    """List the networks, train the encoder, encode.
+    """Train the encoder, encode.
 
     Args:
         levels: names of the levels; each but the pixels gets its representation of the training set.
     """
     nodes = [
-        Node(
-            list_networks,
-            inputs=["params:classifier", "params:judge", "params:sgan", "train_images"],
-            outputs="network_table",
-            name="list_networks",
-        ),
         Node(
             train_encoder,
             inputs=["params:run", "params:classifier", "train_images", "test_images"],

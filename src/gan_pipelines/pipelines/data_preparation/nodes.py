@@ -1,12 +1,20 @@
-"""Read a source, check it, split it, say what it is."""
+"""Read a source, check it, split it, say what it is and which networks its images make."""
 
 from typing import Any
 
+import pandas as pd
 import torch
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.data.sources import SourceData, read_source
-from gan_pipelines.parameters import DataParameters, RunParameters
+from gan_pipelines.models.plan import describe_networks, plan_networks
+from gan_pipelines.parameters import (
+    ClassifierParameters,
+    DataParameters,
+    InfoGANParameters,
+    RunParameters,
+    SGANParameters,
+)
 from gan_pipelines.project import project_folder
 from gan_pipelines.training.seeding import stage_seed
 
@@ -27,6 +35,17 @@ def prepare_images(run: RunParameters, data: DataParameters) -> tuple[LabelledIm
     rng = torch.Generator().manual_seed(stage_seed(run.seed, "data"))
     source = read_source(data.source, project_folder(), rng)
     return source.train, source.test, describe_data(data.source.name, source)
+
+
+def list_networks(
+    classifier: ClassifierParameters,
+    judge: ClassifierParameters,
+    sgan: SGANParameters,
+    infogan: InfoGANParameters,
+    train_images: LabelledImages,
+) -> pd.DataFrame:
+    """One row a network of the experiment: the shape of its output and its number of weights."""
+    return pd.DataFrame(describe_networks(plan_networks(classifier, judge, sgan, infogan, train_images)))
 
 
 def describe_data(name: str, source: SourceData) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from gan_pipelines.pipelines.data_preparation.nodes import prepare_images
+from gan_pipelines.pipelines.data_preparation.nodes import list_networks, prepare_images
 
 
 def create_pipeline() -> Pipeline:
-    """One node: all of the source is read and checked before any of it is written."""
+    """All of the source is read and checked before any of it is written; then the networks are listed."""
     return Pipeline(
         [
             Node(
@@ -14,6 +14,12 @@ def create_pipeline() -> Pipeline:
                 inputs=["params:run", "params:data"],
                 outputs=["train_images", "test_images", "data_card"],
                 name="prepare_images",
-            )
+            ),
+            Node(
+                list_networks,
+                inputs=["params:classifier", "params:judge", "params:sgan", "params:infogan", "train_images"],
+                outputs="network_table",
+                name="list_networks",
+            ),
         ]
     )

@@ -1,4 +1,4 @@
-"""Train the judge, sample each stack, score, draw."""
+"""Sample each stack, score, draw."""
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -8,26 +8,11 @@ from PIL import Image
 from gan_pipelines.data.images import LabelledImages, to_bytes
 from gan_pipelines.metrics import JudgedImages, Scores, judge_images, score
 from gan_pipelines.models import Encoder, StackedGenerator
-from gan_pipelines.parameters import ClassifierParameters, EvaluationParameters, RunParameters
+from gan_pipelines.parameters import EvaluationParameters, RunParameters
 from gan_pipelines.reporting.curves import loss_curves
 from gan_pipelines.reporting.pictures import noise_variations, sample_grid
 from gan_pipelines.reporting.tables import score_table
-from gan_pipelines.tracking import stage_run
-from gan_pipelines.training.classifier import fit_classifier
 from gan_pipelines.training.seeding import seeded_stage
-
-
-def train_judge(
-    run: RunParameters, judge: ClassifierParameters, train_images: LabelledImages, test_images: LabelledImages
-) -> tuple[Encoder, pd.DataFrame, dict[str, float]]:
-    """Train the classifier that no generator ever sees.
-
-    Returns:
-        The frozen judge, the history of its losses, its accuracies.
-    """
-    with stage_run("judge") as observer:
-        trained, history, metrics = fit_classifier(run, "judge", judge, train_images, test_images, observer)
-    return trained, pd.DataFrame(history).assign(stage="judge"), metrics
 
 
 def sample_stack(run: RunParameters, evaluation: EvaluationParameters, stack: StackedGenerator) -> LabelledImages:

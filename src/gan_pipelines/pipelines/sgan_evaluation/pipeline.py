@@ -4,31 +4,24 @@ from collections.abc import Sequence
 
 from kedro.pipeline import Node, Pipeline
 
-from gan_pipelines.pipelines.evaluation.nodes import (
+from gan_pipelines.pipelines.sgan_evaluation.nodes import (
     draw_loss_curves,
     draw_noise_variations,
     draw_samples,
     sample_stack,
     score_stacks,
-    train_judge,
 )
 
 STACKS = ("independent", "joint")
 
 
 def create_pipeline(levels: Sequence[str]) -> Pipeline:
-    """Judge, sample, score, draw.
+    """Sample, score, draw.
 
     Args:
         levels: names of the levels; each has its loss curve.
     """
     nodes = [
-        Node(
-            train_judge,
-            inputs=["params:run", "params:judge", "train_images", "test_images"],
-            outputs=["judge", "history_judge", "judge_metrics"],
-            name="train_judge",
-        ),
         Node(
             score_stacks,
             inputs=[

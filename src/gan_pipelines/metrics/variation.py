@@ -1,0 +1,112 @@
+"""What changes in pictures, and in what is read from them, when one code moves and everything else stays."""
+
+import math
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torch.nn import functional
+
+LEAST_INK = 1.0
+"""In bright pixels; a picture with less is black, whatever grains a generator leaves on it."""
+
+LEAST_SPREAD = 1e-9
+"""In squared pixels; ink with less stands on one row, up to rounding."""
+
+
+def measure_pictures(pictures: Float[Tensor, "count 1 height width"]) -> dict[str, Float[Tensor, "count"]]:
+    """Slant, stroke width and size of bright strokes on black, the ink outside a picture being none.
+
+    `slant` is mu_11 / mu_02, x to the right and y upwards: the tangent of the strokes' angle against the vertical,
+    positive where they lean to the right at the top, like /. Strokes drawn slanted by t read t more than drawn upright,
+    but a shape such as 7 has a slant of its own, so slants compare within a class.
+
+    `stroke_width` is 2 x ink / length of the contour, in pixels. In theory a closed ring of width w reads w, and a
+    straight stroke of length l with blunt ends w l / (w + l). From 2.5 pixels on, anti-aliased rings come within 1 % of
+    that, and straight strokes 18 pixels long within 5 %, at any angle. Strokes of 2 pixels read 5 % too wide (at worst
+    12 %), of 1.5 pixels 14 % (35 %), of 1 pixel 43 % (100 %): their light is spread over more pixels.
+
+    `size` is the root mean square distance of the ink from its centre, sqrt(mu_20 + mu_02), in pixels.
+
+    Args:
+        pictures: in [0, 1], on the CPU.
+
+    Returns:
+        The three by name. All are NaN for a picture with less ink than one bright pixel, and the slant is also where
+        the ink stands on one row.
+    """
+    ink = pictures.double().squeeze(1)
+    total = ink.sum(dim=(1, 2))
+    total = torch.where(total >= LEAST_INK, total, math.nan)
+    columns, rows = ink.sum(dim=1), ink.sum(dim=2)  # (count, width), (count, height)
+    x, y = torch.arange(columns.shape[1]), -torch.arange(rows.shape[1])  # image rows grow downwards
+    x = x - (columns * x).sum(dim=1, keepdim=True) / total[:, None]  # (count, width)
+    y = y - (rows * y).sum(dim=1, keepdim=True) / total[:, None]  # (count, height)
+    mu_20, mu_02 = (columns * x**2).sum(dim=1) / total, (rows * y**2).sum(dim=1) / total
+    mu_11 = torch.einsum("nhw,nh,nw->n", ink, y, x) / total
+    return {
+        "slant": torch.where(mu_02 > LEAST_SPREAD, mu_11 / mu_02, math.nan),
+        "stroke_width": 2 * total / contour_length(ink),
+        "size": (mu_20 + mu_02).sqrt(),
+    }
+
+
+def contour_length(ink: Float[Tensor, "count height width"]) -> Float[Tensor, "count"]:
+    """Length of the border between bright and black in pixels: the total variation, sum of |gradient|.
+
+    The gradient is taken at the corners between four pixels, each derivative being the mean of the two differences
+    there. Differences from one pixel on would depend on which way a stroke leans; differences over two pixels, as
+    those of Sobel, see less of a thin stroke.
+    """
+    framed = functional.pad(ink, (1, 1, 1, 1))
+    right, down = framed.diff(dim=2), framed.diff(dim=1)
+    return torch.hypot((right[:, 1:] + right[:, :-1]) / 2, (down[:, :, 1:] + down[:, :, :-1]) / 2).sum(dim=(1, 2))
+
+
+def explained_share(values: Float[Tensor, "bases points"]) -> float:
+    """Share of the variance that one code explains by itself: its first-order Sobol index (Sobol 1993), in [0, 1].
+
+    Var_points(E_bases[v]) / (Var_points(E_bases[v]) + E_points[Var_bases(v)]). The variance of the means over B bases
+    exceeds that of the expectations by what is left of the bases in them: for a code without effect, by about 1 / B of
+    the whole. As in a two-way analysis of variance it is estimated from the residuals and taken off, so that both parts
+    of the ratio are unbiased; what falls below 0 counts as 0.
+
+    Args:
+        values: a measure of the picture: a row for each random setting of everything else, a column for each value of
+            the code, the same in all rows. Rows that hold NaN are left out.
+
+    Returns:
+        The share; NaN where fewer than two rows are left, or all values are equal.
+    """
+    kept = values[~values.isnan().any(dim=1)].double()
+    if len(kept) < 2 or kept.min() == kept.max():
+        return math.nan
+    centred = kept - kept.mean(dim=1, keepdim=True)
+    excess = centred.var(dim=0).mean() / len(kept)
+    explained = (kept.mean(dim=0).var(correction=0) - excess).clamp(min=0)
+    return (explained / (explained + kept.var(dim=0).mean())).item()
+
+
+def category_changes(categories: Int64[Tensor, "bases points"]) -> float:
+    """Mean over the bases of the share of points outside their most frequent category; 0: none ever changes.
+
+    Args:
+        categories: what is seen in the picture: a row for each random setting of everything else, a column for each
+            value of the code.
+    """
+    most_frequent = categories.mode(dim=1, keepdim=True).values
+    return (categories != most_frequent).double().mean().item()
+
+
+def drift(means: Float[Tensor, "bases points"], low: float, high: float) -> float:
+    """How far a continuous code's reading moves along another code: its variance over that of the prior.
+
+    0: the reading stays put; 1: it moves as if drawn anew at each point.
+
+    Args:
+        means: mean of Q(c|x): a row for each random setting of everything else, a column for each value of the other
+            code.
+        low: lower end of the code's uniform prior.
+        high: upper end.
+    """
+    return (means.double().var(dim=1, correction=0).mean() / ((high - low) ** 2 / 12)).item()

@@ -1,0 +1,71 @@
+"""InfoGAN: latent, networks, weights of the information, training."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from gan_pipelines.parameters.base import Schema, Weight
+from gan_pipelines.parameters.networks import Initialisation, Network
+from gan_pipelines.parameters.noise import CategoricalCode, Code, ContinuousCode, Prior, single_codes
+from gan_pipelines.parameters.training import TrainingParameters
+
+BASELINE = "For a plain GAN keep the codes, which Q then reads aside, and set both information_weights to 0"
+
+
+class CodeDiscriminatorParameters(Schema):
+    """D and Q: two heads on one trunk; the head `codes` gives the parameters of Q(c|x)."""
+
+    trunk: Network = Field(min_length=1)
+    adversarial: Network = Field(min_length=1)
+    codes: Network = Field(min_length=1)
+
+
+class InformationWeights(Schema):
+    """Lambda of L_I for each kind of code; 0 keeps the information from G and from D's trunk, and Q reads aside."""
+
+    categorical: Weight = 1.0
+    continuous: Weight = 0.1
+
+
+class InfoGANParameters(Schema):
+    """An InfoGAN (Chen et al. 2016).
+
+    Attributes:
+        noise: z, incompressible: Q does not read it.
+        codes: c by name.
+        generator: G, from noise and codes side by side to a picture.
+        discriminator: D and Q.
+        initialisation: how the weights of G, D and Q start.
+        adversarial_loss: form of V, by name.
+        information_weights: lambda.
+        training: length, rates, averaging.
+    """
+
+    noise: Prior
+    codes: dict[str, Code]
+    generator: Network = Field(min_length=1)
+    discriminator: CodeDiscriminatorParameters
+    initialisation: Initialisation = Initialisation()
+    adversarial_loss: Literal["non_saturating"] = "non_saturating"
+    information_weights: InformationWeights = InformationWeights()
+    training: TrainingParameters
+
+    @model_validator(mode="after")
+    def _check_codes(self) -> Self:
+        if not self.codes:
+            raise ValueError(f"codes: there is none, and an InfoGAN needs at least one. {BASELINE}")
+        try:
+            single_codes(self.codes)
+        except ValueError as error:
+            raise ValueError(f"codes: {error}") from None
+        return self
+
+    @property
+    def single_codes(self) -> dict[str, CategoricalCode | ContinuousCode]:
+        """Every code by its own name."""
+        return single_codes(self.codes)
+
+    def weight(self, code: CategoricalCode | ContinuousCode) -> float:
+        """Lambda of a code."""
+        weights = self.information_weights
+        return weights.categorical if isinstance(code, CategoricalCode) else weights.continuous

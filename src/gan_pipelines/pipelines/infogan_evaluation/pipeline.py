@@ -1,0 +1,43 @@
+"""From a trained InfoGAN to scores of its pictures and of its codes, and figures."""
+
+from kedro.pipeline import Node, Pipeline
+
+from gan_pipelines.pipelines.infogan_evaluation.nodes import (
+    draw_categories,
+    draw_infogan_curves,
+    draw_traversals,
+    read_codes,
+    sample_infogan,
+    score_infogan,
+)
+
+SETTINGS = ("params:run", "params:evaluation")
+
+
+def create_pipeline() -> Pipeline:
+    """Sample, score, read the codes, draw."""
+    return Pipeline(
+        [
+            Node(sample_infogan, inputs=[*SETTINGS, "infogan"], outputs="infogan_samples", name="sample_infogan"),
+            Node(
+                score_infogan,
+                inputs=[*SETTINGS, "judge", "train_images", "test_images", "infogan", "infogan_samples"],
+                outputs="infogan_scores",
+                name="score_infogan",
+            ),
+            Node(
+                read_codes,
+                inputs=[*SETTINGS, "judge", "infogan", "test_images"],
+                outputs="code_scores",
+                name="read_codes",
+            ),
+            Node(draw_categories, inputs=[*SETTINGS, "infogan"], outputs="infogan_categories", name="draw_categories"),
+            Node(draw_traversals, inputs=[*SETTINGS, "infogan"], outputs="infogan_traversals", name="draw_traversals"),
+            Node(
+                draw_infogan_curves,
+                inputs=["infogan", "history_infogan"],
+                outputs=["information_curve", "infogan_loss_curves"],
+                name="draw_infogan_curves",
+            ),
+        ]
+    )

@@ -1,0 +1,22 @@
+"""Train the judge."""
+
+import pandas as pd
+
+from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.models import Encoder
+from gan_pipelines.parameters import ClassifierParameters, RunParameters
+from gan_pipelines.tracking import stage_run
+from gan_pipelines.training.classifier import fit_classifier
+
+
+def train_judge(
+    run: RunParameters, judge: ClassifierParameters, train_images: LabelledImages, test_images: LabelledImages
+) -> tuple[Encoder, pd.DataFrame, dict[str, float]]:
+    """Train the classifier that no generator ever sees.
+
+    Returns:
+        The frozen judge, the history of its losses, its accuracies.
+    """
+    with stage_run("judge") as observer:
+        trained, history, metrics = fit_classifier(run, "judge", judge, train_images, test_images, observer)
+    return trained, pd.DataFrame(history).assign(stage="judge"), metrics

@@ -1,0 +1,19 @@
+"""From images to the classifier that judges every generator, and that none of them ever sees."""
+
+from kedro.pipeline import Node, Pipeline
+
+from gan_pipelines.pipelines.judge.nodes import train_judge
+
+
+def create_pipeline() -> Pipeline:
+    """One node, shared by all that is judged."""
+    return Pipeline(
+        [
+            Node(
+                train_judge,
+                inputs=["params:run", "params:judge", "train_images", "test_images"],
+                outputs=["judge", "history_judge", "judge_metrics"],
+                name="train_judge",
+            )
+        ]
+    )

@@ -1,0 +1,132 @@
+"""Training of an InfoGAN: min_{G,Q} max_D V(D, G) - lambda L_I(G, Q) (Chen et al. 2016, section 5), term by term.
+
+Q's head and the trunk that it shares with D are updated in D's turn, G in its own: every weight steps once an update.
+Where lambda is 0, Q reads the code aside: from the trunk's features, without passing a gradient on to them.
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from gan_pipelines.data.batches import endless_batches
+from gan_pipelines.data.images import Representation
+from gan_pipelines.losses import ADVERSARIAL_LOSSES, information_bound
+from gan_pipelines.models import InfoGAN, InfoGANSpec
+from gan_pipelines.parameters import RunParameters
+from gan_pipelines.training.engine import Observer, Player, Terms, Turn, make_player, train
+from gan_pipelines.training.seeding import seeded_stage
+
+PREVIEW_COLUMNS = 10
+INFORMATION = "information."
+"""Begins the name of every term of information, and of every L_I in a history."""
+
+
+def discriminator_terms(gan: InfoGAN, real: Tensor, generated: Tensor, codes: Tensor) -> Terms:
+    """L_D - lambda L_I, of which D and Q are updated; with lambda 0 it is L_D - L_I, and Q's head alone has the latter.
+
+    Args:
+        gan: the networks.
+        real: real pictures; they pass batch norm apart from the generated ones.
+        generated: G(z, c), detached.
+        codes: c.
+    """
+    loss = ADVERSARIAL_LOSSES[gan.spec.parameters.adversarial_loss]
+    on_real, on_generated = gan.discriminator(real), gan.discriminator(generated)
+    adversarial = loss.discriminator(on_real.logits, on_generated.logits)
+    information = {
+        **_information(gan, on_generated.features, codes, told=True),
+        **_information(gan, on_generated.features.detach(), codes, told=False),
+    }
+    return {"adversarial": adversarial} | {
+        f"{INFORMATION}{name}": -_scale(gan, name) * information[name] for name in gan.codes.parts
+    }
+
+
+def generator_terms(gan: InfoGAN, generated: Tensor, codes: Tensor) -> Terms:
+    """L_G - lambda L_I, of which G is updated; codes with lambda 0 are not in it.
+
+    Args:
+        gan: the networks.
+        generated: G(z, c) with its graph.
+        codes: c.
+    """
+    loss = ADVERSARIAL_LOSSES[gan.spec.parameters.adversarial_loss]
+    output = gan.discriminator(generated)
+    information = _information(gan, output.features, codes, told=True)
+    return {"adversarial": loss.generator(output.logits)} | {
+        f"{INFORMATION}{name}": -_scale(gan, name) * bound for name, bound in information.items()
+    }
+
+
+def information_nats(gan: InfoGAN, terms: Terms) -> Terms:
+    """L_I of each code in nats, free of its lambda, and their sum, from the terms of D's turn."""
+    nats = {f"{INFORMATION}{name}": -terms[f"{INFORMATION}{name}"] / _scale(gan, name) for name in gan.codes.parts}
+    return {**nats, f"{INFORMATION}total": torch.stack(list(nats.values())).sum()}
+
+
+def _information(gan: InfoGAN, features: Tensor, codes: Tensor, told: bool) -> Terms:
+    """L_I of the codes whose lambda is above 0 (`told`), or of those whose lambda is 0."""
+    names = [name for name in gan.codes.parts if bool(gan.information_weights[name]) == told]
+    if not names:
+        return {}
+    entropy = gan.codes.prior_entropy()
+    log_posterior = gan.codes.log_prob(codes, gan.discriminator.codes(features))
+    return {name: information_bound(log_posterior[name], entropy[name]) for name in names}
+
+
+def _scale(gan: InfoGAN, name: str) -> float:
+    return gan.information_weights[name] or 1.0
+
+
+def infogan_players(gan: InfoGAN) -> dict[str, Player]:
+    """G with its average, and D with Q."""
+    training = gan.spec.parameters.training
+    return {
+        "generator": make_player(gan.generator, training, average=gan.averaged_generator),
+        "discriminator": make_player(gan.discriminator, training, training.discriminator_learning_rate),
+    }
+
+
+def fit_infogan(
+    run: RunParameters, spec: InfoGANSpec, pixels: Representation, observer: Observer
+) -> tuple[InfoGAN, list[dict[str, float]]]:
+    """Build an InfoGAN and train it on pictures without labels, on its own random streams.
+
+    Args:
+        run: seed, device, threads.
+        spec: networks, codes, weights, length.
+        pixels: the real pictures.
+        observer: is told of losses, of L_I, and of pictures.
+
+    Returns:
+        The trained InfoGAN on the CPU and the history of its losses and of L_I.
+    """
+    training = spec.parameters.training
+    with seeded_stage(run, "infogan") as stage:
+        gan = InfoGAN(spec).to(stage.device)
+        batches = endless_batches(len(pixels.values), training.batch_size, stage.rng)
+
+        def objective() -> Iterator[Turn]:
+            real = pixels.read(next(batches)).to(stage.device)
+            noise = gan.noise.sample(len(real), stage.rng).to(stage.device)
+            codes = gan.codes.sample(len(real), stage.rng).to(stage.device)
+            generated = gan.generator(torch.cat([noise, codes], dim=1))
+            yield Turn(
+                "discriminator",
+                lambda: discriminator_terms(gan, real, generated.detach(), codes),
+                measures=lambda terms: information_nats(gan, terms),
+            )
+            yield Turn("generator", lambda: generator_terms(gan, generated, codes))
+
+        preview = _preview_pictures(gan)
+        history = train(stage.name, infogan_players(gan), objective, training, observer, preview)
+    return gan.cpu(), history
+
+
+def _preview_pictures(gan: InfoGAN) -> Callable[[], Tensor]:
+    """Pictures for the observer, always of the same noise: one row for each value of the first code."""
+    code = next(iter(gan.codes.parts))
+    values = gan.code_values(code, PREVIEW_COLUMNS)
+    noise, codes = gan.vary(code, values, PREVIEW_COLUMNS, torch.Generator().manual_seed(0))
+    return lambda: gan.pictures(noise, codes).unflatten(0, (PREVIEW_COLUMNS, -1)).transpose(0, 1).flatten(0, 1)
