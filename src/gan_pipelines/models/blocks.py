@@ -6,13 +6,47 @@ from collections.abc import Mapping
 from typing import assert_never
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from gan_pipelines.parameters import ExperimentError, Initialisation, Layer, Network
 from gan_pipelines.parameters import networks as layers
 
 Shape = tuple[int, ...]
 """Shape of one example, without the batch: (features,) or (channels, height, width)."""
+
+
+class RandomAffine(nn.Module):
+    """Each picture of a batch under its own random affine map while training, as it is otherwise.
+
+    Args:
+        distortion: greatest difference of an entry of the 2 x 2 matrix from the identity's.
+        shift_pixels: greatest shift in each direction.
+    """
+
+    def __init__(self, distortion: float, shift_pixels: float) -> None:
+        super().__init__()
+        self.distortion = distortion
+        self.shift_pixels = shift_pixels
+
+    def forward(
+        self, pictures: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        """Draw the maps from torch's global random state, and apply them with bilinear interpolation."""
+        if not self.training:
+            return pictures
+        count, _, height, width = pictures.shape
+        unit = 2 * torch.rand(count, 2, 3, device=pictures.device) - 1
+        reach = unit.new_tensor(
+            [
+                [self.distortion, self.distortion, 2 * self.shift_pixels / width],
+                [self.distortion, self.distortion, 2 * self.shift_pixels / height],
+            ]
+        )
+        maps = torch.eye(2, 3, device=pictures.device) + reach * unit
+        grid = functional.affine_grid(maps, list(pictures.shape), align_corners=False)
+        return functional.grid_sample(pictures, grid, align_corners=False)
 
 
 def build_network(network: Network, input_shape: Shape, target_shape: Shape, where: str) -> tuple[nn.Sequential, Shape]:
@@ -61,6 +95,9 @@ def _build_layer(layer: Layer, shape: Shape, target: Shape, place: str) -> tuple
             return [nn.Sigmoid()], shape
         case layers.Dropout():
             return [nn.Dropout(layer.probability)], shape
+        case layers.RandomAffine():
+            _require_map(shape, place)
+            return [RandomAffine(layer.distortion, layer.shift_pixels)], shape
         case _:
             assert_never(layer)
 
@@ -79,8 +116,7 @@ def _build_projection(layer: layers.Project, shape: Shape, target: Shape, place:
 def _build_spatial(
     layer: layers.Conv | layers.ConvTranspose | layers.MaxPool, shape: Shape, target: Shape, place: str
 ) -> tuple[list[nn.Module], Shape]:
-    if len(shape) != 3:
-        raise ExperimentError(f"{place}: needs a map (channels, height, width) as input; found shape {shape}.")
+    _require_map(shape, place)
     channels, height, width = shape
     module: nn.Module
     if isinstance(layer, layers.MaxPool):
@@ -99,6 +135,11 @@ def _build_spatial(
     if height < 1 or width < 1:
         raise ExperimentError(f"{place}: the input of shape {shape} is too small for this layer.")
     return [module], (channels, height, width)
+
+
+def _require_map(shape: Shape, place: str) -> None:
+    if len(shape) != 3:
+        raise ExperimentError(f"{place}: needs a map (channels, height, width) as input; found shape {shape}.")
 
 
 def _output_length(layer: layers.Conv | layers.ConvTranspose | layers.MaxPool, length: int) -> int:

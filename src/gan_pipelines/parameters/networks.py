@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from gan_pipelines.parameters.base import Count, Fraction, Natural, Rate, Schema
+from gan_pipelines.parameters.base import Count, Decay, Fraction, Natural, Rate, Schema, Weight
 
 
 def _check_size(value: Any) -> Any:
@@ -97,8 +97,22 @@ class Dropout(Schema):
     probability: Fraction
 
 
+class RandomAffine(Schema):
+    """Stretches, shears, turns and shifts each picture anew while training, differentiably (Zhao et al. 2020).
+
+    Attributes:
+        layer: its name.
+        distortion: each entry of the 2 x 2 matrix differs from the identity's by U[-distortion, distortion].
+        shift_pixels: greatest shift in each direction; what comes in from outside is 0.
+    """
+
+    layer: Literal["random_affine"]
+    distortion: Decay
+    shift_pixels: Weight
+
+
 Layer = Annotated[
-    Linear | Conv | ConvTranspose | Project | BatchNorm | Relu | LeakyRelu | Sigmoid | MaxPool | Dropout,
+    Linear | Conv | ConvTranspose | Project | BatchNorm | Relu | LeakyRelu | Sigmoid | MaxPool | Dropout | RandomAffine,
     Field(discriminator="layer"),
 ]
 Network = tuple[Layer, ...]
