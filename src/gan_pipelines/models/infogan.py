@@ -69,9 +69,7 @@ class InfoGAN(nn.Module):
         super().__init__()
         self.spec = spec
         self.noise = Latent({"noise": spec.parameters.noise})
-        codes = spec.parameters.single_codes
-        self.codes = Latent(codes)
-        self.information_weights = {name: spec.parameters.weight(code) for name, code in codes.items()}
+        self.codes = Latent(spec.parameters.single_codes)
         self.generator = self._build_generator()
         self.discriminator = CodeDiscriminator(spec.parameters.discriminator, self.codes.head_size, spec.image_shape)
         initialise(self.generator, spec.parameters.initialisation)

@@ -82,7 +82,10 @@ def _path_in_yaml(location: Sequence[int | str], raw: Any, names_its_end: bool) 
     """
     path, here = [], raw
     for depth, part in enumerate(location):
-        known = part in here if isinstance(here, Mapping) else isinstance(part, int) and isinstance(here, Sequence)
+        if isinstance(here, Mapping):
+            known = part in here
+        else:
+            known = isinstance(part, int) and isinstance(here, Sequence) and part < len(here)
         if known:
             here = here[part]
         if known or (names_its_end and depth == len(location) - 1):

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from gan_pipelines.parameters.base import Schema, Weight
+from gan_pipelines.parameters.base import Natural, Schema, Weight
 from gan_pipelines.parameters.networks import Initialisation, Network
 from gan_pipelines.parameters.noise import CategoricalCode, Code, ContinuousCode, Prior, single_codes
 from gan_pipelines.parameters.training import TrainingParameters
@@ -21,10 +21,19 @@ class CodeDiscriminatorParameters(Schema):
 
 
 class InformationWeights(Schema):
-    """Lambda of L_I for each kind of code; 0 keeps the information from G and from D's trunk, and Q reads aside."""
+    """Lambda of L_I for each kind of code; where it is 0, Q reads aside: neither G nor D's trunk learn of the code.
+
+    Attributes:
+        categorical: lambda of categorical codes.
+        continuous: lambda of continuous codes.
+        categorical_from_step: the step at which the first of the two sets in; before, it is 0.
+        continuous_from_step: likewise of the second.
+    """
 
     categorical: Weight = 1.0
     continuous: Weight = 0.1
+    categorical_from_step: Natural = 0
+    continuous_from_step: Natural = 0
 
 
 class InfoGANParameters(Schema):
@@ -60,12 +69,27 @@ class InfoGANParameters(Schema):
             raise ValueError(f"codes: {error}") from None
         return self
 
+    @model_validator(mode="after")
+    def _check_first_steps(self) -> Self:
+        for kind in ("categorical", "continuous"):
+            first = getattr(self.information_weights, f"{kind}_from_step")
+            if first >= self.training.steps:
+                raise ValueError(
+                    f"information_weights.{kind}_from_step: must be below training.steps, {self.training.steps}; "
+                    f"found {first}. For the plain GAN set information_weights.{kind} to 0"
+                )
+        return self
+
     @property
     def single_codes(self) -> dict[str, CategoricalCode | ContinuousCode]:
         """Every code by its own name."""
         return single_codes(self.codes)
 
-    def weight(self, code: CategoricalCode | ContinuousCode) -> float:
-        """Lambda of a code."""
+    def information_weights_at(self, step: int) -> dict[str, float]:
+        """Lambda of every code at a step, the first being 1."""
         weights = self.information_weights
-        return weights.categorical if isinstance(code, CategoricalCode) else weights.continuous
+        kinds: dict[type[Schema], float] = {
+            CategoricalCode: weights.categorical * (step > weights.categorical_from_step),
+            ContinuousCode: weights.continuous * (step > weights.continuous_from_step),
+        }
+        return {name: kinds[type(code)] for name, code in self.single_codes.items()}

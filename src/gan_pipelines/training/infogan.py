@@ -4,7 +4,8 @@ Q's head and the trunk that it shares with D are updated in D's turn, G in its o
 Where lambda is 0, Q reads the code aside: from the trunk's features, without passing a gradient on to them.
 """
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -22,61 +23,57 @@ INFORMATION = "information."
 """Begins the name of every term of information, and of every L_I in a history."""
 
 
-def discriminator_terms(gan: InfoGAN, real: Tensor, generated: Tensor, codes: Tensor) -> Terms:
-    """L_D - lambda L_I, of which D and Q are updated; with lambda 0 it is L_D - L_I, and Q's head alone has the latter.
+def discriminator_terms(
+    gan: InfoGAN, weights: Mapping[str, float], real: Tensor, generated: Tensor, codes: Tensor
+) -> Terms:
+    """L_D - lambda L_I, of which D and Q are updated; of a code with lambda 0 Q's head alone learns, with weight 1.
 
     Args:
         gan: the networks.
+        weights: lambda of each code by its name.
         real: real pictures; they pass batch norm apart from the generated ones.
         generated: G(z, c), detached.
         codes: c.
     """
     loss = ADVERSARIAL_LOSSES[gan.spec.parameters.adversarial_loss]
     on_real, on_generated = gan.discriminator(real), gan.discriminator(generated)
-    adversarial = loss.discriminator(on_real.logits, on_generated.logits)
-    information = {
-        **_information(gan, on_generated.features, codes, told=True),
-        **_information(gan, on_generated.features.detach(), codes, told=False),
-    }
-    return {"adversarial": adversarial} | {
-        f"{INFORMATION}{name}": -_scale(gan, name) * information[name] for name in gan.codes.parts
+    told = _information(gan, [name for name in weights if weights[name]], on_generated.features, codes)
+    aside = _information(gan, [name for name in weights if not weights[name]], on_generated.features.detach(), codes)
+    terms = {"adversarial": loss.discriminator(on_real.logits, on_generated.logits)}
+    return terms | {
+        f"{INFORMATION}{name}": -(weights[name] or 1.0) * bound for name, bound in {**told, **aside}.items()
     }
 
 
-def generator_terms(gan: InfoGAN, generated: Tensor, codes: Tensor) -> Terms:
+def generator_terms(gan: InfoGAN, weights: Mapping[str, float], generated: Tensor, codes: Tensor) -> Terms:
     """L_G - lambda L_I, of which G is updated; codes with lambda 0 are not in it.
 
     Args:
         gan: the networks.
+        weights: lambda of each code by its name.
         generated: G(z, c) with its graph.
         codes: c.
     """
     loss = ADVERSARIAL_LOSSES[gan.spec.parameters.adversarial_loss]
     output = gan.discriminator(generated)
-    information = _information(gan, output.features, codes, told=True)
-    return {"adversarial": loss.generator(output.logits)} | {
-        f"{INFORMATION}{name}": -_scale(gan, name) * bound for name, bound in information.items()
-    }
+    told = _information(gan, [name for name in weights if weights[name]], output.features, codes)
+    terms = {"adversarial": loss.generator(output.logits)}
+    return terms | {f"{INFORMATION}{name}": -weights[name] * bound for name, bound in told.items()}
 
 
-def information_nats(gan: InfoGAN, terms: Terms) -> Terms:
+def information_nats(weights: Mapping[str, float], terms: Terms) -> Terms:
     """L_I of each code in nats, free of its lambda, and their sum, from the terms of D's turn."""
-    nats = {f"{INFORMATION}{name}": -terms[f"{INFORMATION}{name}"] / _scale(gan, name) for name in gan.codes.parts}
+    nats = {f"{INFORMATION}{name}": -terms[f"{INFORMATION}{name}"] / (weights[name] or 1.0) for name in weights}
     return {**nats, f"{INFORMATION}total": torch.stack(list(nats.values())).sum()}
 
 
-def _information(gan: InfoGAN, features: Tensor, codes: Tensor, told: bool) -> Terms:
-    """L_I of the codes whose lambda is above 0 (`told`), or of those whose lambda is 0."""
-    names = [name for name in gan.codes.parts if bool(gan.information_weights[name]) == told]
+def _information(gan: InfoGAN, names: Sequence[str], features: Tensor, codes: Tensor) -> Terms:
+    """L_I of the codes of those names."""
     if not names:
         return {}
     entropy = gan.codes.prior_entropy()
     log_posterior = gan.codes.log_prob(codes, gan.discriminator.codes(features))
     return {name: information_bound(log_posterior[name], entropy[name]) for name in names}
-
-
-def _scale(gan: InfoGAN, name: str) -> float:
-    return gan.information_weights[name] or 1.0
 
 
 def infogan_players(gan: InfoGAN) -> dict[str, Player]:
@@ -107,17 +104,20 @@ def fit_infogan(
         gan = InfoGAN(spec).to(stage.device)
         batches = endless_batches(len(pixels.values), training.batch_size, stage.rng)
 
+        steps = itertools.count(1)
+
         def objective() -> Iterator[Turn]:
+            weights = spec.parameters.information_weights_at(next(steps))
             real = pixels.read(next(batches)).to(stage.device)
             noise = gan.noise.sample(len(real), stage.rng).to(stage.device)
             codes = gan.codes.sample(len(real), stage.rng).to(stage.device)
             generated = gan.generator(torch.cat([noise, codes], dim=1))
             yield Turn(
                 "discriminator",
-                lambda: discriminator_terms(gan, real, generated.detach(), codes),
-                measures=lambda terms: information_nats(gan, terms),
+                lambda: discriminator_terms(gan, weights, real, generated.detach(), codes),
+                measures=lambda terms: information_nats(weights, terms),
             )
-            yield Turn("generator", lambda: generator_terms(gan, generated, codes))
+            yield Turn("generator", lambda: generator_terms(gan, weights, generated, codes))
 
         preview = _preview_pictures(gan)
         history = train(stage.name, infogan_players(gan), objective, training, observer, preview)
