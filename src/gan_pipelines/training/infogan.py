@@ -5,20 +5,23 @@ Where lambda is 0, Q reads the code aside: from the trunk's features, without pa
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
 from gan_pipelines.data.batches import endless_batches
 from gan_pipelines.data.images import Representation
 from gan_pipelines.losses import ADVERSARIAL_LOSSES, information_bound
 from gan_pipelines.models import InfoGAN, InfoGANSpec
+from gan_pipelines.models.blocks import RandomAffine
 from gan_pipelines.parameters import RunParameters
 from gan_pipelines.training.engine import Observer, Player, Terms, Turn, make_player, train
 from gan_pipelines.training.seeding import seeded_stage
 
 PREVIEW_COLUMNS = 10
+SETTLING_BATCHES = 50
 INFORMATION = "information."
 """Begins the name of every term of information, and of every L_I in a history."""
 
@@ -121,7 +124,21 @@ def fit_infogan(
 
         preview = _preview_pictures(gan)
         history = train(stage.name, infogan_players(gan), objective, training, observer, preview)
+        settle_batch_norm(gan, (pixels.read(next(batches)).to(stage.device) for _ in range(SETTLING_BATCHES)))
     return gan.cpu(), history
+
+
+def settle_batch_norm(gan: InfoGAN, batches: Iterable[Tensor]) -> None:
+    """Give D and Q the batch-norm statistics of real, undistorted pictures, which Q is to read (no weight changes).
+
+    Those of the training are a mixture over real and generated pictures, distorted where a layer does so.
+
+    Args:
+        gan: trained.
+        batches: real pictures.
+    """
+    trunk = [layer for layer in gan.discriminator.trunk if not isinstance(layer, RandomAffine | nn.Dropout)]
+    update_bn(batches, nn.Sequential(*trunk, gan.discriminator.codes).eval())
 
 
 def _preview_pictures(gan: InfoGAN) -> Callable[[], Tensor]:
