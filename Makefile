@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # the experiment, a folder under conf/: `make run ENV=mnist`
 ENV ?=
+# what `make run` runs: sgan, infogan, or a part
+PIPELINE ?= __default__
 EXPERIMENT = $(if $(ENV),KEDRO_ENV=$(ENV))
 export KEDRO_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
@@ -26,8 +28,8 @@ $(READY): requirements.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
-run: $(READY) ## train, sample and score a stack; ENV=mnist names another experiment
-	$(EXPERIMENT) $(BIN)/kedro run --pipeline=sgan
+run: $(READY) ## train, sample and score SGAN and InfoGAN; PIPELINE=infogan runs one, ENV=mnist names another experiment
+	$(EXPERIMENT) $(BIN)/kedro run --pipeline=$(PIPELINE)
 
 test: $(READY) ## run all tests, with branch coverage
 	$(BIN)/python -m pytest --cov --cov-report=term

@@ -27,13 +27,13 @@ from gan_pipelines.models.plan import check_experiment
 from gan_pipelines.parameters import Experiment, ExperimentError
 from gan_pipelines.parameters.base import explain
 from gan_pipelines.project import active_experiment
-from gan_pipelines.reporting.tables import flat_scores, format_scores
+from gan_pipelines.reporting.tables import flat_scores, format_codes, format_scores
 from gan_pipelines.training.seeding import find_device
 
 logger = logging.getLogger(__name__)
 
-TABLES = ("scores", "infogan_scores", "code_scores")
-"""Tables of scores: recorded, and printed at the end of a run."""
+TABLES = {"scores": format_scores, "infogan_scores": format_scores, "code_scores": format_codes}
+"""Tables of scores: recorded, and printed at the end of a run, each by its function."""
 
 
 class ExperimentHooks:
@@ -168,9 +168,9 @@ class TrackingHooks:
         for path in paths:
             tracking.log_artifact(path, "figures")
         tracking.finish_run(failed=False)
-        for table in TABLES:
+        for table, as_text in TABLES.items():
             if table in pipeline.all_outputs():
-                print(format_scores(catalog.load(table)))
+                print(as_text(catalog.load(table)), end="\n\n")
         for path in paths:
             print(f"Picture: {os.path.relpath(path)}")
         print("Compare runs in MLflow: make ui")

@@ -37,3 +37,10 @@ def flat_scores(table: pd.DataFrame) -> dict[str, float]:
 def format_scores(table: pd.DataFrame) -> str:
     """The table as text, for the end of a run."""
     return table.to_string(index=False, float_format="{:.4f}".format, na_rep="-")
+
+
+def format_codes(table: pd.DataFrame) -> str:
+    """The table of codes as text, one column a code, without scores that no code has."""
+    return (
+        table.set_index("code").dropna(axis="columns", how="all").T.to_string(float_format="{:.4f}".format, na_rep="-")
+    )
