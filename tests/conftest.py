@@ -8,8 +8,8 @@ import torch
 from kedro.config import OmegaConfigLoader
 
 from gan_pipelines.data.images import LabelledImages
-from gan_pipelines.models import Encoder, EncoderSpec, LevelGAN, LevelSpec
-from gan_pipelines.parameters import Experiment, LevelParameters
+from gan_pipelines.models import Encoder, EncoderSpec, InfoGANSpec, LevelGAN, LevelSpec
+from gan_pipelines.parameters import Experiment, InfoGANParameters, LevelParameters
 from gan_pipelines.training.seeding import Stage
 
 CLASSES = ("top left", "top right", "bottom left", "bottom right")
@@ -33,6 +33,13 @@ GENERATORS = {
     ),
 }
 """For each target: the condition branch, and the trunk before and after the place of a batch norm."""
+
+CODES = {
+    "category": {"distribution": "categorical", "classes": 4},
+    "style": {"distribution": "uniform", "count": 2},
+    "width": {"distribution": "uniform", "low": 0, "high": 2, "variance": "fixed", "traversal": [-1, 3]},
+}
+"""7 entries, of which Q reads 4 + 2 x 2 + 1 values, after 3 of noise."""
 
 
 class Recorder:
@@ -162,6 +169,33 @@ def levels(level_spec: Callable[..., LevelSpec]) -> Callable[..., list[LevelGAN]
             LevelGAN(level_spec(target, condition, batch_norm, **replaced))
             for target, condition in zip(targets, conditions, strict=True)
         ]
+
+    return build
+
+
+@pytest.fixture
+def infogan_spec() -> Callable[..., InfoGANSpec]:
+    """A small InfoGAN: the shape of its pictures, whether it has batch norms, and fields of its YAML to replace."""
+
+    def build(
+        image_shape: tuple[int, int, int] = (1, 8, 8), batch_norm: bool = True, **replaced: object
+    ) -> InfoGANSpec:
+        norm = [BATCH_NORM] if batch_norm else []
+        parameters = {
+            "noise": {"distribution": "gaussian", "size": 3},
+            "codes": CODES,
+            "generator": [{"layer": "project", "channels": 6, "downscale": 2}, *norm, *GENERATORS["pixels"][2]],
+            "discriminator": {
+                "trunk": [{"layer": "linear", "features": 16}, *norm, {"layer": "leaky_relu"}],
+                "adversarial": HEAD,
+                "codes": [{"layer": "linear", "features": 10}, *norm, {"layer": "leaky_relu"}, *HEAD],
+            },
+            "training": {"steps": 1, "batch_size": 16, "learning_rate": 1e-3},
+            **replaced,
+        }
+        return InfoGANSpec(
+            parameters=InfoGANParameters.model_validate(parameters), image_shape=image_shape, data_digest="synthetic"
+        )
 
     return build
 

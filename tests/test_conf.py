@@ -10,16 +10,17 @@ from kedro.framework.project import configure_project, pipelines
 from pydantic import BaseModel
 
 from gan_pipelines.data.images import LabelledImages, Representation
-from gan_pipelines.models import LevelGAN
-from gan_pipelines.models.plan import plan_classifier, plan_levels
+from gan_pipelines.models import InfoGAN, LevelGAN
+from gan_pipelines.models.plan import plan_classifier, plan_infogan, plan_levels
 from gan_pipelines.parameters import Experiment, RunParameters
+from gan_pipelines.training.infogan import fit_infogan
 from gan_pipelines.training.joint import fit_joint
 from gan_pipelines.training.level import fit_level
 from gan_pipelines.training.seeding import seeded_stage
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted(folder.name for folder in (ROOT / "conf").iterdir() if folder.is_dir() and folder.name != "local")
-IMAGE_SHAPES = {"mnist_5k": (1, 28, 28), "mnist": (1, 28, 28), "fashion_mnist": (1, 28, 28)}
+IMAGE_SHAPES = {"mnist_5k": (1, 28, 28), "mnist": (1, 28, 28), "fashion_mnist": (1, 28, 28), "svhn": (3, 32, 32)}
 
 
 class Silent:
@@ -40,20 +41,26 @@ def raw_parameters(experiment: str) -> dict[str, Any]:
 def one_step(experiment: Experiment) -> Experiment:
     """The same experiment, one update and eight images a stage."""
     raw = experiment.model_dump()
-    stages = [raw["classifier"], raw["judge"], raw["sgan"]["joint"], *raw["sgan"]["levels"].values()]
+    sgan = raw["sgan"]
+    stages = [raw["classifier"], raw["judge"], sgan["joint"], *sgan["levels"].values(), raw["infogan"]]
     for stage in stages:
         stage["training"] |= {"steps": 1, "batch_size": 8, "report_every_steps": 1}
+    raw["infogan"]["information_weights"] |= {"categorical_from_step": 0, "continuous_from_step": 0}
     return Experiment.read(raw)
 
 
+def random_images(experiment: Experiment) -> LabelledImages:
+    """16 images of the shape that the experiment's have."""
+    shape, rng = IMAGE_SHAPES[experiment.data.source.name], torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (16, *shape), generator=rng, dtype=torch.uint8)
+    return LabelledImages(pixels, torch.arange(16) % 10, tuple("0123456789"))
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_weight_of_an_experiment_moves_in_one_step(name: str) -> None:
+def test_every_weight_of_the_stack_of_an_experiment_moves_in_one_step(name: str) -> None:
     experiment = one_step(Experiment.read(raw_parameters(name)))
-    shape = IMAGE_SHAPES[experiment.data.source.name]
-    rng = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (16, *shape), generator=rng, dtype=torch.uint8)
-    data = LabelledImages(images, torch.arange(16) % 10, tuple("0123456789"))
-    run = RunParameters(threads=1)
+    data = random_images(experiment)
+    shape, run = data.image_shape, RunParameters(threads=1)
     with seeded_stage(run, "encoder"):
         plan = plan_classifier(experiment.classifier, shape, data.classes, "digest", "classifier")
         encoder = type(plan)(plan.spec).freeze()
@@ -78,6 +85,19 @@ def test_every_weight_of_an_experiment_moves_in_one_step(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_weight_of_the_infogan_of_an_experiment_moves_in_one_step(name: str) -> None:
+    experiment = one_step(Experiment.read(raw_parameters(name)))
+    data, run = random_images(experiment), RunParameters(threads=1)
+    spec = plan_infogan(experiment.infogan, data.image_shape, data.digest())
+    with seeded_stage(run, "infogan"):
+        before = InfoGAN(spec).state_dict()
+    gan, (row,) = fit_infogan(run, spec, data.pixels(), Silent())
+    still = [key for key, value in gan.named_parameters() if torch.equal(value, before[key])]
+    assert not still, f"{name}: the InfoGAN has weights that do not learn"
+    assert {f"information.{code}" for code in gan.codes.parts} < set(row)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_params_input_of_every_pipeline_exists_and_is_typed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("KEDRO_ENV", name)
@@ -93,7 +113,7 @@ def test_every_params_input_of_every_pipeline_exists_and_is_typed(name: str, mon
                 assert issubclass(hints[position], BaseModel), f"{node.name}: {source} arrives as a raw dict"
                 hints[position].model_validate(raw[block])
                 seen.add(block)
-    assert seen == {"run", "data", "classifier", "judge", "sgan", "evaluation"}
+    assert seen == {"run", "data", "classifier", "judge", "sgan", "infogan", "evaluation"}
 
 
 def test_three_levels_make_three_level_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,3 +133,35 @@ def test_the_default_networks_serve_grey_and_colour_pictures_of_other_sizes(shap
     specs = plan_levels(experiment.sgan, encoder)
     assert specs["pixels"].target_shape == shape
     assert specs["fc3"].condition_shape == (3,)
+    assert plan_infogan(experiment.infogan, shape, "digest").image_shape == shape
+
+
+def test_each_pipeline_is_a_part_of_the_whole_and_what_they_share_is_in_it_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("KEDRO_ENV", "smoke")
+    configure_project("gan_pipelines")
+    names = {pipeline: [node.name for node in pipelines[pipeline].nodes] for pipeline in pipelines}
+    whole = names["__default__"]
+    assert len(whole) == len(set(whole))
+    assert all(set(part) <= set(whole) for part in names.values())
+    for pipeline in ("__default__", "sgan", "infogan"):
+        assert [names[pipeline].count(node) for node in ("prepare_images", "train_judge", "list_networks")] == [1, 1, 1]
+    shared = {"prepare_images", "list_networks", "train_judge"}
+    assert set(names["sgan"]) & set(names["infogan"]) == shared
+    assert set(names["infogan"]) == shared | {
+        "train_infogan", "sample_infogan", "score_infogan", "read_codes", "draw_categories", "draw_traversals",
+        "draw_infogan_curves",
+    }  # fmt: skip
+    assert {"train_encoder", "train_joint_stack", "score_stacks"} <= set(names["sgan"])
+
+
+def test_the_whole_of_a_method_starts_from_nothing_but_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("KEDRO_ENV", "smoke")
+    configure_project("gan_pipelines")
+    for pipeline in ("__default__", "sgan", "infogan"):
+        assert {name for name in pipelines[pipeline].inputs() if not name.startswith("params:")} == set()
+    assert pipelines["infogan_training"].inputs() == {"params:run", "params:infogan", "train_images"}
+    assert "params:sgan" not in pipelines["infogan_evaluation"].inputs()

@@ -1,6 +1,7 @@
 """The one file format: whole, safe, strict."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from torch.testing import assert_close
 from gan_pipelines import __version__
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.model_file import FileError, read_model, read_tensors, write_model, write_tensors
-from gan_pipelines.models import Encoder, EncoderSpec, StackedGenerator, assemble_stack
+from gan_pipelines.models import Encoder, EncoderSpec, InfoGAN, InfoGANSpec, StackedGenerator, assemble_stack
 from gan_pipelines.models.level import LevelGAN
 from gan_pipelines.models.plan import plan_levels
 from gan_pipelines.parameters import Experiment
@@ -58,6 +59,35 @@ def test_a_level_comes_back_with_its_averaged_generator(
     assert again.averaged_generator is not None
     for name, value in level.state_dict().items():
         assert_close(again.state_dict()[name], value, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9], ids=["last weights", "averaged"])
+def test_an_infogan_comes_back_and_does_the_same(
+    tmp_path: Path, infogan_spec: Callable[..., InfoGANSpec], rng: torch.Generator, ema_decay: float
+) -> None:
+    gan = InfoGAN(infogan_spec(training={"steps": 1, "ema_decay": ema_decay}))
+    write_model(tmp_path / "infogan.safetensors", gan)
+    again = read_model(tmp_path / "infogan.safetensors")
+    assert isinstance(again, InfoGAN)
+    assert again.spec == gan.spec
+    assert (again.averaged_generator is not None) == (ema_decay > 0)
+    assert list(again.state_dict()) == list(gan.state_dict())
+    for name, value in gan.state_dict().items():
+        assert_close(again.state_dict()[name], value, rtol=0, atol=0)
+    assert not again.training
+    assert not any(parameter.requires_grad for parameter in again.parameters())
+    latent = gan.noise.sample(5, rng), gan.codes.sample(5, rng)
+    assert_close(again.pictures(*latent), gan.pictures(*latent), rtol=0, atol=0)
+
+
+def test_equal_infogans_are_equal_files_and_others_are_not(
+    tmp_path: Path, infogan_spec: Callable[..., InfoGANSpec]
+) -> None:
+    for name, seed in (("first", 1), ("again", 1), ("other", 2)):
+        torch.manual_seed(seed)
+        write_model(tmp_path / name, InfoGAN(infogan_spec()))
+    first, again, other = ((tmp_path / name).read_bytes() for name in ("first", "again", "other"))
+    assert first == again != other
 
 
 def test_reading_a_model_leaves_the_global_random_state_alone(tmp_path: Path, encoder: Encoder) -> None:
@@ -123,7 +153,7 @@ def test_a_tensor_too_many_is_refused(tmp_path: Path, encoder: Encoder) -> None:
 def test_an_unknown_spec_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     write_tensors(path, {"x": torch.zeros(1)}, {"kind": "transformer"})
-    with pytest.raises(FileError, match="its spec is none of encoder, level and stack"):
+    with pytest.raises(FileError, match="its spec is none of encoder, level, stack and InfoGAN"):
         read_model(path)
 
 

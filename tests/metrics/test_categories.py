@@ -104,8 +104,8 @@ def test_every_image_counts_once_where_the_halves_are_unequal(rng: torch.Generat
 
 def test_two_images_are_enough_and_each_is_judged_by_the_other(rng: torch.Generator) -> None:
     same, different = torch.tensor([1, 1]), torch.tensor([0, 1])
-    assert classification_error(same, same, 2, 2, rng) == 0
-    assert classification_error(same, different, 2, 2, rng) == 1
+    assert score_categories(same, same, 2, 2, rng).classification_error == 0
+    assert score_categories(same, different, 2, 2, rng).classification_error == 1
 
 
 def test_the_error_of_a_noisy_fit_is_the_share_of_the_noise() -> None:

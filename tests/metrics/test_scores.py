@@ -1,12 +1,13 @@
 """Statistics on a judge's reading: closed forms, bounds, extremes."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch.testing import assert_close
 
-from gan_pipelines.metrics import JudgedImages, score, within_class_diversity
+from gan_pipelines.metrics import JudgedImages, score, score_unlabelled, within_class_diversity
 from gan_pipelines.metrics.scores import frechet_distance, inception_score
 
 CLASSES = 4
@@ -154,3 +155,26 @@ def test_the_log_of_the_inception_score_is_the_entropy_of_sure_classes() -> None
     entropy = -(shares / 8 * (shares / 8).log()).sum().item()
     reading = judged(torch.zeros(40, 1), labels)
     assert_close(math.log(inception_score(reading, splits=1)), entropy, rtol=1e-5, atol=1e-6)
+
+
+def test_samples_without_labels_have_no_accuracy_and_the_diversity_of_the_classes_that_the_judge_sees(
+    features: torch.Tensor, rng: torch.Generator
+) -> None:
+    seen = torch.randint(CLASSES, (400,), generator=rng)
+    theirs = judged(features)
+    ours = judged(2 * features + 10 * seen[:, None], torch.zeros(400, dtype=torch.int64), seen)
+    found = score_unlabelled(ours, theirs)
+    assert found.label_accuracy is None
+    expected = score(judged(2 * features + 10 * seen[:, None], seen), theirs)
+    assert found == replace(expected, label_accuracy=None)
+    assert 3 < found.within_class_diversity < 5  # 4, but for the draw
+    assert within_class_diversity(ours, theirs) > 10  # as one class, they would be as diverse as all classes together
+
+
+@pytest.mark.parametrize("label", [0, 3])
+def test_the_labels_of_samples_that_nobody_asked_for_are_not_read(features: torch.Tensor, label: int) -> None:
+    seen = torch.arange(400) % CLASSES
+    labelled = judged(features + 1, torch.full((400,), label), seen)
+    assert score_unlabelled(labelled, judged(features)) == score_unlabelled(
+        judged(features + 1, seen, seen), judged(features)
+    )

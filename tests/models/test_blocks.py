@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from gan_pipelines.data.images import one_hot
 from gan_pipelines.models import Encoder, EncoderSpec
-from gan_pipelines.models.blocks import build_network, count_parameters, initialise, require_shape
+from gan_pipelines.models.blocks import RandomAffine, build_network, count_parameters, initialise, require_shape
 from gan_pipelines.parameters import ExperimentError, Initialisation, Network
 
 VECTOR, EVEN, ODD = (6,), (3, 8, 8), (2, 7, 5)
@@ -73,6 +73,7 @@ def test_the_computed_shape_of_a_layer_on_anything_is_that_of_its_output(
         {"layer": "conv_transpose", "channels": 4, "kernel": 5, "stride": 3, "padding": 2, "output_padding": 2},
         {"layer": "max_pool", "size": 2},
         {"layer": "max_pool", "size": 3},
+        {"layer": "random_affine", "distortion": 0.2, "shift_pixels": 2.5},
     ],
     ids=lambda layer: "-".join(map(str, layer.values())),
 )
@@ -147,6 +148,7 @@ def test_target_stands_for_the_size_that_the_network_has_to_produce(
         ({"layer": "project", "channels": 1, "downscale": 4}, VECTOR, (1, 6, 8), "downscale 4"),
         ({"layer": "project", "channels": 1, "downscale": 16}, VECTOR, EVEN, "downscale 16"),
         ({"layer": "project", "channels": 1}, VECTOR, (5,), "(5,)"),
+        ({"layer": "random_affine", "distortion": 0.1, "shift_pixels": 1}, VECTOR, EVEN, "(6,)"),
     ],
     ids=lambda value: value["layer"] if isinstance(value, dict) else None,
 )
@@ -232,3 +234,102 @@ def test_the_official_cifar_encoder_has_its_1031818_parameters() -> None:
 
 def test_one_hot_labels_are_floats_with_a_one_at_the_class() -> None:
     assert_close(one_hot(torch.tensor([2, 0]), 3), torch.tensor([[0.0, 0, 1], [1, 0, 0]]), rtol=0, atol=0)
+
+
+def maps_drawn(count: int, distortion: float, shift_pixels: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """The matrices, and the shifts in pixels (x, y), that the next draw from torch's global state will give."""
+    state = torch.get_rng_state()
+    unit = 2 * torch.rand(count, 2, 3) - 1
+    torch.set_rng_state(state)
+    return torch.eye(2) + distortion * unit[:, :, :2], shift_pixels * unit[:, :, 2]
+
+
+def read_between_pixels(picture: torch.Tensor, x: float, y: float) -> float:
+    """The value at column x and row y by bilinear interpolation; 0 outside."""
+    height, width = picture.shape
+    value = 0.0
+    for row in range(height):
+        for column in range(width):
+            value += max(0, 1 - abs(x - column)) * max(0, 1 - abs(y - row)) * picture[row, column].item()
+    return value
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 6, 9)], ids=["square", "oblong"])
+@pytest.mark.parametrize(("distortion", "shift_pixels"), [(0.0, 2.0), (0.3, 0.0), (0.3, 1.5)])
+def test_a_random_affine_map_takes_each_pixel_from_where_the_map_points(
+    shape: tuple[int, int, int], distortion: float, shift_pixels: float, rng: torch.Generator
+) -> None:
+    channels, height, width = shape
+    pictures = torch.rand(3, *shape, generator=rng)
+    matrices, shifts = maps_drawn(3, distortion, shift_pixels)
+    found = RandomAffine(distortion, shift_pixels)(pictures)
+    for picture, matrix, shift, mapped in zip(pictures, matrices, shifts, found, strict=True):
+        for row in range(height):
+            for column in range(width):
+                # from the middle, in units in which the picture goes from -1 to 1 both ways
+                here = torch.tensor([(2 * column + 1) / width - 1, (2 * row + 1) / height - 1])
+                there = (matrix @ here + 1) * torch.tensor([width, height]) / 2 - 0.5 + shift
+                for channel in range(channels):
+                    expected = read_between_pixels(picture[channel], *there.tolist())
+                    assert_close(mapped[channel, row, column].item(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_shift_by_a_whole_pixel_moves_the_picture_and_lets_black_in(rng: torch.Generator) -> None:
+    pictures = 0.5 + torch.rand(2, 1, 5, 7, generator=rng)
+    _, shifts = maps_drawn(2, 0.0, 1.0)
+    reach = 1 / shifts[0, 0].abs().item()  # makes the first picture's shift along its rows one pixel
+    sign = int(shifts[0, 0].sign())
+    down = reach * shifts[0, 1].item()
+    found = RandomAffine(0.0, reach)(pictures)[0, 0]
+    moved = pictures[0, 0].roll(-sign, dims=1)
+    moved[:, -1 if sign > 0 else 0] = 0
+    expected = torch.tensor([[read_between_pixels(moved, x, y + down) for x in range(7)] for y in range(5)])
+    assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    rim = found[:, -1 if sign > 0 else 0]
+    assert_close(rim, torch.zeros(5), rtol=0, atol=1e-4)
+    assert (found[1:-1, 1:-1] > 0.2).all()
+
+
+def test_a_random_affine_map_leaves_pictures_alone_outside_training_and_where_it_has_no_reach(
+    rng: torch.Generator,
+) -> None:
+    pictures = torch.rand(4, 3, 8, 8, generator=rng)
+    assert_close(RandomAffine(0.3, 2.0).eval()(pictures), pictures, rtol=0, atol=0)
+    assert_close(RandomAffine(0.0, 0.0).train()(pictures), pictures)
+    assert not torch.allclose(RandomAffine(0.3, 2.0).train()(pictures), pictures, rtol=0, atol=0.1)
+
+
+def test_each_picture_has_a_map_of_its_own_that_all_its_channels_share(rng: torch.Generator) -> None:
+    same = torch.rand(1, 1, 8, 8, generator=rng).expand(5, 3, 8, 8)
+    mapped = RandomAffine(0.2, 1.0)(same)
+    assert_close(mapped[:, :1].expand(5, 3, 8, 8), mapped, rtol=0, atol=0)
+    assert len(mapped.unique(dim=0)) == 5
+
+
+def test_no_map_reaches_further_than_it_was_told_and_some_come_near() -> None:
+    """A bright pixel in the middle of a large picture, found again at its centre of gravity."""
+    picture = torch.zeros(400, 1, 25, 25)
+    picture[:, 0, 12, 12] = 1
+    mapped = RandomAffine(0.0, 3.0)(picture)[:, 0]
+    place = torch.arange(25.0) - 12
+    for axis in (1, 2):
+        reached = (mapped.sum(dim=axis) * place).sum(dim=1)
+        assert -3.001 < reached.min() < -2.9
+        assert 2.9 < reached.max() < 3.001
+        assert abs(reached.mean()) < 0.3
+
+
+def test_a_gradient_passes_through_a_random_affine_map(rng: torch.Generator) -> None:
+    pictures = torch.rand(2, 1, 8, 8, generator=rng, requires_grad=True)
+    RandomAffine(0.1, 0.5)(pictures).sum().backward()
+    # every inner pixel is seen, and all in all about as much of it as there is
+    assert (pictures.grad[:, :, 2:-2, 2:-2] > 0).all()
+    assert 40 < pictures.grad[0].sum() < 90
+
+
+def test_a_random_affine_layer_carries_its_settings() -> None:
+    module, shape = build_network(
+        network({"layer": "random_affine", "distortion": 0.25, "shift_pixels": 3}), EVEN, VECTOR, "here"
+    )
+    assert shape == EVEN
+    assert (module[0].distortion, module[0].shift_pixels) == (0.25, 3)

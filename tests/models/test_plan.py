@@ -7,8 +7,16 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from gan_pipelines.models import EncoderSpec, LevelSpec
-from gan_pipelines.models.plan import describe_networks, plan_classifier, plan_levels
+from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.models import EncoderSpec, InfoGAN, InfoGANSpec, LevelSpec
+from gan_pipelines.models.plan import (
+    describe_networks,
+    plan_classifier,
+    plan_infogan,
+    plan_levels,
+    plan_networks,
+    require_same_images,
+)
 from gan_pipelines.parameters import ClassifierParameters, ExperimentError, SGANParameters
 
 TRAINING = {"steps": 1}
@@ -61,16 +69,64 @@ def test_a_level_that_does_not_fit_is_named_with_its_path(
         plan_levels(bad, encoder)
 
 
-def test_the_description_counts_every_network(
-    classifier: ClassifierParameters, stack: Callable[..., SGANParameters], encoder_spec: EncoderSpec
+def test_an_infogan_is_planned_for_the_images_and_draws_nothing(infogan_spec: Callable[..., InfoGANSpec]) -> None:
+    before = torch.get_rng_state()
+    spec = plan_infogan(infogan_spec().parameters, (3, 16, 16), "digest")
+    assert_close(torch.get_rng_state(), before, rtol=0, atol=0)
+    assert (spec.image_shape, spec.data_digest) == ((3, 16, 16), "digest")
+    assert spec.parameters == infogan_spec().parameters
+
+
+def test_an_infogan_that_does_not_fit_the_images_is_named_with_its_path(
+    infogan_spec: Callable[..., InfoGANSpec],
 ) -> None:
-    encoder = plan_classifier(classifier, (1, 8, 8), encoder_spec.classes, "digest", "classifier")
-    rows = {row["network"]: row for row in describe_networks(encoder, encoder, plan_levels(stack(), encoder))}
+    with pytest.raises(ExperimentError, match=r"^infogan\.generator\.0 \(project\): .*\(1, 9, 9\)"):
+        plan_infogan(infogan_spec().parameters, (1, 9, 9), "digest")
+
+
+def test_an_infogan_is_scored_against_the_images_that_it_was_trained_on_only(
+    infogan_spec: Callable[..., InfoGANSpec], images: LabelledImages
+) -> None:
+    gan = InfoGAN(infogan_spec().model_copy(update={"data_digest": images.digest()}))
+    require_same_images(gan, images)
+    others = images.subset(torch.arange(63))
+    with pytest.raises(ExperimentError, match=r"^infogan: was trained on other images than train_images\."):
+        require_same_images(gan, others)
+
+
+def test_the_description_counts_every_network(
+    classifier: ClassifierParameters,
+    stack: Callable[..., SGANParameters],
+    infogan_spec: Callable[..., InfoGANSpec],
+    images: LabelledImages,
+) -> None:
+    plan = plan_networks(classifier, classifier, stack(), infogan_spec().parameters, images)
+    rows = {row["network"]: row for row in describe_networks(plan)}
     assert list(rows) == [
-        "encoder", "judge", "fc generator", "fc discriminator", "pixels generator", "pixels discriminator"
+        "encoder", "judge", "fc generator", "fc discriminator", "pixels generator", "pixels discriminator",
+        "infogan generator", "infogan discriminator",
     ]  # fmt: skip
     # conv 4 x 9 + 4, batch norm 8; 64 x 12 + 12; 12 x 4 + 4
     assert rows["encoder"] == {"network": "encoder", "output": "4", "parameters": 40 + 8 + 780 + 52}
     # trunk 12 x 16 + 16, adversarial 16 + 1, noise 16 x 3 + 3
     assert rows["fc discriminator"] == {"network": "fc discriminator", "output": "4", "parameters": 208 + 17 + 51}
     assert rows["pixels generator"]["output"] == "1 x 8 x 8"
+    # 10 x 96 + 96 onto 6 maps of 4 x 4, batch norm 12; 6 x 16 + 1
+    assert rows["infogan generator"] == {
+        "network": "infogan generator", "output": "1 x 8 x 8", "parameters": 1056 + 12 + 97
+    }  # fmt: skip
+    # trunk 64 x 16 + 16, batch norm 32; adversarial 17; codes 16 x 10 + 10, batch norm 20, 10 x 9 + 9
+    assert rows["infogan discriminator"] == {
+        "network": "infogan discriminator", "output": "10", "parameters": 1040 + 32 + 17 + 170 + 20 + 99
+    }  # fmt: skip
+
+
+def test_every_spec_of_a_plan_is_of_the_same_images(
+    classifier: ClassifierParameters,
+    stack: Callable[..., SGANParameters],
+    infogan_spec: Callable[..., InfoGANSpec],
+    images: LabelledImages,
+) -> None:
+    plan = plan_networks(classifier, classifier, stack(), infogan_spec().parameters, images)
+    specs = [plan.encoder.spec, plan.judge.spec, *plan.levels.values(), plan.infogan]
+    assert {spec.data_digest for spec in specs} == {images.digest()}

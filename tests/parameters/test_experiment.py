@@ -10,7 +10,14 @@ import pytest
 from omegaconf import OmegaConf
 from pydantic import ValidationError
 
-from gan_pipelines.parameters import Experiment, ExperimentError, TrainingParameters, UniformNoise
+from gan_pipelines.parameters import (
+    CategoricalCode,
+    ContinuousCode,
+    Experiment,
+    ExperimentError,
+    TrainingParameters,
+    UniformNoise,
+)
 from gan_pipelines.parameters.base import explain
 
 CONF = Path(__file__).parents[2] / "conf" / "base"
@@ -34,7 +41,7 @@ def refusal(base: dict[str, Any]) -> Callable[..., str]:
             block: Any = parameters
             for name in parents:
                 block = block[int(name)] if isinstance(block, list) else block.setdefault(name, {})
-            block[last] = value
+            block[int(last) if isinstance(block, list) else last] = value
         with pytest.raises(ExperimentError) as error:
             Experiment.read(parameters)
         return str(error.value)
@@ -74,6 +81,8 @@ def test_what_was_read_cannot_be_changed(base: dict[str, Any]) -> None:
 STEPS = "sgan.levels.fc3.training.steps"
 TRUNK = "sgan.levels.fc3.generator.trunk.0.features"
 NOISE = "sgan.levels.fc3.noise"
+CODES = "infogan.codes"
+CATEGORY, RANGE = {"distribution": "categorical", "classes": 10}, {"distribution": "uniform"}
 
 
 @pytest.mark.parametrize(
@@ -123,6 +132,43 @@ NOISE = "sgan.levels.fc3.noise"
         ("evaluation.features", "labels", "'labels'", "block1, block2, features"),
         ("sgan.levels.pixels.condition", "block1", "'block1'", "must be 'fc3'"),
         ("sgan.levels.fc3.training.ema_decay", 0, "0", "all"),
+        (f"{CODES}.category.classes", 1, "1", "greater than or equal to 2"),
+        (f"{CODES}.category.classes", True, "True", "number"),
+        (f"{CODES}.category.classes", 2.5, "2.5", "integer"),
+        (f"{CODES}.category.count", 0, "0", "greater than 0"),
+        (f"{CODES}.style.count", 0, "0", "greater than 0"),
+        (f"{CODES}.style", {**RANGE, "high": -1}, "low is -1.0, high is -1.0", "empty"),
+        (f"{CODES}.style", {**RANGE, "low": 3}, "low is 3.0, high is 1.0", "empty"),
+        (f"{CODES}.style.high", INFINITY, "inf", "finite"),
+        (f"{CODES}.style.variance", "unit", "'unit'", "'learned' or 'fixed'"),
+        (f"{CODES}.style.traversal", [-1, 0.5], "[-1.0, 0.5]", r"must hold the code's range \[-1.0, 1.0\]"),
+        (f"{CODES}.style.traversal", [-0.5, 2], "[-0.5, 2.0]", r"must hold the code's range \[-1.0, 1.0\]"),
+        (f"{CODES}.style.traversal", [2, -2], "[2.0, -2.0]", r"must hold the code's range \[-1.0, 1.0\]"),
+        (f"{CODES}.style.traversal", [-2, 0, 2], "[-2, 0, 2]", "at most 2"),
+        (f"{CODES}.style.traversal.0", NAN, "nan", "finite"),
+        (f"{CODES}.style.classes", 10, "10", "not permitted|unknown|allowed"),
+        (f"{CODES}.style.distribution", "gaussian", "'gaussian'", "'categorical', 'uniform'"),
+        (f"{CODES}.style", {"count": 2}, "count", "distribution"),
+        (CODES, {}, "none", "needs at least one.* plain GAN keep the codes.* both information_weights to 0"),
+        (CODES, {"a style": RANGE}, "'a style'", "letters, digits and underscores"),
+        (CODES, {"1st": RANGE}, "'1st'", "letters, digits and underscores"),
+        (CODES, {"é": RANGE}, "'é'", "letters, digits and underscores"),
+        (CODES, {"a": {**RANGE, "count": 2}, "a_1": CATEGORY}, "'a_1'", "taken.*choose another"),
+        (CODES, {"a_2": CATEGORY, "a": {**RANGE, "count": 2}}, "'a_2'", "taken.*choose another"),
+        (CODES, {"total": RANGE}, "'total'", "taken.*choose another"),
+        ("infogan.information_weights.categorical", -1, "-1", "greater than or equal to 0"),
+        ("infogan.information_weights.continuous", -0.1, "-0.1", "greater than or equal to 0"),
+        ("infogan.information_weights.continuous", NAN, "nan", "greater than or equal to 0|finite"),
+        ("infogan.information_weights.continous", 0, "0", "not permitted|unknown|allowed"),
+        ("infogan.information_weights.continuous_from_step", -1, "-1", "greater than or equal to 0"),
+        ("infogan.information_weights.categorical_from_step", 1.5, "1.5", "integer"),
+        ("infogan.information_weights.categorical_from_step", 1000, "found 1000", "below training.steps, 1000"),
+        ("infogan.information_weights.continuous_from_step", 2000, "found 2000", "below training.steps, 1000"),
+        ("infogan.adversarial_loss", "hinge", "'hinge'", "'non_saturating'"),
+        ("infogan.noise.posterior_std", 1, "1", "not permitted|unknown|allowed"),
+        ("infogan.noise.distribution", "categorical", "'categorical'", "'uniform', 'gaussian'"),
+        ("infogan.discriminator.codes", [], "[]", "at least 1 item"),
+        ("infogan.training.steps", 0, "0", "greater than 0"),
     ],
 )
 def test_a_bad_value_is_refused_with_its_field_what_was_found_and_what_is_allowed(
@@ -143,6 +189,19 @@ def test_a_field_that_is_missing_is_named(base: dict[str, Any]) -> None:
     del parameters["sgan"]["joint"]["training"]["steps"]
     with pytest.raises(ExperimentError, match=r"sgan\.joint\.training\.steps: .*required"):
         Experiment.read(parameters)
+
+
+def test_a_random_affine_layer_out_of_bounds_is_refused(refusal: Callable[..., str]) -> None:
+    message = refusal({"infogan.generator.0": {"layer": "random_affine", "distortion": 1, "shift_pixels": -2}})
+    assert "infogan.generator.0.distortion: Input should be less than 1 (found 1)" in message
+    assert "infogan.generator.0.shift_pixels: Input should be greater than or equal to 0 (found -2)" in message
+
+
+def test_an_entry_of_a_list_that_is_missing_is_named(refusal: Callable[..., str]) -> None:
+    message = refusal({f"{CODES}.style.traversal": [2]})
+    assert f"{CODES}.style.traversal.1: " in message
+    assert "required" in message
+    assert "(found [2])" in message
 
 
 def test_all_bad_values_are_named_at_once(refusal: Callable[..., str]) -> None:
@@ -217,6 +276,56 @@ def test_an_error_within_a_block_is_explained_with_the_path_of_the_block() -> No
         TrainingParameters.model_validate({"steps": 0})
     expected = "Invalid parameters: judge.training.steps: Input should be greater than 0 (found 0)."
     assert explain(error.value, {"steps": 0}, "judge.training") == expected
+
+
+def test_codes_of_one_kind_are_numbered_from_1_and_a_single_one_keeps_its_name(base: dict[str, Any]) -> None:
+    parameters = copy.deepcopy(base)
+    parameters["infogan"]["codes"] = {
+        "b": {**CATEGORY, "count": 2},
+        "a": {**RANGE, "low": 0, "variance": "fixed"},
+        "c": {**RANGE, "count": 1},
+    }
+    single = Experiment.read(parameters).infogan.single_codes
+    category = CategoricalCode(distribution="categorical", classes=10)
+    assert list(single.items()) == [
+        ("b_1", category),
+        ("b_2", category),
+        ("a", ContinuousCode(distribution="uniform", low=0, variance="fixed")),
+        ("c", ContinuousCode(distribution="uniform")),
+    ]
+
+
+def test_a_traversal_may_end_where_the_range_does(base: dict[str, Any]) -> None:
+    parameters = copy.deepcopy(base)
+    parameters["infogan"]["codes"]["style"] |= {"low": 0.5, "high": 3, "traversal": [0.5, 3]}
+    style = Experiment.read(parameters).infogan.codes["style"]
+    assert isinstance(style, ContinuousCode)
+    assert (style.low, style.high, style.traversal) == (0.5, 3, (0.5, 3))
+
+
+def test_both_weights_of_the_information_may_be_0(base: dict[str, Any]) -> None:
+    parameters = copy.deepcopy(base)
+    parameters["infogan"]["information_weights"] = {"categorical": 0, "continuous": 0}
+    assert set(Experiment.read(parameters).infogan.information_weights_at(1).values()) == {0}
+
+
+@pytest.mark.parametrize(
+    ("step", "categorical", "continuous"), [(1, 0, 0.25), (2, 0, 0.25), (3, 2, 0.25), (4, 2, 0.25)]
+)
+def test_a_weight_of_the_information_sets_in_after_its_first_steps(
+    base: dict[str, Any], step: int, categorical: float, continuous: float
+) -> None:
+    parameters = copy.deepcopy(base)
+    parameters["infogan"]["information_weights"] = {"categorical": 2, "continuous": 0.25, "categorical_from_step": 2}
+    found = Experiment.read(parameters).infogan.information_weights_at(step)
+    assert found == {"category": categorical, "style_1": continuous, "style_2": continuous}
+
+
+def test_the_default_infogan_is_the_papers_for_mnist(base: dict[str, Any]) -> None:
+    infogan = Experiment.read(base).infogan
+    assert list(infogan.single_codes) == ["category", "style_1", "style_2"]
+    assert infogan.information_weights_at(1) == {"category": 1, "style_1": 0.1, "style_2": 0.1}
+    assert (infogan.noise.distribution, infogan.noise.size) == ("uniform", 62)
 
 
 def test_noise_is_uniform_over_0_to_1_with_a_posterior_of_variance_one_half_unless_told() -> None:

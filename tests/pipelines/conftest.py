@@ -1,4 +1,4 @@
-"""Real Kedro projects in temporary folders with a space in their names."""
+"""Real Kedro projects in temporary folders with a space in their names, and the records of their runs."""
 
 import os
 import shutil
@@ -10,6 +10,8 @@ import pytest
 from kedro.framework.project import configure_project
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
+from mlflow import MlflowClient
+from mlflow.entities import Run
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,9 +46,9 @@ def run_kedro(project: Path, params: dict[str, Any] | None = None, env: str = "s
 
 @pytest.fixture(scope="session")
 def finished_project(make_project: Callable[[], Path]) -> Path:
-    """A project in which the whole of `sgan` ran once, in the smoke environment."""
+    """A project in which everything ran once, SGAN and InfoGAN, in the smoke environment."""
     project = make_project()
-    run_kedro(project, pipeline_names=["sgan"])
+    run_kedro(project)
     return project
 
 
@@ -54,6 +56,25 @@ def finished_project(make_project: Callable[[], Path]) -> Path:
 def kedro() -> Callable[..., None]:
     """`run_kedro`, for tests."""
     return run_kedro
+
+
+Records = Callable[[Path], tuple[MlflowClient, Run, dict[str, Run]]]
+
+
+@pytest.fixture(scope="session")
+def records() -> Records:
+    """Reads a project's newest run from MLflow: the client, the parent run, its children by name."""
+
+    def read(project: Path) -> tuple[MlflowClient, Run, dict[str, Run]]:
+        client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+        experiment = client.get_experiment_by_name("smoke")
+        assert experiment is not None
+        found = list(client.search_runs([experiment.experiment_id]))
+        parent = next(run for run in found if "mlflow.parentRunId" not in run.data.tags)
+        mine = [run for run in found if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+        return client, parent, {run.info.run_name: run for run in mine}
+
+    return read
 
 
 @pytest.fixture(scope="session")

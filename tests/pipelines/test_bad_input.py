@@ -62,6 +62,10 @@ def project(make_project: Callable[[], Path]) -> Path:
         ({"sgan": {"levels": {"fc3": {"noise": {"size": 0}}}}}, "sgan.levels.fc3.noise"),
         ({"sgan": {"levels": {"fc3": {"adversarial_loss": "hinge"}}}}, "sgan.levels.fc3.adversarial_loss"),
         ({"evaluation": {"features": "fc9"}}, "evaluation.features"),
+        ({"infogan": {"codes": {"category": {"classes": 1}}}}, "infogan.codes.category.classes"),
+        ({"infogan": {"codes": {"style": {"traversal": [0, 1]}}}}, "infogan.codes.style.traversal"),
+        ({"infogan": {"codes": {"style_1": {"distribution": "uniform"}}}}, "infogan.codes: the name 'style_1'"),
+        ({"infogan": {"information_weights": {"categorical": -1}}}, "infogan.information_weights.categorical"),
     ],
 )
 def test_bad_parameters_are_refused_by_name(kedro: Kedro, project: Path, params: dict[str, Any], named: str) -> None:
@@ -73,10 +77,15 @@ def test_a_device_that_is_not_there_is_refused(kedro: Kedro, project: Path) -> N
     assert "run.device: 'cuda:63' is not there" in message
 
 
-def test_a_batch_larger_than_the_data_is_refused_before_anything_is_written(kedro: Kedro, project: Path) -> None:
-    params = {"sgan": {"joint": {"training": {"batch_size": 5000}}}}
+@pytest.mark.parametrize("stage", ["sgan.joint", "infogan"])
+def test_a_batch_larger_than_the_data_is_refused_before_anything_is_written(
+    kedro: Kedro, project: Path, stage: str
+) -> None:
+    params: dict[str, Any] = {"training": {"batch_size": 5000}}
+    for name in reversed(stage.split(".")):
+        params = {name: params}
     message = refusal(kedro, project, params=params)
-    assert "sgan.joint.training.batch_size: must be at most" in message
+    assert f"{stage}.training.batch_size: must be at most" in message
     assert message.endswith("4000; found 5000.")
 
 
@@ -98,6 +107,15 @@ def test_networks_that_do_not_fit_the_images_are_refused_before_anything_is_writ
     (project / "conf" / "smoke" / "parameters_data.yml").write_text("data: {source: {name: npz, path: odd.npz}}\n")
     message = refusal(kedro, project)
     assert message.startswith("sgan.levels.pixels.generator.trunk.0 (project): downscale must divide")
+
+
+def test_an_infogan_whose_networks_do_not_fit_its_codes_is_refused_before_anything_is_written(
+    kedro: Kedro, project: Path
+) -> None:
+    head = [{"layer": "linear", "features": 9}]
+    message = refusal(kedro, project, params={"infogan": {"discriminator": {"codes": head}}})
+    assert message.startswith("infogan.discriminator.codes: its output must have the shape (10,)")
+    assert "found (9,)" in message
 
 
 def test_a_part_is_checked_like_the_whole(kedro: Kedro, finished_project: Path, tmp_path: Path) -> None:
@@ -133,9 +151,10 @@ def test_bad_data_files_are_refused(
 
 
 def test_a_pipeline_without_what_it_starts_from_says_what_to_run(kedro: Kedro, project: Path) -> None:
-    message = refusal(kedro, project, pipeline_names=["sgan_joint"])
-    assert "encoder: this pipeline starts from it" in message
-    assert "kedro run --pipeline=sgan" in message
+    for pipeline, first in {"sgan_joint": "encoder", "infogan_training": "train_images"}.items():
+        message = refusal(kedro, project, pipeline_names=[pipeline])
+        assert message.startswith(f"{first}: this pipeline starts from it")
+        assert message.endswith("Run the pipeline that makes it first, or `kedro run` for all of them.")
 
 
 def test_a_model_file_that_does_not_fit_its_spec_is_refused_before_training(
@@ -186,6 +205,15 @@ def test_images_of_another_run_are_not_paired_with_old_representations(
     kedro(project, pipeline_names=["data_preparation"], params={"run": {"seed": 1}})
     message = refusal(kedro, project, pipeline_names=["sgan_levels"])
     assert message.startswith("train_images: does not belong to this encoder")
+
+
+def test_an_infogan_is_not_scored_against_images_of_another_run(
+    kedro: Kedro, finished_project: Path, tmp_path: Path
+) -> None:
+    project = Path(shutil.copytree(finished_project, tmp_path / "a copy"))
+    kedro(project, pipeline_names=["data_preparation"], params={"run": {"seed": 1}})
+    message = refusal(kedro, project, node_names=["score_infogan"])
+    assert message.startswith("infogan: was trained on other images than train_images.")
 
 
 def test_levels_are_not_joined_with_another_encoder(kedro: Kedro, finished_project: Path, tmp_path: Path) -> None:

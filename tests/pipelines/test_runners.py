@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-MODELS = ("encoder", "judge", "level_fc3", "level_pixels", "independent_stack", "joint_stack")
+MODELS = ("encoder", "judge", "level_fc3", "level_pixels", "independent_stack", "joint_stack", "infogan")
 
 
 def kedro_run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -21,7 +21,7 @@ def kedro_run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--pipeline=sgan", "--runner=ParallelRunner"), ("--pipelines=sgan", "--runner=ThreadRunner")],
+    [("--runner=ParallelRunner",), ("--pipelines=sgan,infogan", "--runner=ThreadRunner")],
     ids=["processes", "threads"],
 )
 def test_every_runner_makes_the_same_model_files(

@@ -1,4 +1,4 @@
-"""The whole road in the smoke environment: what a run leaves behind, in files and in MLflow."""
+"""The whole road of SGAN in the smoke environment: what a run leaves behind, in files and in MLflow."""
 
 import json
 import shutil
@@ -17,19 +17,9 @@ from gan_pipelines.models import Encoder, LevelGAN, StackedGenerator
 
 Files = Callable[[Path, str], list[Path]]
 Kedro = Callable[..., None]
+Records = Callable[[Path], tuple[MlflowClient, Run, dict[str, Run]]]
 GENERATORS = ("independent_stack", "joint_stack", "real")
 SCORES = ("label_accuracy", "within_class_diversity", "frechet_distance", "inception_score")
-
-
-def runs(project: Path) -> tuple[MlflowClient, Run, dict[str, Run]]:
-    """The client, the newest parent run, its children by name."""
-    client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
-    experiment = client.get_experiment_by_name("smoke")
-    assert experiment is not None
-    found = list(client.search_runs([experiment.experiment_id]))
-    parent = next(run for run in found if "mlflow.parentRunId" not in run.data.tags)
-    mine = [run for run in found if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
-    return client, parent, {run.info.run_name: run for run in mine}
 
 
 def test_every_model_is_a_versioned_file_that_opens_alone(finished_project: Path, files: Files, tmp_path: Path) -> None:
@@ -104,8 +94,10 @@ def test_the_data_card_and_the_network_table_state_facts(finished_project: Path,
     assert table.loc["encoder", "parameters"] == sum(value.numel() for value in encoder.parameters())
 
 
-def test_mlflow_has_a_parent_with_its_parameters_scores_and_figures(finished_project: Path, files: Files) -> None:
-    client, parent, _ = runs(finished_project)
+def test_mlflow_has_a_parent_with_its_parameters_scores_and_figures(
+    finished_project: Path, files: Files, records: Records
+) -> None:
+    client, parent, _ = records(finished_project)
     assert parent.info.status == "FINISHED"
     assert parent.data.params["sgan.levels.pixels.loss_weights.entropy"] == "10.0"
     assert parent.data.params["run.seed"] == "0"
@@ -119,9 +111,9 @@ def test_mlflow_has_a_parent_with_its_parameters_scores_and_figures(finished_pro
     assert {"joint_sample_grid.png", "independent_sample_grid.png", "loss_curves.html"} <= figures
 
 
-def test_mlflow_has_one_child_a_stage_with_the_same_metric_names(finished_project: Path) -> None:
-    client, _, children = runs(finished_project)
-    assert set(children) == {"encoder", "judge", "fc3", "pixels", "joint"}
+def test_mlflow_has_one_child_a_stage_with_the_same_metric_names(finished_project: Path, records: Records) -> None:
+    client, _, children = records(finished_project)
+    assert set(children) == {"encoder", "judge", "fc3", "pixels", "joint", "infogan"}
     assert {child.info.status for child in children.values()} == {"FINISHED"}
     assert set(children["fc3"].data.metrics) == set(children["pixels"].data.metrics)
     steps = [m.step for m in client.get_metric_history(children["fc3"].info.run_id, "generator.adversarial")]
@@ -135,7 +127,7 @@ def test_a_part_runs_again_on_the_versions_that_lie_there(
 ) -> None:
     project = Path(shutil.copytree(finished_project, tmp_path / "a copy"))
     first = files(project, "scores.csv")[0].parent.name
-    kedro(project, pipeline_names=["evaluation"], params={"evaluation": {"samples": 100}})
+    kedro(project, pipeline_names=["sgan_evaluation"], params={"evaluation": {"samples": 100}})
     old, new = (pd.read_csv(path).set_index("generator") for path in files(project, "scores.csv"))
     assert new.loc["joint_stack", "samples"] == 100
     assert new.loc["real", "label_accuracy"] == old.loc["real", "label_accuracy"]

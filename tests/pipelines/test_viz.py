@@ -38,10 +38,14 @@ def test_each_level_is_a_namespace_with_its_own_training_node(graph: dict[str, A
     assert tasks["fc3.train_level"] == ["fc3"]
     assert tasks["pixels.train_level"] == ["pixels"]
     assert {"prepare_images", "train_encoder", "train_joint_stack", "train_judge", "score_stacks"} <= set(tasks)
+    assert {"train_infogan", "sample_infogan", "score_infogan", "read_codes"} <= set(tasks)
 
 
 def test_the_layers_follow_the_stages(graph: dict[str, Any]) -> None:
-    assert graph["layers"] == ["data", "encoder", "levels", "stacks", "evaluation", "reporting"]
+    places = {layer: place for place, layer in enumerate(graph["layers"])}
+    assert set(places) == {"data", "encoder", "levels", "stacks", "infogan", "evaluation", "reporting"}
+    assert places["data"] < places["encoder"] < places["levels"] < places["stacks"] < places["evaluation"]
+    assert places["data"] < places["infogan"] < places["evaluation"] < places["reporting"]
 
 
 @pytest.mark.parametrize(
@@ -55,6 +59,13 @@ def test_the_layers_follow_the_stages(graph: dict[str, Any]) -> None:
         ("network_table", "TablePreview"),
         ("loss_curves", "PlotlyPreview"),
         ("data_card", "JSONPreview"),
+        ("infogan_categories", "ImagePreview"),
+        ("infogan_traversals", "ImagePreview"),
+        ("infogan_samples", "ImagePreview"),
+        ("infogan_scores", "TablePreview"),
+        ("code_scores", "TablePreview"),
+        ("information_curve", "PlotlyPreview"),
+        ("infogan_loss_curves", "PlotlyPreview"),
     ],
 )
 def test_results_are_shown_in_place(viz: Path, graph: dict[str, Any], name: str, kind: str) -> None:

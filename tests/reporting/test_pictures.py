@@ -1,15 +1,19 @@
 """Grids show what they claim to show."""
 
+from collections.abc import Callable
+
 import numpy as np
+import pytest
 import torch
+from PIL import Image
 from torch.testing import assert_close
 
 from gan_pipelines.data.images import LabelledImages, to_bytes
-from gan_pipelines.models import LevelGAN, StackedGenerator, assemble_stack
+from gan_pipelines.models import InfoGAN, InfoGANSpec, LevelGAN, StackedGenerator, assemble_stack
 from gan_pipelines.models.encoder import Encoder
 from gan_pipelines.models.plan import plan_classifier, plan_levels
 from gan_pipelines.parameters import Experiment
-from gan_pipelines.reporting.pictures import noise_variations, picture_grid, sample_grid
+from gan_pipelines.reporting.pictures import category_rows, noise_variations, picture_grid, sample_grid, traversal_rows
 
 
 def cells(picture: np.ndarray, rows: int, columns: int) -> np.ndarray:
@@ -57,3 +61,77 @@ def test_noise_variations_change_the_lowest_noise_alone(smoke_experiment: Experi
         atol=1,  # two orders of summation may round a pixel differently
         rtol=0,
     )
+
+
+CATEGORY, STYLE = {"distribution": "categorical", "classes": 4}, {"distribution": "uniform"}
+
+
+def as_tensor(picture: Image.Image) -> torch.Tensor:
+    return torch.from_numpy(np.array(picture)).int()
+
+
+def assert_alike(found: Image.Image, blocks: list[torch.Tensor], columns: int) -> None:
+    """The pictures of each block (rows, columns, channels, height, width), and between two blocks a black row."""
+    black = torch.zeros_like(blocks[0][:1])
+    rows = torch.cat([row for block in blocks for row in (block, black)][:-1])
+    expected = as_tensor(picture_grid(to_bytes(rows.flatten(0, 1)), columns))
+    assert_close(as_tensor(found), expected, atol=1, rtol=0)  # batches of another size may round a pixel differently
+
+
+@pytest.mark.parametrize("classes", [(4,), (4, 2)], ids=["one code", "two codes"])
+def test_each_row_is_a_category_and_everything_else_is_the_same_in_each_row(
+    infogan_spec: Callable[..., InfoGANSpec], classes: tuple[int, ...]
+) -> None:
+    codes = {f"c{count}": {**CATEGORY, "classes": count} for count in classes} | {"style": STYLE}
+    gan = InfoGAN(infogan_spec(codes=codes)).eval()
+    found = category_rows(gan, torch.Generator().manual_seed(3), columns=6)
+    rng, blocks, place = torch.Generator().manual_seed(3), [], 0
+    for count in classes:
+        noise, drawn = gan.noise.sample(6, rng), gan.codes.sample(6, rng)
+        rows = []
+        for category in torch.eye(count):
+            drawn[:, place : place + count] = category
+            rows.append(gan.pictures(noise, drawn))
+        blocks.append(torch.stack(rows))
+        place += count
+    assert_alike(found, blocks, columns=6)
+    assert len(blocks[0].flatten(0, 1).unique(dim=0)) == 4 * 6
+
+
+def test_each_row_moves_one_code_along_its_traversal_and_nothing_else(
+    infogan_spec: Callable[..., InfoGANSpec],
+) -> None:
+    codes = {"far": {**STYLE, "traversal": [-4, 4]}, "category": CATEGORY, "near": {**STYLE, "count": 2}}
+    gan = InfoGAN(infogan_spec(codes=codes)).eval()
+    found = traversal_rows(gan, torch.Generator().manual_seed(3), columns=7)
+    rng, blocks = torch.Generator().manual_seed(3), []
+    for place, end in ((0, 4), (5, 2), (6, 2)):
+        noise, drawn = gan.noise.sample(5, rng), gan.codes.sample(5, rng)
+        points = []
+        for value in torch.linspace(-end, end, 7):
+            drawn[:, place] = value
+            points.append(gan.pictures(noise, drawn))
+        blocks.append(torch.stack(points, dim=1))
+    assert_alike(found, blocks, columns=7)
+    assert found.size == (7 * 63 + 7, (3 * 5 + 2) * 63 + 7)  # enlarged seven times, to 56, seven pixels between
+
+
+def test_coloured_pictures_keep_their_colours_in_rows(infogan_spec: Callable[..., InfoGANSpec]) -> None:
+    gan = InfoGAN(infogan_spec(image_shape=(3, 8, 8))).eval()
+    for draw, rows in ((category_rows, 4), (traversal_rows, 3 * 5 + 2)):
+        picture = draw(gan, torch.Generator().manual_seed(3), columns=6)
+        assert picture.size == (6 * 63 + 7, rows * 63 + 7)
+        red, green, blue = np.moveaxis(np.array(picture)[8:50, 8:50].astype(int), 2, 0)
+        assert abs(red - green).max() > 0
+        assert abs(green - blue).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("draw", "codes"), [(category_rows, {"style": STYLE}), (traversal_rows, {"category": CATEGORY})]
+)
+def test_where_there_is_no_code_of_a_kind_words_say_so(
+    infogan_spec: Callable[..., InfoGANSpec], draw: Callable[..., Image.Image], codes: dict[str, object]
+) -> None:
+    picture = draw(InfoGAN(infogan_spec(codes=codes)).eval(), torch.Generator().manual_seed(3), columns=6)
+    assert picture.size == (300, 40)
+    assert 0.02 < (np.array(picture) > 128).mean() < 0.3  # letters on black

@@ -101,6 +101,39 @@ def test_history_keeps_the_players_apart(recorder: Callable) -> None:
     assert found == {"one.value": 1.0, "one.other": 2.0, "two.value": 3.0}
 
 
+def test_measures_are_averaged_over_their_interval_under_their_own_names(recorder: Callable) -> None:
+    model, values, observer = Scalar(0.0), iter([1.0, 2.0, 4.0, 8.0, 16.0]), recorder()
+
+    def measures(terms: Terms) -> Terms:
+        return {"nats": -3 * terms["value"], "two": torch.tensor(2.0)}
+
+    def objective() -> Iterator[Turn]:
+        yield Turn("model", lambda: {"value": 0 * model.weight + next(values)}, measures=measures)
+
+    training = parameters(5, report_every_steps=2)
+    history = train("toy", {"model": gradient_descent(model)}, objective, training, observer)
+    assert [row["nats"] for row in history] == [-3 * 1.5, -3 * 6.0, -3 * 16.0]
+    assert [row["two"] for row in history] == [2, 2, 2]
+    assert [row["model.value"] for row in history] == [1.5, 6.0, 16.0]
+    assert {*history[0]} == {"step", "model.value", "nats", "two", "images_per_second"}
+    assert [{"step": step, **metrics} for step, metrics in observer.reports] == history
+
+
+def test_measures_take_no_part_in_the_loss(recorder: Callable) -> None:
+    model, seen = Scalar(1.0), []
+
+    def measures(terms: Terms) -> Terms:
+        seen.append({name: (value.item(), value.requires_grad) for name, value in terms.items()})
+        return {"huge": 1e9 * terms["a"], "bad": torch.tensor(float("inf"))}
+
+    def objective() -> Iterator[Turn]:
+        yield Turn("model", lambda: {"a": 2 * model.weight}, measures=measures)
+
+    train("toy", {"model": gradient_descent(model)}, objective, parameters(1), recorder())
+    assert seen == [{"a": (2.0, False)}]
+    assert_close(model.weight.item(), 1 - 0.1 * 2, **CLOSE)
+
+
 def test_only_the_player_whose_turn_it_is_takes_gradients_and_moves(recorder: Callable) -> None:
     models = {"one": Scalar(1.0), "two": Scalar(1.0)}
     seen: list[tuple[str, list[bool], list[float]]] = []
