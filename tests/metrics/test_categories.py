@@ -24,14 +24,14 @@ def spread(table: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
     return cells // counts.shape[1], cells % counts.shape[1]
 
 
-def scored(table: list[list[int]], seed: int = 1) -> CategoryScores:
+def scored(table: list[list[int]]) -> CategoryScores:
     categories, labels = spread(table)
-    return score_categories(categories, labels, len(table), len(table[0]), rng=torch.Generator().manual_seed(seed))
+    return score_categories(categories, labels, len(table), len(table[0]), torch.Generator().manual_seed(1))
 
 
-def halves(count: int, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+def halves(count: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The two halves into which the fixture `rng` cuts so many images."""
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(1))
     return order[: count // 2], order[count // 2 :]
 
 
@@ -77,7 +77,7 @@ def test_a_category_without_images_takes_a_class_that_is_free() -> None:
     assert match_categories(*spread([[0, 0, 4], [0, 0, 0], [3, 0, 0]]), 3, 3).tolist() == [2, 1, 0]
 
 
-def test_equally_good_matchings_are_always_told_apart_alike(rng: torch.Generator) -> None:
+def test_of_equally_good_matchings_the_same_one_is_always_chosen(rng: torch.Generator) -> None:
     categories, labels = spread([[2, 2, 2], [2, 2, 2], [2, 2, 2]])
     orders = [torch.randperm(18, generator=rng) for _ in range(10)]
     assert len({tuple(match_categories(categories[order], labels[order], 3, 3).tolist()) for order in orders}) == 1

@@ -176,7 +176,9 @@ def test_each_picture_has_its_own_measures_whatever_its_shape() -> None:
 
 def test_pictures_as_stored_are_measured_as_finely_as_exact_ones() -> None:
     picture = stroke(3, degrees=20)
-    assert_close(measured((picture * 255).round().float() / 255), measured(picture), rtol=1e-3, atol=0)
+    stored = (picture * 255).round().float() / 255
+    assert_close(measured(stored), measured(picture), rtol=1e-3, atol=0)
+    assert_close(measured(stored), measured(stored.double()), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("grain", [0.0, 1e-3])
@@ -290,7 +292,7 @@ def test_there_is_no_share_of_a_single_row_or_of_nothing() -> None:
 
 
 def test_there_is_no_share_of_values_that_are_all_equal() -> None:
-    assert math.isnan(explained_share(torch.full((3, 10), 0.1, dtype=torch.float64)))
+    assert math.isnan(explained_share(torch.full((3, 7), 0.1, dtype=torch.float64)))
 
 
 def test_categories_that_never_change_within_a_base_change_0() -> None:
@@ -310,6 +312,11 @@ def test_the_drift_is_the_variance_along_the_points_over_that_of_the_prior() -> 
     means = torch.tensor([[0.0, 2.0], [5.0, 5.0]])  # variances 1 and 0
     assert_close(drift(means, -1, 1), 0.5 / (4 / 12))
     assert_close(drift(means, 0, 4), 0.5 / (16 / 12))
+
+
+def test_the_drift_of_readings_far_from_0_is_computed_in_double_precision(rng: torch.Generator) -> None:
+    means = (8 * torch.randn(6, 10, generator=rng)).round()
+    assert_close(drift(means + 2**20, -1, 1), drift(means, -1, 1), rtol=1e-6, atol=0)
 
 
 def test_a_reading_spread_as_its_prior_drifts_1() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from gan_pipelines.metrics import CodeScores, Scores
 from gan_pipelines.reporting.curves import information_curve, loss_curves
-from gan_pipelines.reporting.tables import code_table, flat_scores, format_scores, score_table
+from gan_pipelines.reporting.tables import code_table, flat_scores, format_codes, format_scores, score_table
 
 CODES = {
     "category": CodeScores(2.25, 2.3026, 0.06, 0.9, 0.94, 0.5, 0.25, 0.125, 0.875, 0.03125),
@@ -83,12 +83,24 @@ def test_a_column_without_any_number_is_left_out_of_flat_scores() -> None:
     assert flat_scores(code_table(ranges)) == {"a.information_nats": 1, "b.information_nats": 2}
 
 
-def test_the_printed_table_shows_a_dash_where_a_score_does_not_apply() -> None:
-    category, style = format_scores(code_table(CODES)).splitlines()[1:]
-    assert category.split() == [
-        "category", "2.2500", "2.3026", "0.0600", "0.9000", "0.9400", "0.5000", "0.2500", "0.1250", "0.8750", "0.0312"
-    ]  # fmt: skip
-    assert style.split() == ["style_1", "1.5000", "-", "-", "-", "-", "0.7500", "-", "-", "0.0625", "-"]
+def test_the_printed_table_of_codes_has_a_column_a_code_and_a_dash_where_a_score_does_not_apply() -> None:
+    lines = [line.split() for line in format_codes(code_table(CODES)).splitlines()]
+    assert lines[0][-2:] == ["category", "style_1"]
+    found = {line[0]: line[1:] for line in lines[1:]}
+    assert list(found) == list(vars(CODES["category"]))
+    assert found["information_nats"] == ["2.2500", "1.5000"]
+    assert found["ceiling_nats"] == ["2.3026", "-"]
+    assert found["slant_share"] == ["0.5000", "0.7500"]
+    assert found["leakage"] == ["0.0312", "-"]
+
+
+def test_the_printed_table_of_codes_leaves_out_scores_that_no_code_has() -> None:
+    ranges = {"a": CodeScores(1.0, None, class_changes=0.25), "b": CodeScores(2.0, None)}
+    rows = [line.split() for line in format_codes(code_table(ranges)).splitlines()[1:]]
+    assert [row for row in rows if len(row) > 1] == [
+        ["information_nats", "1.0000", "2.0000"],
+        ["class_changes", "0.2500", "-"],
+    ]
 
 
 INFORMATION = pd.DataFrame(

@@ -32,7 +32,7 @@ def measure_pictures(pictures: Float[Tensor, "count 1 height width"]) -> dict[st
         pictures: in [0, 1], on the CPU.
 
     Returns:
-        The three by name. All are NaN for a picture with less ink than one bright pixel, and the slant is also where
+        The three by name. All are NaN for a picture with less ink than one bright pixel, and so is the slant where
         the ink stands on one row.
     """
     ink = pictures.double().squeeze(1)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_pipelines.parameters import TrainingParameters
+from gan_pipelines.training.memory import keep_freed_memory
 
 Terms = Mapping[str, Tensor]
 """Weighted loss terms by name; the player minimises their sum."""
@@ -110,6 +111,7 @@ def train(
     Raises:
         TrainingDiverged: a term is not finite; the step is not taken.
     """
+    keep_freed_memory()
     _prepare(players)
     history: list[dict[str, float]] = []
     sums: dict[str, Tensor] = {}

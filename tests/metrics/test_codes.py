@@ -1,0 +1,318 @@
+"""What codes mean, of InfoGANs that are linear maps, so that every score has its closed form."""
+
+import math
+from collections.abc import Callable
+from dataclasses import fields
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.metrics.codes import CodeScores, information_on_samples, score_codes
+from gan_pipelines.models import Encoder, EncoderSpec, InfoGAN, InfoGANSpec
+
+NOISE, CATEGORY, STYLE_1, STYLE_2, WIDTH = slice(0, 3), slice(3, 7), 7, 8, 9
+"""Where noise and codes stand in the latent."""
+MEANS = {"style_1": 4, "style_2": 6, "width": 8}
+"""Where Q's head has the mean of each continuous code."""
+STD = 0.05
+NAMES = ["category", "style_1", "style_2", "width"]
+SHARES = ("slant_share", "stroke_width_share", "size_share")
+OF_CLASSES = ("classification_error", "normalised_mutual_information", "purity")
+
+Build = Callable[..., InfoGAN]
+
+
+def quarter(number: int, size: int = 8) -> Tensor:
+    """1 in a quarter of the picture, as the synthetic images have it."""
+    half, picture = size // 2, torch.zeros(size, size)
+    down, right = half * (number // 2), half * (number % 2)
+    picture[down : down + half, right : right + half] = 1
+    return picture.flatten()
+
+
+@pytest.fixture
+def linear(infogan_spec: Callable[..., InfoGANSpec]) -> Build:
+    """An InfoGAN in which each category lights its quarter, everything else its pixel, and Q inverts that exactly.
+
+    The generator may ignore entries of the latent.
+    """
+
+    def build(ignored: tuple[int, ...] = (), channels: int = 1, **spec: object) -> InfoGAN:
+        discriminator = {
+            "trunk": [{"layer": "linear", "features": 10}],
+            "adversarial": [{"layer": "linear", "features": "target"}],
+            "codes": [{"layer": "linear", "features": "target"}],
+        }
+        generator = [{"layer": "project", "channels": channels}]
+        gan = InfoGAN(
+            infogan_spec(image_shape=(channels, 8, 8), generator=generator, discriminator=discriminator, **spec)
+        )
+        weight = torch.zeros(64, 10)
+        weight[:, CATEGORY] = 0.4 * torch.stack([quarter(number) for number in range(4)], dim=1)
+        for pixel, entry in {9: 0, 13: 1, 23: 2, 42: STYLE_1, 20: STYLE_2, 56: WIDTH}.items():
+            weight[pixel, entry] = 0.05
+        weight, bias = weight.repeat(channels, 1), torch.full((64 * channels,), 0.3)
+        inverse = torch.linalg.pinv(weight)
+        weight[:, list(ignored)] = 0
+        head = torch.zeros(9, 10)
+        head[:4, CATEGORY] = 100 * torch.eye(4)
+        for name, entry in {"style_1": STYLE_1, "style_2": STYLE_2, "width": WIDTH}.items():
+            head[MEANS[name], entry] = 1
+        head_bias = torch.zeros(9)
+        head_bias[[5, 7]] = math.log(STD)
+        with torch.no_grad():
+            for layer, values in {
+                gan.generator[0]: (weight, bias),
+                gan.discriminator.trunk[1]: (inverse, -inverse @ bias),
+                gan.discriminator.codes[0]: (head, head_bias),
+            }.items():
+                layer.weight.copy_(values[0])
+                layer.bias.copy_(values[1])
+        return gan.requires_grad_(False).eval()
+
+    return build
+
+
+@pytest.fixture
+def judge() -> Callable[..., Encoder]:
+    """A judge that sees which quarter is brightest; of one class, it always sees that."""
+
+    def build(classes: int = 4, channels: int = 1) -> Encoder:
+        spec = EncoderSpec.model_validate(
+            {
+                "stages": {
+                    "features": [{"layer": "linear", "features": 4}],
+                    "labels": [{"layer": "linear", "features": "target"}],
+                },
+                "initialisation": {},
+                "image_shape": (channels, 8, 8),
+                "classes": [f"class {number}" for number in range(classes)],
+                "data_digest": "synthetic",
+            }
+        )  # fmt: skip
+        encoder = Encoder(spec)
+        with torch.no_grad():
+            features, labels = encoder.stages["features"][1], encoder.stages["labels"][0]
+            features.weight.copy_(torch.stack([quarter(number) for number in range(4)]).repeat(1, channels))
+            features.bias.zero_()
+            labels.weight.copy_(torch.eye(4)[:classes])
+            labels.bias.zero_()
+        return encoder.freeze()
+
+    return build
+
+
+@pytest.fixture
+def scored(judge: Callable[..., Encoder], images: LabelledImages) -> Callable[..., dict[str, CodeScores]]:
+    def score(gan: InfoGAN, seed: int = 1, data: LabelledImages = images, samples: int = 1000) -> dict[str, CodeScores]:
+        reader = judge(channels=gan.spec.image_shape[0])
+        return score_codes(gan, reader, "features", data, samples, torch.Generator().manual_seed(seed))
+
+    return score
+
+
+def add(gan: InfoGAN, head: int, entry: int, times: float, constant: float = 0.0) -> None:
+    """Let a value of Q's head have that much of an entry of the latent besides."""
+    with torch.no_grad():
+        gan.discriminator.codes[0].weight[head, entry] += times
+        gan.discriminator.codes[0].bias[head] += constant
+
+
+def test_a_q_that_inverts_the_generator_has_the_information_of_its_closed_forms(
+    linear: Build, scored: Callable[..., dict[str, CodeScores]]
+) -> None:
+    found = {name: scores.information_nats for name, scores in scored(linear()).items()}
+    exact = math.log(2) - math.log(STD * math.sqrt(2 * math.pi))
+    expected = {"category": math.log(4), "style_1": exact, "style_2": exact, "width": math.log(2 / math.tau**0.5)}
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_q_that_says_the_same_of_every_picture_has_the_information_of_what_it_says(linear: Build) -> None:
+    gan = linear()
+    with torch.no_grad():
+        gan.discriminator.codes[0].weight.zero_()
+        gan.discriminator.codes[0].bias.zero_()
+    found = information_on_samples(gan, 20_000, torch.Generator().manual_seed(1))
+    gaussian = math.log(2 / math.tau**0.5)
+    second_moments = {"style_1": 1 / 3, "style_2": 1 / 3, "width": 4 / 3}
+    expected = {name: gaussian - moment / 2 for name, moment in second_moments.items()}
+    assert found == pytest.approx({"category": 0.0, **expected}, abs=0.02)
+
+
+def test_the_information_is_measured_on_as_many_new_samples_as_asked_for(linear: Build) -> None:
+    gan = linear(ignored=(STYLE_1,))
+    few, many = (information_on_samples(gan, count, torch.Generator().manual_seed(1)) for count in (1, 400))
+    rng = torch.Generator().manual_seed(1)
+    for count, found in ((1, few), (400, many)):
+        rng.manual_seed(1)
+        gan.noise.sample(count, rng)
+        drawn = gan.codes.sample(count, rng)[:, STYLE_1 - 3]  # of which Q reads nothing: it says 0
+        expected = math.log(2) + torch.distributions.Normal(0.0, STD).log_prob(drawn).mean().item()
+        assert_close(found["style_1"], expected, rtol=1e-3, atol=1e-3)
+
+
+def test_a_category_alone_has_a_ceiling_and_is_matched_to_classes(
+    linear: Build, scored: Callable[..., dict[str, CodeScores]]
+) -> None:
+    found = scored(linear())
+    assert list(found) == NAMES
+    assert found["category"].ceiling_nats == pytest.approx(math.log(4), rel=1e-9)
+    assert [getattr(found["category"], name) for name in OF_CLASSES] == pytest.approx([0, 1, 1])
+    for name in NAMES[1:]:
+        assert found[name].ceiling_nats is None
+        assert {getattr(found[name], score) for score in OF_CLASSES} == {None}
+
+
+def test_categories_are_read_from_the_real_pictures_whatever_their_numbers_are(
+    linear: Build, scored: Callable[..., dict[str, CodeScores]], images: LabelledImages
+) -> None:
+    gan = linear()
+    with torch.no_grad():  # another numbering
+        head = gan.discriminator.codes[0].weight
+        head[:4] = head[[2, 0, 3, 1]]
+    assert scored(gan)["category"].classification_error == 0
+    with torch.no_grad():  # one category takes two quarters
+        head[0] = head[0] + head[1]
+        head[1] = -1
+    found = scored(gan)["category"]
+    assert 0.25 <= found.classification_error < 0.5
+    assert found.purity == pytest.approx(0.75)
+    assert 0.5 < found.normalised_mutual_information < 0.95
+    shuffled = LabelledImages(images.images, images.labels.roll(1), images.classes)
+    assert scored(linear(), data=shuffled)["category"].purity == 1  # another assignment of the same groups
+
+
+def test_codes_that_q_reads_apart_do_not_leak(linear: Build, scored: Callable[..., dict[str, CodeScores]]) -> None:
+    leakage = {name: scores.leakage for name, scores in scored(linear()).items()}
+    assert leakage == pytest.approx(dict.fromkeys(NAMES, 0.0), abs=1e-6)
+
+
+def test_a_continuous_code_moves_over_its_range_and_leaks_as_far_as_another_reading_moves_with_it(
+    linear: Build, scored: Callable[..., dict[str, CodeScores]]
+) -> None:
+    """Of 11 points from -1 to 1 the variance is 0.4, that of the prior 1/3; from 0 to 2 likewise."""
+    gan = linear()
+    add(gan, MEANS["style_2"], STYLE_1, 0.5)
+    add(gan, MEANS["width"], STYLE_1, 0.1)  # the lesser of the two
+    add(gan, MEANS["style_1"], WIDTH, -0.25)
+    leakage = {name: scores.leakage for name, scores in scored(gan).items()}
+    expected = {"category": 0.0, "style_1": 1.2 * 0.5**2, "style_2": 0.0, "width": 1.2 * 0.25**2}
+    assert leakage == pytest.approx(expected, rel=1e-3, abs=1e-6)
+
+
+def test_a_code_leaks_as_often_as_it_changes_the_category_that_is_read(
+    linear: Build, scored: Callable[..., dict[str, CodeScores]]
+) -> None:
+    """Above 1.1, at 5 of 11 points from 0 to 2, every picture is read as category 0, and below it as another."""
+    gan = linear()
+    add(gan, 0, WIDTH, 1e4, constant=-1.1e4)
+    add(gan, 1, WIDTH, 0, constant=1)  # always the same other one, where the code's own category is 0
+    found = scored(gan)
+    assert found["width"].leakage == pytest.approx(5 / 11)
+    assert found["style_1"].leakage == pytest.approx(0, abs=1e-6)
+
+
+def test_a_category_leaks_into_a_continuous_code(linear: Build, scored: Callable[..., dict[str, CodeScores]]) -> None:
+    gan = linear()
+    add(gan, MEANS["style_1"], 3, 0.8)  # the first category
+    found = scored(gan)
+    assert found["category"].leakage == pytest.approx(0.8**2 * 3 / 16 / (1 / 3), rel=1e-3)
+    assert found["style_1"].leakage == pytest.approx(0, abs=1e-6)
+
+
+def test_a_single_code_cannot_leak(linear: Build, judge: Callable[..., Encoder], images: LabelledImages) -> None:
+    gan = InfoGAN(linear().spec.model_copy(update={"parameters": only(linear().spec, "category")})).eval()
+    found = score_codes(gan, judge(), "features", images, 20, torch.Generator().manual_seed(1))
+    assert list(found) == ["category"]
+    assert found["category"].leakage is None
+
+
+def only(spec: InfoGANSpec, code: str) -> object:
+    """The parameters of an InfoGAN with that code alone."""
+    parameters = spec.parameters.model_dump()
+    return type(spec.parameters).model_validate(parameters | {"codes": {code: parameters["codes"][code]}})
+
+
+def test_a_code_that_the_generator_ignores_explains_nothing_and_changes_nothing(
+    linear: Build, scored: Callable[..., dict[str, CodeScores]]
+) -> None:
+    found = scored(linear(ignored=(STYLE_1,)))["style_1"]
+    assert [getattr(found, share) for share in SHARES] == pytest.approx([0, 0, 0], abs=1e-9)
+    assert found.class_changes == 0
+    assert found.leakage == pytest.approx(0, abs=1e-6)
+    assert found.information_nats < 0
+
+
+def test_a_code_that_alone_makes_the_picture_explains_all(
+    linear: Build, scored: Callable[..., dict[str, CodeScores]]
+) -> None:
+    found = scored(linear(ignored=tuple({*range(10)} - {WIDTH})))
+    assert [getattr(found["width"], share) for share in SHARES] == pytest.approx([1, 1, 1], abs=1e-6)
+    for name in ("category", "style_1", "style_2"):
+        assert [getattr(found[name], share) for share in SHARES] == pytest.approx([0, 0, 0], abs=1e-9)
+
+
+def test_codes_that_act_with_others_explain_a_part(linear: Build, scored: Callable[..., dict[str, CodeScores]]) -> None:
+    found = scored(linear())
+    for name in ("style_1", "width"):
+        assert 0 < found[name].size_share < 0.9
+    assert sum(found[name].size_share for name in NAMES) < 1.1  # first-order indices add up to at most 1
+
+
+def test_the_judge_sees_another_class_as_a_category_changes_and_the_same_as_a_style_does(
+    linear: Build, scored: Callable[..., dict[str, CodeScores]]
+) -> None:
+    changes = {name: scores.class_changes for name, scores in scored(linear()).items()}
+    assert changes == pytest.approx({"category": 0.75, "style_1": 0, "style_2": 0, "width": 0})
+
+
+def test_pictures_of_one_class_have_no_scores_of_classes(
+    linear: Build, judge: Callable[..., Encoder], images: LabelledImages
+) -> None:
+    data = LabelledImages(images.images, torch.zeros(64, dtype=torch.int64), ("only",))
+    found = score_codes(linear(), judge(classes=1), "features", data, 20, torch.Generator().manual_seed(1))
+    for scores in found.values():
+        assert {getattr(scores, name) for name in (*OF_CLASSES, "class_changes")} == {None}
+        assert all(getattr(scores, name) is not None for name in (*SHARES, "information_nats", "leakage"))
+    assert found["category"].ceiling_nats == pytest.approx(math.log(4))
+
+
+def test_coloured_pictures_have_no_scores_of_strokes(
+    linear: Build, scored: Callable[..., dict[str, CodeScores]], images: LabelledImages
+) -> None:
+    coloured = LabelledImages(images.images.repeat(1, 3, 1, 1), images.labels, images.classes)
+    found = scored(linear(channels=3), data=coloured)
+    for scores in found.values():
+        assert {getattr(scores, name) for name in SHARES} == {None}
+        assert all(getattr(scores, name) is not None for name in ("class_changes", "information_nats", "leakage"))
+    assert found["category"].classification_error == 0
+
+
+def test_black_pictures_have_no_shares_instead_of_bad_ones(
+    linear: Build, scored: Callable[..., dict[str, CodeScores]]
+) -> None:
+    gan = linear()
+    with torch.no_grad():
+        gan.generator[0].weight.zero_()
+        gan.generator[0].bias.zero_()
+    for scores in scored(gan).values():
+        assert {getattr(scores, name) for name in SHARES} == {None}
+        assert all(value is None or math.isfinite(value) for value in vars(scores).values())
+
+
+def test_the_scores_depend_on_the_generator_of_random_numbers_alone(
+    linear: Build, scored: Callable[..., dict[str, CodeScores]]
+) -> None:
+    gan, found = linear(ignored=(0,)), []
+    for state, seed in ((1, 3), (2, 3), (2, 4)):
+        torch.manual_seed(state)
+        found.append(scored(gan, seed))
+    assert found[0] == found[1] != found[2]
+
+
+def test_every_score_is_documented() -> None:
+    assert CodeScores.__doc__ is not None
+    assert all(f"{field.name}: " in CodeScores.__doc__ for field in fields(CodeScores))
