@@ -162,8 +162,8 @@ CATEGORY, RANGE = {"distribution": "categorical", "classes": 10}, {"distribution
         ("infogan.information_weights.continous", 0, "0", "not permitted|unknown|allowed"),
         ("infogan.information_weights.continuous_from_step", -1, "-1", "greater than or equal to 0"),
         ("infogan.information_weights.categorical_from_step", 1.5, "1.5", "integer"),
-        ("infogan.information_weights.categorical_from_step", 1000, "found 1000", "below training.steps, 1000"),
-        ("infogan.information_weights.continuous_from_step", 2000, "found 2000", "below training.steps, 1000"),
+        ("infogan.information_weights.categorical_from_step", 10**7, "found 10000000", "below training.steps, "),
+        ("infogan.information_weights.continuous_from_step", 10**7, "found 10000000", "below training.steps, "),
         ("infogan.adversarial_loss", "hinge", "'hinge'", "'non_saturating'"),
         ("infogan.noise.posterior_std", 1, "1", "not permitted|unknown|allowed"),
         ("infogan.noise.distribution", "categorical", "'categorical'", "'uniform', 'gaussian'"),
@@ -321,11 +321,28 @@ def test_a_weight_of_the_information_sets_in_after_its_first_steps(
     assert found == {"category": categorical, "style_1": continuous, "style_2": continuous}
 
 
-def test_the_default_infogan_is_the_papers_for_mnist(base: dict[str, Any]) -> None:
+@pytest.mark.parametrize("kind", ["categorical", "continuous"])
+def test_information_sets_in_before_the_last_step_or_is_refused(
+    base: dict[str, Any], refusal: Callable[..., str], kind: str
+) -> None:
+    parameters = copy.deepcopy(base)
+    last = parameters["infogan"]["training"]["steps"]
+    parameters["infogan"]["information_weights"] = {f"{kind}_from_step": last - 1}
+    weights = [Experiment.read(parameters).infogan.information_weights_at(step) for step in (last - 1, last)]
+    codes = ["category"] if kind == "categorical" else ["style_1", "style_2"]
+    assert [[found[code] > 0 for code in codes] for found in weights] == [[False] * len(codes), [True] * len(codes)]
+    message = refusal({f"infogan.information_weights.{kind}_from_step": last})
+    assert f"must be below training.steps, {last}; found {last}" in message
+
+
+def test_the_default_infogan_has_the_papers_latent_for_mnist_and_tells_of_every_code_in_the_end(
+    base: dict[str, Any],
+) -> None:
     infogan = Experiment.read(base).infogan
     assert list(infogan.single_codes) == ["category", "style_1", "style_2"]
-    assert infogan.information_weights_at(1) == {"category": 1, "style_1": 0.1, "style_2": 0.1}
+    assert infogan.single_codes["category"] == CategoricalCode(distribution="categorical", classes=10)
     assert (infogan.noise.distribution, infogan.noise.size) == ("uniform", 62)
+    assert all(weight > 0 for weight in infogan.information_weights_at(infogan.training.steps).values())
 
 
 def test_noise_is_uniform_over_0_to_1_with_a_posterior_of_variance_one_half_unless_told() -> None:

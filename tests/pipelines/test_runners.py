@@ -15,7 +15,7 @@ def kedro_run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str
     command = [sys.executable, "-m", "kedro", "run", "--env=smoke", *arguments]
     environment = {**os.environ, "PYTHONWARNINGS": "default", "COLUMNS": "200"}
     return subprocess.run(
-        command, cwd=project, env=environment, capture_output=True, text=True, check=False, timeout=300
+        command, cwd=project, env=environment, capture_output=True, text=True, check=False, timeout=600
     )
 
 
