@@ -45,7 +45,7 @@ def one_step(experiment: Experiment) -> Experiment:
     stages = [raw["classifier"], raw["judge"], sgan["joint"], *sgan["levels"].values(), raw["infogan"]]
     for stage in stages:
         stage["training"] |= {"steps": 1, "batch_size": 8, "report_every_steps": 1}
-    raw["infogan"]["information_weights"] |= {"categorical_from_step": 0, "continuous_from_step": 0}
+    raw["infogan"]["information_weights"] |= {"categorical_delay_steps": 0, "continuous_delay_steps": 0}
     return Experiment.read(raw)
 
 

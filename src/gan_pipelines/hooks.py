@@ -23,7 +23,7 @@ from yaml import YAMLError
 
 from gan_pipelines import tracking
 from gan_pipelines.datasets import PictureDataset
-from gan_pipelines.models.plan import check_experiment
+from gan_pipelines.models.plan import check_experiment, require_same_images
 from gan_pipelines.parameters import Experiment, ExperimentError
 from gan_pipelines.parameters.base import explain
 from gan_pipelines.project import active_experiment
@@ -68,6 +68,8 @@ class ExperimentHooks:
         if "train_images" in start:
             test_images = start["test_images"] if "test_images" in start else catalog.load("test_images")
             check_experiment(self.experiment, start["train_images"], test_images)
+            for name in {"judge", "infogan"} & set(start):
+                require_same_images(name, start[name], start["train_images"])
 
     @hook_impl
     def after_node_run(self, node: Node, outputs: dict[str, Any]) -> None:

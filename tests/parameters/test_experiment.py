@@ -160,10 +160,10 @@ CATEGORY, RANGE = {"distribution": "categorical", "classes": 10}, {"distribution
         ("infogan.information_weights.continuous", -0.1, "-0.1", "greater than or equal to 0"),
         ("infogan.information_weights.continuous", NAN, "nan", "greater than or equal to 0|finite"),
         ("infogan.information_weights.continous", 0, "0", "not permitted|unknown|allowed"),
-        ("infogan.information_weights.continuous_from_step", -1, "-1", "greater than or equal to 0"),
-        ("infogan.information_weights.categorical_from_step", 1.5, "1.5", "integer"),
-        ("infogan.information_weights.categorical_from_step", 10**7, "found 10000000", "below training.steps, "),
-        ("infogan.information_weights.continuous_from_step", 10**7, "found 10000000", "below training.steps, "),
+        ("infogan.information_weights.continuous_delay_steps", -1, "-1", "greater than or equal to 0"),
+        ("infogan.information_weights.categorical_delay_steps", 1.5, "1.5", "integer"),
+        ("infogan.information_weights.categorical_delay_steps", 10**7, "found 10000000", "below training.steps, "),
+        ("infogan.information_weights.continuous_delay_steps", 10**7, "found 10000000", "below training.steps, "),
         ("infogan.adversarial_loss", "hinge", "'hinge'", "'non_saturating'"),
         ("infogan.noise.posterior_std", 1, "1", "not permitted|unknown|allowed"),
         ("infogan.noise.distribution", "categorical", "'categorical'", "'uniform', 'gaussian'"),
@@ -316,7 +316,7 @@ def test_a_weight_of_the_information_sets_in_after_its_first_steps(
     base: dict[str, Any], step: int, categorical: float, continuous: float
 ) -> None:
     parameters = copy.deepcopy(base)
-    parameters["infogan"]["information_weights"] = {"categorical": 2, "continuous": 0.25, "categorical_from_step": 2}
+    parameters["infogan"]["information_weights"] = {"categorical": 2, "continuous": 0.25, "categorical_delay_steps": 2}
     found = Experiment.read(parameters).infogan.information_weights_at(step)
     assert found == {"category": categorical, "style_1": continuous, "style_2": continuous}
 
@@ -327,11 +327,11 @@ def test_information_sets_in_before_the_last_step_or_is_refused(
 ) -> None:
     parameters = copy.deepcopy(base)
     last = parameters["infogan"]["training"]["steps"]
-    parameters["infogan"]["information_weights"] = {f"{kind}_from_step": last - 1}
+    parameters["infogan"]["information_weights"] = {f"{kind}_delay_steps": last - 1}
     weights = [Experiment.read(parameters).infogan.information_weights_at(step) for step in (last - 1, last)]
     codes = ["category"] if kind == "categorical" else ["style_1", "style_2"]
     assert [[found[code] > 0 for code in codes] for found in weights] == [[False] * len(codes), [True] * len(codes)]
-    message = refusal({f"infogan.information_weights.{kind}_from_step": last})
+    message = refusal({f"infogan.information_weights.{kind}_delay_steps": last})
     assert f"must be below training.steps, {last}; found {last}" in message
 
 

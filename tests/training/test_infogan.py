@@ -455,7 +455,7 @@ def test_information_that_sets_in_later_leaves_the_first_steps_to_a_plain_gan(
     infogan_spec: Spec, fit: Callable[..., tuple[InfoGAN, History]]
 ) -> None:
     training = {"steps": 5, "batch_size": 16, "learning_rate": 1e-2, "report_every_steps": 1}
-    weights = {**WEIGHTS["both"], "categorical_from_step": 3, "continuous_from_step": 1}
+    weights = {**WEIGHTS["both"], "categorical_delay_steps": 3, "continuous_delay_steps": 1}
     _, history = fit(infogan_spec(information_weights=weights, training=training))
     _, plain = fit(infogan_spec(information_weights=WEIGHTS["none"], training=training))
     for row in history:
@@ -534,7 +534,10 @@ def test_a_training_that_diverges_says_so_in_one_paragraph(
 def test_training_depends_on_the_seed_and_not_on_the_global_state(
     infogan_spec: Spec, fit: Callable[..., tuple[InfoGAN, object]]
 ) -> None:
-    spec = infogan_spec(training={"steps": 3, "batch_size": 16, "learning_rate": 1e-2, "ema_decay": 0.9})
+    training = {"steps": 3, "batch_size": 16, "learning_rate": 1e-2, "ema_decay": 0.9}
+    network = infogan_spec().parameters.discriminator.model_dump()
+    trunk = [{"layer": "random_affine", "distortion": 0.2, "shift_pixels": 1}, *network["trunk"]]
+    spec = infogan_spec(training=training, discriminator={**network, "trunk": trunk})
     found = []
     for state, seed in ((1, 3), (2, 3), (2, 4)):
         torch.manual_seed(state)

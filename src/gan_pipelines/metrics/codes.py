@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from gan_pipelines.data.images import LabelledImages, to_bytes, to_unit_range
@@ -16,6 +17,7 @@ from gan_pipelines.parameters import CategoricalCode, ContinuousCode
 
 BASES, POINTS = 200, 11
 """Random settings of everything else, and values that a continuous code takes across its range at each of them."""
+READ_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -28,18 +30,23 @@ class CodeScores:
         classification_error: of a categorical code read from real test images and matched to classes; lower is better.
         normalised_mutual_information: between its categories and the classes of real test images, in [0, 1].
         purity: share of real test images whose class is the most frequent of their category.
+        within_category_diversity: feature variance of pictures within a category over that of real ones within a class;
+            near 0 each category has collapsed to one picture, which L_I does not see.
         slant_share: share of the variance of the pictures' slant that the code alone explains, in [0, 1].
         stroke_width_share: likewise of the width of the strokes.
         size_share: likewise of the size.
         class_changes: how often the judge sees another class as the code moves; for a continuous code, lower is better.
-        leakage: how far Q's reading of another code moves with this one, the worst of the others, 0 being not at all.
+        leakage: how far Q's reading of another code moves with this one, the worst of the others: of a category, the
+            share of pictures in which it changes; of a continuous code, its variance over the prior's. 0 is not at
+            all, and says nothing of a code that Q does not read.
     """
 
     information_nats: float
-    ceiling_nats: float | None
+    ceiling_nats: float | None = None
     classification_error: float | None = None
     normalised_mutual_information: float | None = None
     purity: float | None = None
+    within_category_diversity: float | None = None
     slant_share: float | None = None
     stroke_width_share: float | None = None
     size_share: float | None = None
@@ -57,21 +64,25 @@ def score_codes(
     Args:
         gan: frozen.
         judge: sees whether a picture changes its class; never seen in training.
-        features: one of the judge's representations.
+        features: the judge's representation in which diversity is measured.
         test_images: real pictures with labels that no training has used.
         samples: new pictures on which L_I is measured.
         rng: draws noise, codes and halves of the test images.
     """
-    information = information_on_samples(gan, samples, rng)
-    entropy, read = gan.codes.prior_entropy(), gan.codes.posterior_mean(gan.read(to_unit_range(test_images.images)))
+    information, entropy = information_on_samples(gan, samples, rng), gan.codes.prior_entropy()
+    head = torch.cat([gan.read(to_unit_range(batch)) for batch in test_images.images.split(READ_AT_ONCE)])
+    read, classes = gan.codes.posterior_mean(head), len(test_images.classes)
     scores = {}
     for name, code in gan.spec.parameters.single_codes.items():
-        found = {"ceiling_nats": None, **_moved(gan, judge, features, name, rng)}
+        pictures, found = moved_pictures(gan, name, rng), dict[str, float | None]()
         if isinstance(code, CategoricalCode):
             found["ceiling_nats"] = entropy[name]
-            if len(test_images.classes) > 1:
-                categories, classes = read[name].argmax(dim=1), len(test_images.classes)
+            if classes > 1:
+                categories = read[name].argmax(dim=1)
                 found |= vars(score_categories(categories, test_images.labels, code.classes, classes, rng))
+        if classes > 1:
+            found |= _seen_by_judge(judge, features, pictures, test_images, isinstance(code, CategoricalCode))
+        found |= {**_strokes(pictures), "leakage": _leakage(gan, name, pictures)}
         scores[name] = CodeScores(information_nats=information[name], **found)
     return scores
 
@@ -84,25 +95,35 @@ def information_on_samples(gan: InfoGAN, samples: int, rng: torch.Generator) -> 
     return {name: information_bound(log_posterior[name], entropy[name]).item() for name in entropy}
 
 
-def _moved(gan: InfoGAN, judge: Encoder, features: str, name: str, rng: torch.Generator) -> dict[str, float | None]:
-    """What changes in pictures as one code takes all categories, or moves across its range."""
+def moved_pictures(gan: InfoGAN, name: str, rng: torch.Generator) -> Float[Tensor, "pictures channels height width"]:
+    """Pictures in which one code takes every category, or the middles of equal parts of its range, base after base."""
     code = gan.spec.parameters.single_codes[name]
     values = gan.code_values(name, POINTS)
     if isinstance(code, ContinuousCode):
-        values = torch.linspace(code.low, code.high, POINTS)[:, None]
-    pictures = gan.pictures(*gan.vary(name, values, BASES, rng))
+        values = (code.low + (code.high - code.low) * (torch.arange(POINTS) + 0.5) / POINTS)[:, None]
+    return gan.pictures(*gan.vary(name, values, BASES, rng))
 
-    others = {other: _by_base(mean) for other, mean in gan.codes.posterior_mean(gan.read(pictures)).items()}
-    result: dict[str, float | None] = {"leakage": _leakage(gan, {x: y for x, y in others.items() if x != name})}
-    if pictures.shape[1] == 1:
-        for measure, found in measure_pictures(pictures).items():
-            share = explained_share(_by_base(found))
-            result[f"{measure}_share"] = None if math.isnan(share) else share
-    if len(judge.spec.classes) > 1:
-        labels = torch.zeros(len(pictures), dtype=torch.int64)
-        seen = judge_images(judge, to_bytes(pictures), labels, features).logits.argmax(dim=1)
-        result["class_changes"] = category_changes(_by_base(seen))
+
+def _seen_by_judge(
+    judge: Encoder, features: str, pictures: Tensor, real: LabelledImages, of_categories: bool
+) -> dict[str, float | None]:
+    """How often the class changes; for categories, how much their pictures vary over what those of a class do."""
+    seen = judge_images(judge, to_bytes(pictures), torch.zeros(len(pictures), dtype=torch.int64), features)
+    result: dict[str, float | None] = {"class_changes": category_changes(_by_base(seen.logits.argmax(dim=1)))}
+    if of_categories:
+        reference = judge_images(judge, real.images, real.labels, features)
+        in_classes = [reference.features[real.labels == label].double() for label in range(len(real.classes))]
+        ours = _by_base(seen.features.double()).var(dim=0).sum(dim=1).mean()
+        theirs = torch.stack([rows.var(dim=0).sum() for rows in in_classes if len(rows) > 1]).mean()
+        result["within_category_diversity"] = (ours / theirs).item()
     return result
+
+
+def _strokes(pictures: Tensor) -> dict[str, float | None]:
+    """Shares of slant, stroke width and size that the code explains; nothing for coloured pictures."""
+    measures = measure_pictures(pictures) if pictures.shape[1] == 1 else {}
+    shares = {measure: explained_share(_by_base(found)) for measure, found in measures.items()}
+    return {f"{measure}_share": None if math.isnan(share) else share for measure, share in shares.items()}
 
 
 def _by_base(found: Tensor) -> Tensor:
@@ -111,14 +132,16 @@ def _by_base(found: Tensor) -> Tensor:
     return rows
 
 
-def _leakage(gan: InfoGAN, readings: dict[str, Tensor]) -> float | None:
-    """How far Q's reading of other codes moves while they stay as they are: (bases, points, part_size) each."""
-    codes = gan.spec.parameters.single_codes
-    moved = []
-    for name, means in readings.items():
-        code = codes[name]
+def _leakage(gan: InfoGAN, moved: str, pictures: Tensor) -> float | None:
+    """How far Q's reading of the other codes moves while they stay as they are; the worst of them."""
+    readings = gan.codes.posterior_mean(gan.read(pictures))
+    found = []
+    for name, code in gan.spec.parameters.single_codes.items():
+        if name == moved:
+            continue
+        means = _by_base(readings[name])
         if isinstance(code, ContinuousCode):
-            moved.append(drift(means.squeeze(2), code.low, code.high))
+            found.append(drift(means.squeeze(2), code.low, code.high))
         else:
-            moved.append(category_changes(means.argmax(dim=2)))
-    return max(moved, default=None)
+            found.append(category_changes(means.argmax(dim=2)))
+    return max(found, default=None)

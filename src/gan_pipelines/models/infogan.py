@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gan_pipelines.models.blocks import build_network, initialise, require_shape
 from gan_pipelines.models.latent import Latent
-from gan_pipelines.parameters import CodeDiscriminatorParameters, ContinuousCode, InfoGANParameters, Schema
+from gan_pipelines.parameters import CategoricalCode, CodeDiscriminatorParameters, InfoGANParameters, Schema
 
 
 class InfoGANSpec(Schema):
@@ -102,11 +102,12 @@ class InfoGAN(nn.Module):
 
     def code_values(self, code: str, points: int) -> Float[Tensor, "points part_size"]:
         """Every category one-hot; or as many values from one end of a continuous code's traversal to the other."""
-        match self.codes.parts[code]:
-            case ContinuousCode(traversal=(start, end)):
-                return torch.linspace(start, end, points)[:, None]
-            case _:
-                return torch.eye(self.codes.sizes[list(self.codes.parts).index(code)])
+        part = self.spec.parameters.single_codes[code]
+        return (
+            torch.eye(part.classes)
+            if isinstance(part, CategoricalCode)
+            else torch.linspace(*part.traversal, points)[:, None]
+        )
 
     def vary(
         self, code: str, values: Float[Tensor, "points part_size"], bases: int, rng: torch.Generator

@@ -76,11 +76,8 @@ class Latent:
         return {name: _log_prob(part, drawn[name], heads[name]) for name, part in self.parts.items()}
 
     def posterior_mean(self, head: Float[Tensor, "batch head_size"]) -> dict[str, Float[Tensor, "batch part_size"]]:
-        """Q's mean of each part: the probabilities of the categories, or the most probable value."""
-        return {
-            name: heads.softmax(dim=1) if isinstance(self.parts[name], CategoricalCode) else heads[:, :1]
-            for name, heads in self._split_head(head).items()
-        }
+        """Q's mean of each part: the probabilities of the categories, or the most probable values."""
+        return {name: _posterior_mean(self.parts[name], heads) for name, heads in self._split_head(head).items()}
 
     def _split_head(self, head: Tensor) -> dict[str, Tensor]:
         sizes = [_head_size(part) for part in self.parts.values()]
@@ -139,6 +136,16 @@ def _entropy(part: Part) -> float:
             return part.size * math.log(math.sqrt(2 * math.pi * math.e))
         case _:
             assert_never(part)
+
+
+def _posterior_mean(part: Part, head: Tensor) -> Tensor:
+    match part:
+        case CategoricalCode():
+            return head.softmax(dim=1)
+        case ContinuousCode():
+            return head[:, :1]
+        case _:
+            return head
 
 
 def _log_prob(part: Part, value: Tensor, head: Tensor) -> Tensor:

@@ -188,16 +188,16 @@ def require_same_origin(
         )
 
 
-def require_same_images(infogan: InfoGAN, images: LabelledImages) -> None:
-    """Refuse to score an InfoGAN against other images than those that it was trained on.
+def require_same_images(name: str, model: InfoGAN | Encoder, images: LabelledImages) -> None:
+    """Refuse to score with a judge, or to score an InfoGAN, that other images made than those at hand.
 
     Raises:
-        ExperimentError: the images are others.
+        ExperimentError: names the model.
     """
-    if images.digest() != infogan.spec.data_digest:
+    if images.digest() != model.spec.data_digest:
         raise ExperimentError(
-            "infogan: was trained on other images than train_images. Run the pipelines from data_preparation or "
-            "infogan_training on again, or name versions with --load-versions."
+            f"{name}: was trained on other images than train_images. Run the pipelines from data_preparation on again, "
+            f"or name versions with --load-versions."
         )
 
 

@@ -15,9 +15,9 @@ class EvaluationParameters(Schema):
     """How generators are judged.
 
     Attributes:
-        samples: label-balanced samples drawn from each generator.
+        samples: drawn from each generator; label-balanced where it takes labels.
         features: the judge's representation on which distances are computed; `labels` is not allowed.
-        grid_columns: pictures a class in the sample grid.
+        grid_columns: pictures a class, a category or a traversal in the figures.
     """
 
     samples: Annotated[Count, Field(ge=20)] = 10_000

@@ -26,14 +26,14 @@ class InformationWeights(Schema):
     Attributes:
         categorical: lambda of categorical codes.
         continuous: lambda of continuous codes.
-        categorical_from_step: the step at which the first of the two sets in; before, it is 0.
-        continuous_from_step: likewise of the second.
+        categorical_delay_steps: steps at the start in which the first of the two is 0.
+        continuous_delay_steps: likewise of the second.
     """
 
     categorical: Weight = 1.0
     continuous: Weight = 0.1
-    categorical_from_step: Natural = 0
-    continuous_from_step: Natural = 0
+    categorical_delay_steps: Natural = 0
+    continuous_delay_steps: Natural = 0
 
 
 class InfoGANParameters(Schema):
@@ -70,13 +70,17 @@ class InfoGANParameters(Schema):
         return self
 
     @model_validator(mode="after")
-    def _check_first_steps(self) -> Self:
-        for kind in ("categorical", "continuous"):
-            first = getattr(self.information_weights, f"{kind}_from_step")
-            if first >= self.training.steps:
+    def _check_delays(self) -> Self:
+        weights, steps = self.information_weights, self.training.steps
+        delays = {
+            "categorical": weights.categorical_delay_steps if weights.categorical else 0,
+            "continuous": weights.continuous_delay_steps if weights.continuous else 0,
+        }
+        for kind, delay in delays.items():
+            if delay >= steps:
                 raise ValueError(
-                    f"information_weights.{kind}_from_step: must be below training.steps, {self.training.steps}; "
-                    f"found {first}. For the plain GAN set information_weights.{kind} to 0"
+                    f"information_weights.{kind}_delay_steps: must be below training.steps, {steps}, or G never "
+                    f"learns of the {kind} codes; found {delay}"
                 )
         return self
 
@@ -89,7 +93,7 @@ class InfoGANParameters(Schema):
         """Lambda of every code at a step, the first being 1."""
         weights = self.information_weights
         kinds: dict[type[Schema], float] = {
-            CategoricalCode: weights.categorical * (step > weights.categorical_from_step),
-            ContinuousCode: weights.continuous * (step > weights.continuous_from_step),
+            CategoricalCode: weights.categorical * (step > weights.categorical_delay_steps),
+            ContinuousCode: weights.continuous * (step > weights.continuous_delay_steps),
         }
         return {name: kinds[type(code)] for name, code in self.single_codes.items()}

@@ -17,7 +17,7 @@ def loss_curves(histories: Mapping[str, pd.DataFrame]) -> go.Figure:
         rows=len(histories), cols=1, subplot_titles=list(histories), vertical_spacing=0.25 / len(histories)
     )
     for row, (stage, history) in enumerate(histories.items(), start=1):
-        for term in history.columns.drop(["step", "images_per_second"]):  # measures have no player
+        for term in history.columns.drop(["step", "images_per_second"]):
             line = go.Scatter(x=history["step"], y=history[term], name=f"{stage}: {term}", mode="lines")
             figure.add_trace(line, row=row, col=1)
         figure.update_xaxes(title_text="step", row=row, col=1)

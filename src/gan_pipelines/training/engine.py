@@ -5,6 +5,7 @@ turn comes and which terms that player minimises; this file alone calls `backwar
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -115,6 +116,7 @@ def train(
     _prepare(players)
     history: list[dict[str, float]] = []
     sums: dict[str, Tensor] = {}
+    counts: Counter[str] = Counter()
     since, began = 0, time.perf_counter()
     shown_at = {training.steps * tenth // 10 for tenth in range(1, 11)}
     observer.start(training.steps, training.batch_size)
@@ -125,15 +127,16 @@ def train(
         for turn in objective():
             for name, value in _take_turn(stage, step, players, turn).items():
                 sums[name] = sums.get(name, torch.zeros_like(value)) + value
+                counts[name] += 1
         _update_averages(players, averaging_decay(step, training.ema_decay))
         since += 1
         if step % training.report_every_steps == 0 or step == training.steps:
             elapsed = time.perf_counter() - began
-            metrics = {name: (total / since).item() for name, total in sums.items()}
+            metrics = {name: (total / counts[name]).item() for name, total in sums.items()}
             metrics["images_per_second"] = since * training.batch_size / elapsed
             history.append({"step": step, **metrics})
             observer.report(step, metrics)
-            sums, since, began = {}, 0, time.perf_counter()
+            sums, counts, since, began = {}, Counter(), 0, time.perf_counter()
         if preview is not None and step in shown_at:
             observer.show(step, preview())
             began = time.perf_counter() if since == 0 else began

@@ -129,16 +129,17 @@ def fit_infogan(
 
 
 def settle_batch_norm(gan: InfoGAN, batches: Iterable[Tensor]) -> None:
-    """Give D and Q the batch-norm statistics of real, undistorted pictures, which Q is to read (no weight changes).
+    """Give the trunk and Q the batch-norm statistics of real, undistorted pictures, which Q is to read.
 
-    Those of the training are a mixture over real and generated pictures, distorted where a layer does so.
+    Those of the training mix real and generated pictures, distorted where a layer does so. No weight changes.
 
     Args:
         gan: trained.
         batches: real pictures.
     """
-    trunk = [layer for layer in gan.discriminator.trunk if not isinstance(layer, RandomAffine | nn.Dropout)]
-    update_bn(batches, nn.Sequential(*trunk, gan.discriminator.codes).eval())
+    layers = [*gan.discriminator.trunk, *gan.discriminator.codes]
+    steady = [layer for layer in layers if not isinstance(layer, RandomAffine | nn.Dropout)]
+    update_bn(batches, nn.Sequential(*steady).eval())
 
 
 def _preview_pictures(gan: InfoGAN) -> Callable[[], Tensor]:

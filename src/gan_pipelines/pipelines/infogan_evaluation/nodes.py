@@ -8,7 +8,6 @@ from PIL import Image
 from gan_pipelines.data.images import LabelledImages, to_bytes
 from gan_pipelines.metrics import JudgedImages, judge_images, score, score_codes, score_unlabelled
 from gan_pipelines.models import Encoder, InfoGAN
-from gan_pipelines.models.plan import require_same_images
 from gan_pipelines.parameters import CategoricalCode, EvaluationParameters, RunParameters
 from gan_pipelines.reporting.curves import information_curve, loss_curves
 from gan_pipelines.reporting.pictures import category_rows, traversal_rows
@@ -50,9 +49,11 @@ def score_infogan(
     """Score the samples, and real test images as the yardstick, against the real training images.
 
     Returns:
-        One row a generator: `infogan`, `real`.
+        One row a generator: `infogan`, `real`; without scores where all images are of one class, since a judge that has
+        nothing to tell apart learns nothing.
     """
-    require_same_images(infogan, train_images)
+    if len(train_images.classes) < 2:
+        return pd.DataFrame({"generator": ["infogan", "real"], "samples": [len(infogan_samples), len(test_images)]})
     with seeded_stage(run, "scores") as stage:
         judge.to(stage.device)
 
