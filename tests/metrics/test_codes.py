@@ -193,13 +193,13 @@ def test_codes_that_q_reads_apart_do_not_leak(linear: Build, scored: Callable[..
 def test_a_continuous_code_moves_over_its_range_and_leaks_as_far_as_another_reading_moves_with_it(
     linear: Build, scored: Callable[..., dict[str, CodeScores]]
 ) -> None:
-    """Of 11 points from -1 to 1 the variance is 0.4, that of the prior 1/3; from 0 to 2 likewise."""
+    """The middles of 11 equal parts of a range have 1 - 1 / 121 of its variance."""
     gan = linear()
     add(gan, MEANS["style_2"], STYLE_1, 0.5)
     add(gan, MEANS["width"], STYLE_1, 0.1)  # the lesser of the two
     add(gan, MEANS["style_1"], WIDTH, -0.25)
     leakage = {name: scores.leakage for name, scores in scored(gan).items()}
-    expected = {"category": 0.0, "style_1": 1.2 * 0.5**2, "style_2": 0.0, "width": 1.2 * 0.25**2}
+    expected = {"category": 0.0, "style_1": (1 - 1 / 121) * 0.5**2, "style_2": 0.0, "width": (1 - 1 / 121) * 0.25**2}
     assert leakage == pytest.approx(expected, rel=1e-3, abs=1e-6)
 
 

@@ -88,10 +88,10 @@ def test_an_infogan_is_scored_against_the_images_that_it_was_trained_on_only(
     infogan_spec: Callable[..., InfoGANSpec], images: LabelledImages
 ) -> None:
     gan = InfoGAN(infogan_spec().model_copy(update={"data_digest": images.digest()}))
-    require_same_images(gan, images)
+    require_same_images("infogan", gan, images)
     others = images.subset(torch.arange(63))
     with pytest.raises(ExperimentError, match=r"^infogan: was trained on other images than train_images\."):
-        require_same_images(gan, others)
+        require_same_images("infogan", gan, others)
 
 
 def test_the_description_counts_every_network(

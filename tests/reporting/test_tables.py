@@ -10,7 +10,7 @@ from gan_pipelines.reporting.curves import information_curve, loss_curves
 from gan_pipelines.reporting.tables import code_table, flat_scores, format_codes, format_scores, score_table
 
 CODES = {
-    "category": CodeScores(2.25, 2.3026, 0.06, 0.9, 0.94, 0.5, 0.25, 0.125, 0.875, 0.03125),
+    "category": CodeScores(2.25, 2.3026, 0.06, 0.9, 0.94, 0.7, 0.5, 0.25, 0.125, 0.875, 0.03125),
     "style_1": CodeScores(1.5, None, slant_share=0.75, class_changes=0.0625),
 }
 SCORES = {"joint_stack": Scores(0.9, 0.8, 7.0, 9.0, 100), "real": Scores(0.98, 1.0, 1.0, 9.5, 50)}
@@ -68,7 +68,7 @@ def test_flat_scores_have_neither_words_nor_what_is_empty() -> None:
     assert {name: value for name, value in flat.items() if name.startswith("style_1.")} == {
         "style_1.information_nats": 1.5, "style_1.slant_share": 0.75, "style_1.class_changes": 0.0625
     }  # fmt: skip
-    assert len(flat) == 10 + 3
+    assert len(flat) == 11 + 3
     unlabelled = {"infogan": Scores(None, 0.5, 3.0, 9.0, 200), "real": Scores(0.98, 1.0, 1.0, 9.5, 50)}
     flat = flat_scores(score_table(unlabelled, {"infogan": True}))
     assert flat["infogan.frechet_distance"] == 3
