@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.models import InfoGAN, LevelGAN
 from gan_pipelines.models.plan import plan_classifier, plan_infogan, plan_levels
-from gan_pipelines.parameters import Experiment, RunParameters
+from gan_pipelines.parameters import Experiment, InformationWeights, RunParameters
 from gan_pipelines.training.infogan import fit_infogan
 from gan_pipelines.training.joint import fit_joint
 from gan_pipelines.training.level import fit_level
@@ -165,3 +165,15 @@ def test_the_whole_of_a_method_starts_from_nothing_but_parameters(monkeypatch: p
         assert {name for name in pipelines[pipeline].inputs() if not name.startswith("params:")} == set()
     assert pipelines["infogan_training"].inputs() == {"params:run", "params:infogan", "train_images"}
     assert "params:sgan" not in pipelines["infogan_evaluation"].inputs()
+
+
+def test_the_plain_gan_is_the_default_infogan_but_for_its_weights() -> None:
+    plain, default = (Experiment.read(raw_parameters(name)).infogan for name in ("plain_gan", "base"))
+    weights = {"categorical": 0.0, "continuous": 0.0, "categorical_delay_steps": 0, "continuous_delay_steps": 0}
+    assert plain == default.model_copy(update={"information_weights": InformationWeights.model_validate(weights)})
+    assert default.information_weights.categorical > 0
+
+
+def test_fashion_mnist_has_the_infogan_of_mnist() -> None:
+    fashion, digits = (Experiment.read(raw_parameters(name)).infogan for name in ("fashion_mnist", "mnist"))
+    assert fashion == digits

@@ -68,7 +68,7 @@ class ExperimentHooks:
         if "train_images" in start:
             test_images = start["test_images"] if "test_images" in start else catalog.load("test_images")
             check_experiment(self.experiment, start["train_images"], test_images)
-            for name in {"judge", "infogan"} & set(start):
+            for name in sorted({"judge", "infogan"} & set(start)):
                 require_same_images(name, start[name], start["train_images"])
 
     @hook_impl

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from gan_pipelines.data.images import LabelledImages
-from gan_pipelines.metrics.codes import CodeScores, information_on_samples, score_codes
+from gan_pipelines.metrics.codes import CodeScores, information_on_samples, moved_pictures, score_codes
 from gan_pipelines.models import Encoder, EncoderSpec, InfoGAN, InfoGANSpec
 
 NOISE, CATEGORY, STYLE_1, STYLE_2, WIDTH = slice(0, 3), slice(3, 7), 7, 8, 9
@@ -185,6 +185,41 @@ def test_categories_are_read_from_the_real_pictures_whatever_their_numbers_are(
     assert scored(linear(), data=shuffled)["category"].purity == 1  # another assignment of the same groups
 
 
+def test_pictures_of_a_moved_code_show_its_categories_or_the_middles_of_equal_parts_of_its_range(
+    linear: Build,
+) -> None:
+    gan = linear()
+    for name, (place, low, high) in {"style_2": (STYLE_2, -1, 1), "width": (WIDTH, 0, 2)}.items():
+        pictures = moved_pictures(gan, name, torch.Generator().manual_seed(1))
+        latent = gan.discriminator.trunk(pictures).unflatten(0, (200, 11))
+        middles = low + (high - low) * (2 * torch.arange(11) + 1) / 22
+        assert_close(latent[:, :, place], middles.expand(200, 11), rtol=0, atol=1e-3)
+        others = [entry for entry in range(10) if entry != place]
+        assert_close(latent[:, :, others], latent[:, :1, others].expand(200, 11, 9), rtol=0, atol=1e-3)
+    pictures = moved_pictures(gan, "category", torch.Generator().manual_seed(1))
+    latent = gan.discriminator.trunk(pictures).unflatten(0, (200, 4))
+    assert_close(latent[:, :, CATEGORY], torch.eye(4).expand(200, 4, 4), rtol=0, atol=1e-3)
+
+
+def test_the_diversity_within_a_category_is_that_of_its_pictures_over_that_of_real_ones_of_a_class(
+    linear: Build, scored: Callable[..., dict[str, CodeScores]], images: LabelledImages
+) -> None:
+    """The judge sees the sum of each quarter, of which the width alone moves one by U[0, 0.1)."""
+    found = scored(linear(ignored=(0, 1, 2, STYLE_1, STYLE_2)))
+    sums = torch.stack([(images.images.flatten(1) / 255 * quarter(number)).sum(dim=1) for number in range(4)], dim=1)
+    real = torch.stack([sums[images.labels == label].var(dim=0).sum() for label in range(4)]).mean()
+    assert found["category"].within_category_diversity == pytest.approx((0.1**2 / 12 / real).item(), rel=0.15)
+    assert {found[name].within_category_diversity for name in NAMES[1:]} == {None}
+
+
+def test_categories_of_one_picture_each_have_no_diversity_though_q_reads_them_perfectly(
+    linear: Build, scored: Callable[..., dict[str, CodeScores]]
+) -> None:
+    found = scored(linear(ignored=tuple({*range(10)} - {*range(3, 7)})))["category"]
+    assert found.within_category_diversity == pytest.approx(0, abs=1e-9)
+    assert found.information_nats == pytest.approx(math.log(4), abs=1e-4)
+
+
 def test_codes_that_q_reads_apart_do_not_leak(linear: Build, scored: Callable[..., dict[str, CodeScores]]) -> None:
     leakage = {name: scores.leakage for name, scores in scored(linear()).items()}
     assert leakage == pytest.approx(dict.fromkeys(NAMES, 0.0), abs=1e-6)
@@ -275,7 +310,7 @@ def test_pictures_of_one_class_have_no_scores_of_classes(
     data = LabelledImages(images.images, torch.zeros(64, dtype=torch.int64), ("only",))
     found = score_codes(linear(), judge(classes=1), "features", data, 20, torch.Generator().manual_seed(1))
     for scores in found.values():
-        assert {getattr(scores, name) for name in (*OF_CLASSES, "class_changes")} == {None}
+        assert {getattr(scores, name) for name in (*OF_CLASSES, "class_changes", "within_category_diversity")} == {None}
         assert all(getattr(scores, name) is not None for name in (*SHARES, "information_nats", "leakage"))
     assert found["category"].ceiling_nats == pytest.approx(math.log(4))
 

@@ -177,6 +177,7 @@ def test_the_mean_of_q_is_the_probabilities_of_a_category_and_the_middle_of_a_ga
     assert_close(found["learned"], head[:, :1])
     assert_close(found["category"], torch.distributions.Categorical(logits=head[:, 2:7]).probs)
     assert_close(found["fixed"], head[:, 7:])
+    assert_close(Latent({"z": UNIFORM}).posterior_mean(head[:, :4])["z"], head[:, :4])
 
 
 def test_the_entries_of_a_split_are_those_of_its_parts() -> None:

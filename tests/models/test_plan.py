@@ -8,7 +8,7 @@ import torch
 from torch.testing import assert_close
 
 from gan_pipelines.data.images import LabelledImages
-from gan_pipelines.models import EncoderSpec, InfoGAN, InfoGANSpec, LevelSpec
+from gan_pipelines.models import Encoder, EncoderSpec, InfoGAN, InfoGANSpec, LevelSpec
 from gan_pipelines.models.plan import (
     describe_networks,
     plan_classifier,
@@ -84,14 +84,18 @@ def test_an_infogan_that_does_not_fit_the_images_is_named_with_its_path(
         plan_infogan(infogan_spec().parameters, (1, 9, 9), "digest")
 
 
-def test_an_infogan_is_scored_against_the_images_that_it_was_trained_on_only(
-    infogan_spec: Callable[..., InfoGANSpec], images: LabelledImages
+def test_an_infogan_and_its_judge_go_with_the_images_that_they_were_trained_on_only(
+    infogan_spec: Callable[..., InfoGANSpec], encoder_spec: EncoderSpec, images: LabelledImages
 ) -> None:
-    gan = InfoGAN(infogan_spec().model_copy(update={"data_digest": images.digest()}))
-    require_same_images("infogan", gan, images)
-    others = images.subset(torch.arange(63))
-    with pytest.raises(ExperimentError, match=r"^infogan: was trained on other images than train_images\."):
-        require_same_images("infogan", gan, others)
+    digest, others = {"data_digest": images.digest()}, images.subset(torch.arange(63))
+    models = {
+        "infogan": InfoGAN(infogan_spec().model_copy(update=digest)),
+        "judge": Encoder(encoder_spec.model_copy(update=digest)),
+    }
+    for name, model in models.items():
+        require_same_images(name, model, images)
+        with pytest.raises(ExperimentError, match=rf"^{name}: was trained on other images than train_images\."):
+            require_same_images(name, model, others)
 
 
 def test_the_description_counts_every_network(

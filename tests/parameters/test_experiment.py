@@ -335,6 +335,12 @@ def test_information_sets_in_before_the_last_step_or_is_refused(
     assert re.search(rf"must be below training\.steps, {last}, .*found {last}", message)
 
 
+def test_the_delay_of_information_that_is_never_told_does_not_matter(base: dict[str, Any]) -> None:
+    parameters = copy.deepcopy(base)
+    parameters["infogan"]["information_weights"] = {"categorical": 0, "categorical_delay_steps": 10**7}
+    assert Experiment.read(parameters).infogan.information_weights_at(10**8)["category"] == 0
+
+
 def test_the_default_infogan_has_the_papers_latent_for_mnist_and_tells_of_every_code_in_the_end(
     base: dict[str, Any],
 ) -> None:

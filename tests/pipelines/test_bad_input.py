@@ -212,8 +212,11 @@ def test_an_infogan_is_not_scored_against_images_of_another_run(
 ) -> None:
     project = Path(shutil.copytree(finished_project, tmp_path / "a copy"))
     kedro(project, pipeline_names=["data_preparation"], params={"run": {"seed": 1}})
-    message = refusal(kedro, project, node_names=["score_infogan"])
+    message = refusal(kedro, project, pipeline_names=["infogan_evaluation"])
     assert message.startswith("infogan: was trained on other images than train_images.")
+    kedro(project, pipeline_names=["infogan_training"])
+    message = refusal(kedro, project, pipeline_names=["infogan_evaluation"])
+    assert message.startswith("judge: was trained on other images than train_images.")
 
 
 def test_levels_are_not_joined_with_another_encoder(kedro: Kedro, finished_project: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -22,8 +23,11 @@ from gan_pipelines.training.seeding import stage_seed
 Files = Callable[[Path, str], list[Path]]
 Kedro = Callable[..., None]
 Records = Callable[[Path], tuple[MlflowClient, Run, dict[str, Run]]]
+SPLITS = {"train": 100, "test": 24}
 CODES = ["category", "style_1", "style_2", "width"]
-OF_CATEGORIES = {"ceiling_nats", "classification_error", "normalised_mutual_information", "purity"}
+OF_CATEGORIES = {
+    "ceiling_nats", "classification_error", "normalised_mutual_information", "purity", "within_category_diversity"
+}  # fmt: skip
 
 
 def model(files: Files, project: Path) -> InfoGAN:
@@ -180,6 +184,30 @@ def test_infogan_alone_trains_no_encoder_and_no_level_and_makes_the_same_files(
     assert {"infogan", "real", "information_nats", "leakage"} <= {line[0] for line in lines if line}
     assert any(line[-4:] == CODES for line in lines)
     assert "infogan_categories.png" in printed
+
+
+def test_coloured_pictures_of_one_class_run_through_without_the_scores_that_have_no_meaning(
+    make_project: Callable[[], Path], files: Files, kedro: Kedro, records: Records
+) -> None:
+    project, rng = make_project(), np.random.default_rng(0)
+    pictures = {f"x_{split}": rng.integers(0, 256, (count, 32, 32, 3), np.uint8) for split, count in SPLITS.items()}
+    labels = {f"y_{split}": np.zeros(count, np.int64) for split, count in SPLITS.items()}
+    np.savez(project / "faces.npz", **pictures, **labels)
+    source = "data: {source: {name: npz, path: faces.npz}}\n"
+    (project / "conf" / "smoke" / "parameters_data.yml").write_text(source)
+    kedro(project, pipeline_names=["infogan"])
+    scores = table(files, project, "infogan_scores")
+    assert scores.to_dict() == {"samples": {"infogan": 200, "real": 24}}
+    codes = table(files, project, "code_scores")
+    assert set(codes.columns[codes.notna().any()]) == {"information_nats", "ceiling_nats", "leakage"}
+    assert codes[["information_nats", "leakage"]].notna().all(axis=None)
+    (path,) = files(project, "infogan_traversals.png")
+    with Image.open(path) as picture:
+        assert picture.mode == "RGB"
+        assert picture.size == (5 * 33 + 1, 17 * 33 + 1)
+    _, parent, _ = records(project)
+    assert parent.data.metrics["infogan.samples"] == 200
+    assert "infogan.frechet_distance" not in parent.data.metrics
 
 
 def test_parts_of_infogan_run_again_on_what_lies_there(

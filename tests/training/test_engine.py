@@ -119,6 +119,22 @@ def test_measures_are_averaged_over_their_interval_under_their_own_names(recorde
     assert [{"step": step, **metrics} for step, metrics in observer.reports] == history
 
 
+def test_what_is_not_there_in_every_step_is_averaged_over_the_steps_in_which_it_is(recorder: Callable) -> None:
+    model, steps = Scalar(0.0), iter(range(1, 7))
+
+    def objective() -> Iterator[Turn]:
+        step = next(steps)
+        late = {"late": 0 * model.weight + step} if step in (3, 4, 5) else {}
+        yield Turn("model", lambda: {"always": 0 * model.weight + step, **late}, measures=lambda _: dict(late))
+
+    history = train(
+        "toy", {"model": gradient_descent(model)}, objective, parameters(6, report_every_steps=2), recorder()
+    )
+    assert [row["model.always"] for row in history] == [1.5, 3.5, 5.5]
+    assert [row.get("model.late") for row in history] == [None, 3.5, 5.0]
+    assert [row.get("late") for row in history] == [None, 3.5, 5.0]
+
+
 def test_measures_take_no_part_in_the_loss(recorder: Callable) -> None:
     model, seen = Scalar(1.0), []
 
