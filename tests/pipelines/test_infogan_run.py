@@ -17,12 +17,15 @@ from PIL import Image
 from gan_pipelines.data.images import LabelledImages, to_bytes
 from gan_pipelines.datasets import ImagesDataset
 from gan_pipelines.model_file import read_model
-from gan_pipelines.models import InfoGAN
+from gan_pipelines.models import InfoGAN, InfoGANSpec
+from gan_pipelines.parameters import EvaluationParameters, RunParameters
+from gan_pipelines.pipelines.infogan_evaluation.nodes import sample_infogan
 from gan_pipelines.training.seeding import stage_seed
 
 Files = Callable[[Path, str], list[Path]]
 Kedro = Callable[..., None]
 Records = Callable[[Path], tuple[MlflowClient, Run, dict[str, Run]]]
+CATEGORY, RANGE = {"distribution": "categorical"}, {"distribution": "uniform"}
 SPLITS = {"train": 100, "test": 24}
 CODES = ["category", "style_1", "style_2", "width"]
 OF_CATEGORIES = {
@@ -68,6 +71,27 @@ def test_the_samples_bear_their_categories_and_the_model_alone_draws_them_again(
     assert samples.labels.tolist() == codes[:, :5].argmax(dim=1).tolist()
     difference = (to_bytes(gan.pictures(noise, codes)).int() - samples.images.int()).abs().max()
     assert difference <= 1
+
+
+@pytest.mark.parametrize(
+    ("codes", "place", "classes"),
+    [
+        ({"style": RANGE}, None, 1),
+        ({"style": RANGE, "first": {**CATEGORY, "classes": 3}, "second": {**CATEGORY, "classes": 2}}, slice(1, 4), 3),
+    ],
+    ids=["no category", "two categories"],
+)
+def test_samples_bear_the_category_of_the_first_categorical_code(
+    infogan_spec: Callable[..., InfoGANSpec], codes: dict[str, object], place: slice | None, classes: int
+) -> None:
+    gan = InfoGAN(infogan_spec(codes=codes)).eval()
+    samples = sample_infogan(RunParameters(seed=3), EvaluationParameters(samples=50, features="fc"), gan)
+    rng = torch.Generator().manual_seed(stage_seed(3, "samples"))
+    gan.noise.sample(50, rng)
+    drawn = gan.codes.sample(50, rng)
+    expected = torch.zeros(50, dtype=torch.int64) if place is None else drawn[:, place].argmax(dim=1)
+    assert samples.labels.tolist() == expected.tolist()
+    assert samples.classes == tuple(f"category {number}" for number in range(classes))
 
 
 def test_the_score_table_has_the_infogan_and_the_real_yardstick(finished_project: Path, files: Files) -> None:
