@@ -9,7 +9,9 @@ from kedro.config import OmegaConfigLoader
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.models import Encoder, EncoderSpec, InfoGANSpec, LevelGAN, LevelSpec
+from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import Experiment, InfoGANParameters, LevelParameters
+from gan_pipelines.training.engine import Resumed
 from gan_pipelines.training.seeding import Stage
 
 CLASSES = ("top left", "top right", "bottom left", "bottom right")
@@ -48,11 +50,15 @@ class Recorder:
     def __init__(self, at_report: Callable[[], None] = lambda: None) -> None:
         self.at_report = at_report
         self.started: list[tuple[int, int]] = []
+        self.resumed: list[Resumed | None] = []
         self.reports: list[tuple[int, dict[str, float]]] = []
         self.shown: list[tuple[int, torch.Tensor]] = []
 
-    def start(self, steps: int, batch_size: int) -> None:
+    def start(
+        self, steps: int, batch_size: int, provenance: Provenance | None = None, resumed: Resumed | None = None
+    ) -> None:
         self.started.append((steps, batch_size))
+        self.resumed.append(resumed)
 
     def report(self, step: int, metrics: dict[str, float]) -> None:
         self.reports.append((step, dict(metrics)))

@@ -26,7 +26,7 @@ IMAGE_SHAPES = {"mnist_5k": (1, 28, 28), "mnist": (1, 28, 28), "fashion_mnist": 
 class Silent:
     """An observer that keeps nothing."""
 
-    def start(self, steps: int, batch_size: int) -> None: ...
+    def start(self, steps: int, batch_size: int, provenance: object = None, resumed: object = None) -> None: ...
 
     def report(self, step: int, metrics: object) -> None: ...
 
@@ -157,12 +157,14 @@ def test_each_pipeline_is_a_part_of_the_whole_and_what_they_share_is_in_it_once(
     assert {"train_encoder", "train_joint_stack", "score_stacks"} <= set(names["sgan"])
 
 
-def test_the_whole_of_a_method_starts_from_nothing_but_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_whole_of_a_method_starts_from_nothing_but_parameters_and_checkpoints(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("KEDRO_ENV", "smoke")
     configure_project("gan_pipelines")
     for pipeline in ("__default__", "sgan", "infogan"):
-        assert {name for name in pipelines[pipeline].inputs() if not name.startswith("params:")} == set()
+        assert {name for name in pipelines[pipeline].inputs() if not name.startswith("params:")} == {"checkpoints"}
     assert pipelines["infogan_training"].inputs() == {"params:run", "params:infogan", "train_images"}
     assert "params:sgan" not in pipelines["infogan_evaluation"].inputs()
 

@@ -11,11 +11,12 @@ from torch.testing import assert_close
 
 from gan_pipelines import __version__
 from gan_pipelines.data.images import LabelledImages
-from gan_pipelines.model_file import FileError, read_model, read_tensors, write_model, write_tensors
+from gan_pipelines.model_file import read_model, write_model
 from gan_pipelines.models import Encoder, EncoderSpec, InfoGAN, InfoGANSpec, StackedGenerator, assemble_stack
 from gan_pipelines.models.level import LevelGAN
 from gan_pipelines.models.plan import plan_levels
 from gan_pipelines.parameters import Experiment
+from gan_pipelines.tensor_file import FileError, read_tensors, write_tensors
 
 
 @pytest.fixture

@@ -20,10 +20,10 @@ from torch import nn
 
 from gan_pipelines import __version__
 from gan_pipelines.parameters import TrainingParameters
+from gan_pipelines.parameters.base import flatten
 from gan_pipelines.tracking import (
     Settings,
     finish_run,
-    flatten,
     log_artifact,
     log_scores,
     log_tags,
@@ -31,7 +31,9 @@ from gan_pipelines.tracking import (
     stage_run,
     start_run,
 )
-from gan_pipelines.training.engine import Turn, make_player, train
+from gan_pipelines.training.engine import Turn, train
+from gan_pipelines.training.players import make_player
+from gan_pipelines.training.seeding import Stage
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")  # inside MLflow
 
@@ -167,7 +169,7 @@ def test_a_stage_is_a_child_run_with_its_metrics_by_step(begin: Callable[..., st
         assert children(store, parent)["fc3"].info.status == "RUNNING"
     with stage_run("pixels"):
         pass
-    finish_run(failed=False)
+    finish_run("FINISHED")
     runs = children(store, parent)
     assert set(runs) == {"fc3", "pixels"}
     assert history(store, runs["fc3"], "generator.adversarial") == [(100, 0.75), (200, 0.5)]
@@ -222,11 +224,11 @@ def test_the_engine_reports_through_it(begin: Callable[..., str], store: MlflowC
     training = TrainingParameters.model_validate({"steps": 4, "learning_rate": 0.1, "report_every_steps": 2})
     player = make_player(module, training)
 
-    def objective() -> Iterator[Turn]:
+    def objective(_: int) -> Iterator[Turn]:
         yield Turn("encoder", lambda: {"square": module(torch.ones(1, 2)).square().sum()})
 
     with stage_run("encoder") as observer:
-        rows = train("encoder", {"encoder": player}, objective, training, observer)
+        rows = train(Stage("encoder"), {"encoder": player}, objective, training, observer)
     recorded = history(store, children(store, parent)["encoder"], "encoder.square")
     assert recorded == [(row["step"], row["encoder.square"]) for row in rows]
     assert [step for step, _ in recorded] == [2, 4]
@@ -240,7 +242,7 @@ def test_a_stage_that_fails_leaves_failed_runs_and_what_it_measured(
         observer.start(200, 64)
         observer.report(100, {"loss": 0.75})
         raise ZeroDivisionError
-    finish_run(failed=True)
+    finish_run("FAILED")
     run = children(store, parent)["fc3"]
     assert (run.info.status, store.get_run(parent).info.status) == ("FAILED", "FAILED")
     assert history(store, run, "loss") == [(100, 0.75)]
@@ -253,7 +255,7 @@ def test_children_of_killed_workers_end_with_their_parent(begin: Callable[..., s
         pass
     abandoned = stage_run("abandoned")
     abandoned.__enter__()
-    finish_run(failed=True)
+    finish_run("FAILED")
     runs = children(store, parent)
     assert {name: run.info.status for name, run in runs.items()} == {"done": "FINISHED", "abandoned": "FAILED"}
 
@@ -311,7 +313,7 @@ def test_an_unreachable_store_is_given_up_with_one_warning(
         observer.report(10, {"loss": 0.5})
         observer.show(10, torch.rand(4, 1, 8, 8))
     log_scores({"accuracy": 1.0})
-    finish_run(failed=False)
+    finish_run("FINISHED")
     assert time.monotonic() - began < 20
     assert len(warnings_of(caplog)) == 1
     assert own_variables() == []
@@ -331,7 +333,7 @@ def test_a_store_that_fails_half_way_is_given_up_and_tried_once_more_at_the_end(
     log_scores({"accuracy": 1.0})
     away.replace(database)
     log_scores({"accuracy": 1.0})
-    finish_run(failed=False)
+    finish_run("FINISHED")
     assert len(warnings_of(caplog)) == 1
     assert store.get_run(parent).info.status == "FINISHED"
     assert store.get_run(parent).data.metrics == {}
@@ -360,7 +362,7 @@ log_scores({"accuracy": 1.0})
 log_tags({"data_digest": "abc"})
 log_artifact(Path("nowhere"))
 log_text("text", "name")
-finish_run(failed=False)
+finish_run("FINISHED")
 assert "mlflow" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)

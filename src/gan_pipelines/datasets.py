@@ -1,4 +1,4 @@
-"""Kedro datasets: images, representations, models, pictures; versioned, and shown by kedro-viz where they can be."""
+"""Kedro datasets: images, representations, models, pictures, versioned and shown by kedro-viz; checkpoints."""
 
 import base64
 import io
@@ -6,14 +6,16 @@ from abc import abstractmethod
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from kedro.io import AbstractVersionedDataset, DatasetError, Version
+from kedro.io import AbstractDataset, AbstractVersionedDataset, DatasetError, Version
 from kedro_datasets._typing import ImagePreview
 from PIL import Image
 
 from gan_pipelines.data.images import LabelledImages, Representation
-from gan_pipelines.model_file import FileError, Model, read_model, read_tensors, write_model, write_tensors, write_whole
+from gan_pipelines.model_file import Model, read_model, write_model
 from gan_pipelines.parameters import ExperimentError
 from gan_pipelines.reporting.pictures import sample_grid
+from gan_pipelines.tensor_file import FileError, read_tensors, replacing, write_tensors
+from gan_pipelines.training.checkpoint import CheckpointFolder
 
 Content = TypeVar("Content")
 
@@ -49,8 +51,15 @@ class FileDataset(AbstractVersionedDataset[Content, Content]):
             raise DatasetError(f"{self._get_load_path()}: {error}") from None
 
     def save(self, data: Content) -> None:
-        """Write the file whole or not at all."""
-        self._write(Path(self._get_save_path()), data)
+        """Write the file whole or not at all.
+
+        Raises:
+            DatasetError: it cannot be written; one paragraph.
+        """
+        try:
+            self._write(Path(self._get_save_path()), data)
+        except FileError as error:
+            raise DatasetError(str(error)) from None
 
     @abstractmethod
     def _read(self, path: Path) -> Content: ...
@@ -125,11 +134,45 @@ class PictureDataset(FileDataset[Image.Image]):
             return picture.copy()
 
     def _write(self, path: Path, data: Image.Image) -> None:
-        write_whole(path, _png(data))
+        with replacing(path) as partial:
+            partial.write_bytes(_png(data))
 
     def preview(self) -> ImagePreview:
         """The picture itself, for kedro-viz."""
         return _as_preview(self.load())
+
+
+class CheckpointDataset(AbstractDataset[Any, CheckpointFolder]):
+    """The folder in which trainings keep their checkpoints; they alone write there, and clear it when all is done.
+
+    Args:
+        filepath: the folder, relative to the project.
+        metadata: for kedro-viz.
+    """
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self.metadata = metadata
+        self.version = ""
+        self._filepath = Path(filepath)
+
+    def load(self) -> CheckpointFolder:
+        """Where to write, and for which run."""
+        return CheckpointFolder(self._filepath, self.version)
+
+    def save(self, data: Any) -> None:
+        """Refuse the data.
+
+        Raises:
+            DatasetError: always.
+        """
+        del data
+        raise DatasetError(f"{self._filepath}: checkpoints are written by trainings, not by nodes.")
+
+    def _exists(self) -> bool:
+        return True
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath)}
 
 
 def _png(picture: Image.Image) -> bytes:

@@ -3,9 +3,7 @@
 import atexit
 import logging
 import os
-import signal
-import sys
-import threading
+import tempfile
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,15 +20,19 @@ from pydantic import ValidationError
 from yaml import YAMLError
 
 from gan_pipelines import tracking
-from gan_pipelines.datasets import PictureDataset
+from gan_pipelines.datasets import CheckpointDataset, PictureDataset
 from gan_pipelines.models.plan import check_experiment, require_same_images
 from gan_pipelines.parameters import Experiment, ExperimentError
 from gan_pipelines.parameters.base import explain
 from gan_pipelines.project import active_experiment
 from gan_pipelines.reporting.tables import flat_scores, format_codes, format_scores
-from gan_pipelines.training.seeding import find_device
+from gan_pipelines.training.interruption import stop_on_signals
+from gan_pipelines.training.seeding import describe_machine, find_device
 
 logger = logging.getLogger(__name__)
+
+CHECKPOINTS = "checkpoints"
+"""The dataset that knows where checkpoints lie."""
 
 TABLES = {"scores": format_scores, "infogan_scores": format_scores, "code_scores": format_codes}
 """Tables of scores: recorded, and printed at the end of a run, each by its function."""
@@ -53,8 +55,14 @@ class ExperimentHooks:
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Check the device, pin versions, and look at every file that the pipeline starts from."""
+        """Check device and folders, pin versions, and look at every file that the pipeline starts from."""
         find_device(self.experiment.run.device)
+        for name, dataset in _files(pipeline.all_outputs(), catalog).items():
+            _require_writable(name, Path(dataset._filepath))
+        checkpoints = catalog.get(CHECKPOINTS)
+        if isinstance(checkpoints, CheckpointDataset):
+            checkpoints.version = run_params["run_id"]
+        stop_on_signals()
         if not run_params["only_missing_outputs"]:  # with it, Kedro goes by what lies there
             for dataset in _files(pipeline.all_outputs(), catalog).values():
                 saved = dataset.resolve_save_version()
@@ -76,6 +84,24 @@ class ExperimentHooks:
         """Check new images against the whole experiment before they are saved."""
         if node.name == "prepare_images":
             check_experiment(self.experiment, outputs["train_images"], outputs["test_images"])
+
+    @hook_impl
+    def after_pipeline_run(self, catalog: DataCatalog) -> None:
+        """All is made and saved: nobody needs the checkpoints of this run any more."""
+        catalog.load(CHECKPOINTS).clear()
+
+
+def _require_writable(name: str, folder: Path) -> None:
+    """Better refuse now than lose the result of a night to a folder that takes no files."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ExperimentError(
+            f"{name}: {folder} cannot be written ({error.strerror or error}), and the result belongs there. "
+            f"Nothing was run."
+        ) from None
 
 
 def _read_parameters(context: KedroContext) -> dict[str, Any]:
@@ -120,6 +146,7 @@ class TrackingHooks:
 
     settings: tracking.Settings
     parameters: dict[str, Any]
+    machine: dict[str, str]
     project: Path
 
     @hook_impl
@@ -129,7 +156,9 @@ class TrackingHooks:
             self.settings = tracking.Settings.model_validate(context.config_loader["mlflow"])
         except ValidationError as error:
             raise ExperimentError(explain(error, context.config_loader["mlflow"], "mlflow")) from None
-        self.parameters = Experiment.read(context.config_loader["parameters"]).model_dump(mode="json")
+        experiment = Experiment.read(context.config_loader["parameters"])
+        self.machine = describe_machine(experiment.run)
+        self.parameters = experiment.model_dump(mode="json")
         self.project = context.project_path
 
     @hook_impl
@@ -137,10 +166,9 @@ class TrackingHooks:
         """Open the parent run."""
         name = "+".join(run_params["pipeline_names"] or ["__default__"])
         tags = {"mlflow.runName": f"{name} {run_params['run_id']}", "pipeline": name, "version": run_params["run_id"]}
+        tags |= self.machine
         tracking.start_run(self.settings, self.project, active_experiment(), self.parameters, tags)
         atexit.register(_end_interrupted_run, os.getpid())
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
         start = _files(pipeline.inputs(), catalog)
         if "train_images" in start:
             version = start["train_images"].resolve_load_version()
@@ -169,7 +197,7 @@ class TrackingHooks:
         paths = [Path(picture._get_load_path()) for picture in pictures]
         for path in paths:
             tracking.log_artifact(path, "figures")
-        tracking.finish_run(failed=False)
+        tracking.finish_run("FINISHED")
         for table, as_text in TABLES.items():
             if table in pipeline.all_outputs():
                 print(as_text(catalog.load(table)), end="\n\n")
@@ -178,9 +206,9 @@ class TrackingHooks:
         print("Compare runs in MLflow: make ui")
 
     @hook_impl
-    def on_pipeline_error(self) -> None:
-        """End the run as failed."""
-        tracking.finish_run(failed=True)
+    def on_pipeline_error(self, error: Exception) -> None:
+        """End the run as failed, and say why."""
+        tracking.finish_run("FAILED", str(error))
 
 
 def _data_tags(card: dict[str, Any]) -> dict[str, str]:
@@ -190,4 +218,4 @@ def _data_tags(card: dict[str, Any]) -> dict[str, str]:
 def _end_interrupted_run(process: int) -> None:
     """A run that was interrupted or terminated must not seem to go on."""
     if os.getpid() == process:
-        tracking.finish_run(failed=True)
+        tracking.finish_run("KILLED", "The run was told to stop; the next one goes on from its checkpoints.")

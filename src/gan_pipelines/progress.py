@@ -21,8 +21,8 @@ LINE_EVERY_SECONDS = 15.0
 class Progress(Protocol):
     """A display of one training stage."""
 
-    def start(self, steps: int, batch_size: int) -> None:
-        """The training begins; a stage may hold several, one after the other."""
+    def start(self, steps: int, batch_size: int, done: int = 0) -> None:
+        """The training begins, or goes on with `done` steps behind it; a stage may hold several trainings."""
 
     def report(self, step: int, metrics: Mapping[str, float]) -> None:
         """So many steps are done."""
@@ -49,18 +49,20 @@ def open_progress(stage: str, console: Console | None = None, clock: Callable[[]
 
 @dataclass(frozen=True)
 class _Pace:
-    """The speed of a training of so many steps that began at a time."""
+    """The speed of a training of so many steps that began at a time, when so many of them were done."""
 
     steps: int
     batch_size: int
     began: float
+    done: int
 
     def describe(self, step: int, now: float, metrics: Mapping[str, float], ended: bool = False) -> str:
         """Rate, time left where there is any, and the metrics."""
-        elapsed = now - self.began
-        left = [] if ended or step == self.steps else [f"{_duration(elapsed / step * (self.steps - step))} left"]
+        elapsed, taken = now - self.began, step - self.done
+        over = ended or step == self.steps or not taken
+        left = [] if over else [f"{_duration(elapsed / taken * (self.steps - step))} left"]
         values = [f"{name} {value:.3g}" for name, value in metrics.items() if name != "images_per_second"]
-        return ", ".join([f"{step * self.batch_size / max(elapsed, 1e-9):.0f} images/s", *left, *values])
+        return ", ".join([f"{taken * self.batch_size / max(elapsed, 1e-9):.0f} images/s", *left, *values])
 
 
 class _Bar:
@@ -80,9 +82,9 @@ class _Bar:
             expand=True,
         )
 
-    def start(self, steps: int, batch_size: int) -> None:
-        self._pace = _Pace(steps, batch_size, self._clock())
-        self._task = self._display.add_task(self._stage, total=steps, news="")
+    def start(self, steps: int, batch_size: int, done: int = 0) -> None:
+        self._pace = _Pace(steps, batch_size, self._clock(), done)
+        self._task = self._display.add_task(self._stage, total=steps, completed=done, news="")
         self._display.start()
 
     def report(self, step: int, metrics: Mapping[str, float]) -> None:
@@ -99,12 +101,12 @@ class _Lines:
         self._stage, self._clock = stage, clock
         self._pace: _Pace | None = None
 
-    def start(self, steps: int, batch_size: int) -> None:
+    def start(self, steps: int, batch_size: int, done: int = 0) -> None:
         self.close()
         self._said = self._clock()
-        self._pace = _Pace(steps, batch_size, self._said)
-        self._step, self._metrics = 0, dict[str, float]()
-        logger.info("%s: %d steps of %d images begin", self._stage, steps, batch_size)
+        self._pace = _Pace(steps, batch_size, self._said, done)
+        self._step, self._metrics = done, dict[str, float]()
+        logger.info("%s: %d steps of %d images begin", self._stage, steps - done, batch_size)
 
     def report(self, step: int, metrics: Mapping[str, float]) -> None:
         if self._pace is None:

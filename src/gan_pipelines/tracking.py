@@ -4,9 +4,9 @@ Which run is active stands in environment variables, where the worker processes 
 run active, or once the store has failed, nothing here does anything. MLflow's import takes seconds and waits for use.
 """
 
-import json
 import logging
 import os
+import platform
 import sqlite3
 import subprocess
 import time
@@ -14,16 +14,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import psutil
 from torch import Tensor
 from torchvision.utils import make_grid
 
 from gan_pipelines import __version__
 from gan_pipelines.data.images import to_bytes
-from gan_pipelines.parameters.base import Schema
+from gan_pipelines.models.provenance import Provenance
+from gan_pipelines.parameters.base import Schema, flatten
 from gan_pipelines.progress import Progress, open_progress
-from gan_pipelines.training.engine import Observer
+from gan_pipelines.training.engine import Observer, Resumed
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -46,6 +48,9 @@ MLFLOW_DEFAULTS = {
 FLUSH_SECONDS = 5.0
 Report = tuple[int, int, Mapping[str, float]]  # time in milliseconds, step, metrics
 Pairs = Iterable[tuple[str, str]]
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+NOTE = "mlflow.note.content"
+"""The tag that MLflow's page shows as the run's description."""
 
 
 class Settings(Schema):
@@ -84,10 +89,11 @@ def start_run(
     os.environ[TRACKING_URI], artifacts = settings.locate(project, experiment)
 
     def create(client: "MlflowClient") -> str:
-        known = client.get_experiment_by_name(experiment)
-        experiment_id = known.experiment_id if known else client.create_experiment(experiment, artifacts)
+        experiment_id = _experiment_id(client, experiment, artifacts)
+        _close_dead_runs(client, experiment_id)
         code = {"package_version": __version__, **_git_tags(project)}
-        return str(client.create_run(experiment_id, tags={**code, **tags}).info.run_id)
+        process = {"host": platform.node(), "process": _describe_process(os.getpid())}
+        return str(client.create_run(experiment_id, tags={**code, **process, **tags}).info.run_id)
 
     run_id = _send(create)
     if run_id is not None:
@@ -96,22 +102,45 @@ def start_run(
         _send(lambda client: client.log_dict(run_id, dict(parameters), "parameters.json"))
 
 
-def finish_run(failed: bool) -> None:
+def finish_run(status: Status, note: str = "") -> None:
     """End the active run, and with it its children still open, such as those of killed workers.
 
     A store that was given up is tried once more, lest the run seem to go on for ever.
+
+    Args:
+        status: how it ended.
+        note: why, shown as the run's description.
     """
-    run_id, status = os.environ.get(RUN_ID, ""), "FAILED" if failed else "FINISHED"
-
-    def finish(client: "MlflowClient") -> None:
-        open_children = f"tags.mlflow.parentRunId = '{run_id}' and attributes.status = 'RUNNING'"
-        for child in client.search_runs([client.get_run(run_id).info.experiment_id], open_children):
-            client.set_terminated(child.info.run_id, status)
-        client.set_terminated(run_id, status)
-
+    run_id = os.environ.get(RUN_ID, "")
     if run_id:
-        _send(finish, even_if_lost=True)
+        _send(lambda client: _close(client, run_id, status, note), even_if_lost=True)
     _forget_run()
+
+
+def _close(client: "MlflowClient", run_id: str, status: Status, note: str = "") -> None:
+    open_children = f"tags.mlflow.parentRunId = '{run_id}' and attributes.status = 'RUNNING'"
+    for child in client.search_runs([client.get_run(run_id).info.experiment_id], open_children):
+        client.set_terminated(child.info.run_id, status)
+    if note:
+        client.set_tag(run_id, NOTE, note)
+    client.set_terminated(run_id, status)
+
+
+def _close_dead_runs(client: "MlflowClient", experiment_id: str) -> None:
+    """Runs of this machine whose process is gone, killed before it could say so, must not seem to go on."""
+    mine = f"attributes.status = 'RUNNING' and tags.host = '{platform.node()}'"
+    for run in client.search_runs([experiment_id], mine):
+        process = run.data.tags["process"]
+        if process != _describe_process(int(process.split()[0])):
+            _close(client, run.info.run_id, "KILLED", "The process was killed.")
+
+
+def _describe_process(number: int) -> str:
+    """Its number and when it began, as numbers are given out again; the number alone if there is no such process."""
+    try:
+        return f"{number} since {psutil.Process(number).create_time():.0f}"
+    except psutil.NoSuchProcess:
+        return str(number)
 
 
 def _forget_run() -> None:
@@ -119,12 +148,26 @@ def _forget_run() -> None:
         os.environ.pop(name, None)
 
 
+def _experiment_id(client: "MlflowClient", name: str, artifacts: str | None) -> str:
+    from mlflow.exceptions import MlflowException
+
+    known = client.get_experiment_by_name(name)
+    try:
+        return str(known.experiment_id if known else client.create_experiment(name, artifacts))
+    except MlflowException:  # another run has created it in this very moment
+        known = client.get_experiment_by_name(name)
+        if known is None:
+            raise
+        return str(known.experiment_id)
+
+
 @contextmanager
 def stage_run(name: str, clock: Callable[[], float] = time.monotonic) -> Iterator[Observer]:
     """Open a child run, and a display of progress, for a training stage of that name; `clock` counts seconds.
 
     Yields:
-        The observer to hand to the training. If the block raises, the child run ends as FAILED.
+        The observer to hand to the training. If the block raises, the child run ends as FAILED, with the message as its
+        description; as KILLED if it was told to stop.
     """
 
     def create(client: "MlflowClient") -> str:
@@ -132,15 +175,20 @@ def stage_run(name: str, clock: Callable[[], float] = time.monotonic) -> Iterato
         origin = {"mlflow.parentRunId": parent.run_id}
         return str(client.create_run(parent.experiment_id, tags=origin, run_name=name).info.run_id)
 
-    run_id, status = _send(create), "FAILED"
+    run_id = _send(create)
+    status: Status = "KILLED"
+    note = ""
     with closing(open_progress(name, clock=clock)) as progress:
         stage = _Stage(run_id, progress, clock)
         try:
             yield stage
             status = "FINISHED"
+        except Exception as error:
+            status, note = "FAILED", str(error)
+            raise
         finally:
             stage.flush()
-            _send(lambda client: client.set_terminated(str(run_id), status))
+            _send(lambda client: _close(client, str(run_id), status, note))
 
 
 class _Stage:
@@ -150,8 +198,17 @@ class _Stage:
         self._run_id, self._progress, self._clock = run_id, progress, clock
         self._waiting, self._sent = list[Report](), clock()
 
-    def start(self, steps: int, batch_size: int) -> None:
-        self._progress.start(steps, batch_size)
+    def start(
+        self, steps: int, batch_size: int, provenance: Provenance | None = None, resumed: Resumed | None = None
+    ) -> None:
+        self._progress.start(steps, batch_size, resumed.step if resumed else 0)
+        if provenance:
+            _log(self._run_id, parameters=flatten(provenance.model_dump(mode="json")))
+        if resumed:
+            tags = {"resumed_at_step": str(resumed.step), "resumed_from_version": resumed.version}
+            now = time.time_ns() // 10**6
+            rows = [(now, int(row["step"]), {k: v for k, v in row.items() if k != "step"}) for row in resumed.rows]
+            _log(self._run_id, rows, tags=tags.items())
 
     def report(self, step: int, metrics: Mapping[str, float]) -> None:
         self._progress.report(step, metrics)
@@ -185,15 +242,6 @@ def log_artifact(path: Path, folder: str | None = None) -> None:
 def log_text(text: str, name: str) -> None:
     """Write text, such as a figure in HTML, as an artifact of the active run, such as `figures/losses.html`."""
     _send(lambda client: client.log_text(os.environ[RUN_ID], text, name))
-
-
-def flatten(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Nested mappings as pairs of a dotted key and a text; values that are no text become compact JSON."""
-    if isinstance(value, Mapping) and value:
-        for key, inner in value.items():
-            yield from flatten(inner, f"{path}.{key}" if path else key)
-    else:
-        yield path, value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 
 def _send(call: "Callable[[MlflowClient], str | None]", even_if_lost: bool = False) -> str | None:

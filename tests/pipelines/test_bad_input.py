@@ -10,8 +10,8 @@ import pytest
 from kedro.io import DatasetError
 from mlflow import MlflowClient
 
-from gan_pipelines.model_file import read_tensors, write_tensors
 from gan_pipelines.parameters import ExperimentError
+from gan_pipelines.tensor_file import read_tensors, write_tensors
 from gan_pipelines.training.engine import TrainingDiverged
 
 Kedro = Callable[..., None]

@@ -9,16 +9,9 @@ from torch import nn
 from torch.testing import assert_close
 
 from gan_pipelines.parameters import TrainingParameters
-from gan_pipelines.training.engine import (
-    Player,
-    Terms,
-    TrainingDiverged,
-    Turn,
-    averaging_decay,
-    make_player,
-    rate_factor,
-    train,
-)
+from gan_pipelines.training.engine import Terms, TrainingDiverged, Turn, train
+from gan_pipelines.training.players import Player, averaging_decay, make_player, rate_factor
+from gan_pipelines.training.seeding import Stage
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}  # float32 weights against numbers written out
 
@@ -39,9 +32,9 @@ class Scalar(nn.Module):
         self.weight = nn.Parameter(torch.tensor(value))
 
 
-def repeat(player: str, terms: Callable[[], Terms]) -> Callable[[], Iterator[Turn]]:
+def repeat(player: str, terms: Callable[[], Terms]) -> Callable[[int], Iterator[Turn]]:
     """The same turn in every step."""
-    return lambda: iter([Turn(player, terms)])
+    return lambda _: iter([Turn(player, terms)])
 
 
 def test_a_regression_finds_the_line_behind_its_data(recorder: Callable, rng: torch.Generator) -> None:
@@ -50,7 +43,7 @@ def test_a_regression_finds_the_line_behind_its_data(recorder: Callable, rng: to
     outputs = inputs @ torch.tensor([[2.0], [-3.0]]) + 0.5
     training = parameters(300, learning_rate=0.05, beta1=0.9, final_learning_rate_fraction=0.01)
     terms = repeat("model", lambda: {"error": nn.functional.mse_loss(model(inputs), outputs)})
-    history = train("toy", {"model": make_player(model, training)}, terms, training, recorder())
+    history = train(Stage("toy"), {"model": make_player(model, training)}, terms, training, recorder())
     assert_close(model.weight, torch.tensor([[2.0, -3.0]]), rtol=0, atol=1e-3)
     assert_close(model.bias, torch.tensor([0.5]), rtol=0, atol=1e-3)
     assert history[0]["model.error"] > 1
@@ -60,14 +53,14 @@ def test_a_regression_finds_the_line_behind_its_data(recorder: Callable, rng: to
 def test_the_player_minimises_the_sum_of_its_terms(recorder: Callable) -> None:
     model = Scalar(1.0)
     terms = repeat("model", lambda: {"a": 2 * model.weight, "b": 3 * model.weight})
-    train("toy", {"model": gradient_descent(model)}, terms, parameters(1), recorder())
+    train(Stage("toy"), {"model": gradient_descent(model)}, terms, parameters(1), recorder())
     assert_close(model.weight.item(), 1 - 0.1 * 5, **CLOSE)
 
 
 def test_gradients_do_not_pile_up_over_steps(recorder: Callable) -> None:
     model = Scalar(1.0)
     train(
-        "toy",
+        Stage("toy"),
         {"model": gradient_descent(model)},
         repeat("model", lambda: {"a": model.weight}),
         parameters(4),
@@ -80,7 +73,7 @@ def test_history_rows_are_means_over_their_interval_and_the_last_one_may_be_shor
     model, values, observer = Scalar(0.0), iter([1.0, 2.0, 4.0, 8.0, 16.0]), recorder()
     terms = repeat("model", lambda: {"value": 0 * model.weight + next(values)})
     training = parameters(5, report_every_steps=2)
-    history = train("toy", {"model": gradient_descent(model)}, terms, training, observer)
+    history = train(Stage("toy"), {"model": gradient_descent(model)}, terms, training, observer)
     assert [(row["step"], row["model.value"]) for row in history] == [(2, 1.5), (4, 6.0), (5, 16.0)]
     assert all(row["images_per_second"] > 0 for row in history)
     assert observer.started == [(5, 10)]
@@ -90,12 +83,12 @@ def test_history_rows_are_means_over_their_interval_and_the_last_one_may_be_shor
 def test_history_keeps_the_players_apart(recorder: Callable) -> None:
     one, two = Scalar(0.0), Scalar(0.0)
 
-    def objective() -> Iterator[Turn]:
+    def objective(_: int) -> Iterator[Turn]:
         yield Turn("one", lambda: {"value": 0 * one.weight + 1, "other": 0 * one.weight + 2})
         yield Turn("two", lambda: {"value": 0 * two.weight + 3})
 
     history = train(
-        "toy", {"one": gradient_descent(one), "two": gradient_descent(two)}, objective, parameters(2), recorder()
+        Stage("toy"), {"one": gradient_descent(one), "two": gradient_descent(two)}, objective, parameters(2), recorder()
     )
     found = {name: value for name, value in history[1].items() if name not in ("step", "images_per_second")}
     assert found == {"one.value": 1.0, "one.other": 2.0, "two.value": 3.0}
@@ -107,11 +100,11 @@ def test_measures_are_averaged_over_their_interval_under_their_own_names(recorde
     def measures(terms: Terms) -> Terms:
         return {"nats": -3 * terms["value"], "two": torch.tensor(2.0)}
 
-    def objective() -> Iterator[Turn]:
+    def objective(_: int) -> Iterator[Turn]:
         yield Turn("model", lambda: {"value": 0 * model.weight + next(values)}, measures=measures)
 
     training = parameters(5, report_every_steps=2)
-    history = train("toy", {"model": gradient_descent(model)}, objective, training, observer)
+    history = train(Stage("toy"), {"model": gradient_descent(model)}, objective, training, observer)
     assert [row["nats"] for row in history] == [-3 * 1.5, -3 * 6.0, -3 * 16.0]
     assert [row["two"] for row in history] == [2, 2, 2]
     assert [row["model.value"] for row in history] == [1.5, 6.0, 16.0]
@@ -122,13 +115,13 @@ def test_measures_are_averaged_over_their_interval_under_their_own_names(recorde
 def test_what_is_not_there_in_every_step_is_averaged_over_the_steps_in_which_it_is(recorder: Callable) -> None:
     model, steps = Scalar(0.0), iter(range(1, 7))
 
-    def objective() -> Iterator[Turn]:
+    def objective(_: int) -> Iterator[Turn]:
         step = next(steps)
         late = {"late": 0 * model.weight + step} if step in (3, 4, 5) else {}
         yield Turn("model", lambda: {"always": 0 * model.weight + step, **late}, measures=lambda _: dict(late))
 
     history = train(
-        "toy", {"model": gradient_descent(model)}, objective, parameters(6, report_every_steps=2), recorder()
+        Stage("toy"), {"model": gradient_descent(model)}, objective, parameters(6, report_every_steps=2), recorder()
     )
     assert [row["model.always"] for row in history] == [1.5, 3.5, 5.5]
     assert [row.get("model.late") for row in history] == [None, 3.5, 5.0]
@@ -142,10 +135,10 @@ def test_measures_take_no_part_in_the_loss(recorder: Callable) -> None:
         seen.append({name: (value.item(), value.requires_grad) for name, value in terms.items()})
         return {"huge": 1e9 * terms["a"], "bad": torch.tensor(float("inf"))}
 
-    def objective() -> Iterator[Turn]:
+    def objective(_: int) -> Iterator[Turn]:
         yield Turn("model", lambda: {"a": 2 * model.weight}, measures=measures)
 
-    train("toy", {"model": gradient_descent(model)}, objective, parameters(1), recorder())
+    train(Stage("toy"), {"model": gradient_descent(model)}, objective, parameters(1), recorder())
     assert seen == [{"a": (2.0, False)}]
     assert_close(model.weight.item(), 1 - 0.1 * 2, **CLOSE)
 
@@ -162,12 +155,12 @@ def test_only_the_player_whose_turn_it_is_takes_gradients_and_moves(recorder: Ca
 
         return compute
 
-    def objective() -> Iterator[Turn]:
+    def objective(_: int) -> Iterator[Turn]:
         assert all(model.weight.requires_grad for model in models.values())
         yield Turn("one", terms("one"))
         yield Turn("two", terms("two"))
 
-    train("toy", {name: gradient_descent(m) for name, m in models.items()}, objective, parameters(1), recorder())
+    train(Stage("toy"), {name: gradient_descent(m) for name, m in models.items()}, objective, parameters(1), recorder())
     assert [(name, thawed) for name, thawed, _ in seen] == [("one", [True, False]), ("two", [False, True])]
     assert_close(seen[1][2], [0.9, 1.0])  # the first turn moved the first weight only
     assert_close([model.weight.item() for model in models.values()], [0.9, 1 - 0.1 * 0.9], **CLOSE)
@@ -180,7 +173,7 @@ def test_the_modules_train_during_the_steps_and_are_in_evaluation_mode_afterward
         modes.append(model.training)
         return {"a": model.weight.sum()}
 
-    train("toy", {"model": gradient_descent(model)}, repeat("model", terms), parameters(2), recorder())
+    train(Stage("toy"), {"model": gradient_descent(model)}, repeat("model", terms), parameters(2), recorder())
     assert modes == [True, True]
     assert not model.training
 
@@ -196,7 +189,7 @@ def test_a_preview_in_evaluation_mode_does_not_stop_the_training_mode(recorder: 
         model.eval()
         return torch.zeros(1, 1, 2, 2)
 
-    train("toy", {"model": gradient_descent(model)}, repeat("model", terms), parameters(3), recorder(), preview)
+    train(Stage("toy"), {"model": gradient_descent(model)}, repeat("model", terms), parameters(3), recorder(), preview)
     assert modes == [True, True, True]
 
 
@@ -204,7 +197,7 @@ def test_a_preview_in_evaluation_mode_does_not_stop_the_training_mode(recorder: 
 def test_pictures_are_shown_at_ten_points_of_the_training(recorder: Callable, steps: int) -> None:
     model, observer = Scalar(0.0), recorder()
     train(
-        "toy",
+        Stage("toy"),
         {"model": gradient_descent(model)},
         repeat("model", lambda: {"a": model.weight}),
         parameters(steps),
@@ -221,12 +214,12 @@ def test_upstream_gradients_are_added_to_those_of_the_terms(recorder: Callable) 
     model = nn.Linear(1, 2, bias=False)
     start = model.weight.detach().clone()
 
-    def objective() -> Iterator[Turn]:
+    def objective(_: int) -> Iterator[Turn]:
         output = model(torch.tensor([[3.0]]))
         upstream = [(output, torch.tensor([[1.0, 10.0]]))]
         yield Turn("model", lambda: {"sum": output.sum()}, upstream)
 
-    train("toy", {"model": gradient_descent(model)}, objective, parameters(1), recorder())
+    train(Stage("toy"), {"model": gradient_descent(model)}, objective, parameters(1), recorder())
     assert_close(start - model.weight, 0.1 * torch.tensor([[3.0 * (1 + 1)], [3.0 * (1 + 10)]]))
 
 
@@ -240,7 +233,11 @@ def test_a_term_that_is_not_finite_stops_the_training_before_its_step(recorder: 
 
     with pytest.raises(TrainingDiverged) as error:
         train(
-            "level fc3", {"generator": gradient_descent(model)}, repeat("generator", terms), parameters(9), recorder()
+            Stage("level fc3"),
+            {"generator": gradient_descent(model)},
+            repeat("generator", terms),
+            parameters(9),
+            recorder(),
         )
     message = str(error.value)
     assert "level fc3 diverged at step 3: the term entropy of the generator is not finite" in message
@@ -255,7 +252,7 @@ def test_a_sum_that_overflows_though_its_terms_do_not_stops_the_training_too(rec
     model = Scalar(1.0)
     terms = repeat("model", lambda: {"a": 3e38 * model.weight, "b": 3e38 * model.weight})
     with pytest.raises(TrainingDiverged, match="step 1: ") as error:
-        train("toy", {"model": gradient_descent(model)}, terms, parameters(1), recorder())
+        train(Stage("toy"), {"model": gradient_descent(model)}, terms, parameters(1), recorder())
     assert "from below" not in str(error.value)  # nothing came from below
     assert model.weight.item() == 1
 
@@ -265,12 +262,12 @@ def test_a_gradient_from_below_that_is_not_finite_stops_the_training_too(recorde
     model = nn.Linear(1, 2, bias=False)
     start = model.weight.detach().clone()
 
-    def objective() -> Iterator[Turn]:
+    def objective(_: int) -> Iterator[Turn]:
         output = model(torch.ones(1, 1))
         yield Turn("model", lambda: {"sum": output.sum()}, [(output, torch.tensor([[1.0, bad]]))])
 
     with pytest.raises(TrainingDiverged, match=r"step 1: .*gradient from below of the model is not finite"):
-        train("toy", {"model": gradient_descent(model)}, objective, parameters(1), recorder())
+        train(Stage("toy"), {"model": gradient_descent(model)}, objective, parameters(1), recorder())
     assert_close(model.weight, start, rtol=0, atol=0)
 
 
@@ -289,7 +286,7 @@ def test_each_step_is_taken_at_its_rate(recorder: Callable) -> None:
     model, training = Scalar(0.0), parameters(4, final_learning_rate_fraction=0.5)
     weights = [0.0]
     train(
-        "toy",
+        Stage("toy"),
         {"model": gradient_descent(model)},
         repeat("model", lambda: {"a": model.weight}),
         training,
@@ -309,7 +306,7 @@ def test_the_averaging_decay_rises_to_its_value(step: int, decay: float, expecte
 def test_the_average_after_some_steps_is_the_one_computed_by_hand(recorder: Callable) -> None:
     model, average, weights = Scalar(1.0), Scalar(5.0), []
     train(
-        "toy",
+        Stage("toy"),
         {"model": gradient_descent(model, 0.5, average)},
         repeat("model", lambda: {"a": model.weight**2 / 2 + model.weight}),
         parameters(6, ema_decay=0.3),
@@ -327,7 +324,7 @@ def test_batch_norm_statistics_are_averaged_and_their_counters_copied(recorder: 
     model, average = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
     inputs, means = torch.randn(8, 2, generator=rng) * 3 + 5, []
     train(
-        "toy",
+        Stage("toy"),
         {"model": gradient_descent(model, 0.1, average)},
         repeat("model", lambda: {"a": model(inputs).square().mean()}),
         parameters(3, ema_decay=0.9),
@@ -344,7 +341,9 @@ def test_batch_norm_statistics_are_averaged_and_their_counters_copied(recorder: 
 def test_the_average_is_ready_to_sample_when_the_training_ends(recorder: Callable) -> None:
     model, average = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
     terms = repeat("model", lambda: {"a": model(torch.eye(2)).sum()})
-    train("toy", {"model": gradient_descent(model, 0.1, average)}, terms, parameters(1, ema_decay=0.9), recorder())
+    train(
+        Stage("toy"), {"model": gradient_descent(model, 0.1, average)}, terms, parameters(1, ema_decay=0.9), recorder()
+    )
     assert not average.training
 
 
@@ -352,7 +351,7 @@ def test_the_optimiser_is_adam_written_out(recorder: Callable) -> None:
     model, training = Scalar(1.0), parameters(3, learning_rate=0.01, beta1=0.5, beta2=0.9)
     slopes = iter([1.0, -3.0, 2.0])
     terms = repeat("model", lambda: {"a": next(slopes) * model.weight})
-    train("toy", {"model": make_player(model, training)}, terms, training, recorder())
+    train(Stage("toy"), {"model": make_player(model, training)}, terms, training, recorder())
     weight = first = second = 0.0
     for step, slope in enumerate([1.0, -3.0, 2.0], start=1):
         first, second = 0.5 * first + 0.5 * slope, 0.9 * second + 0.1 * slope**2
@@ -363,12 +362,12 @@ def test_the_optimiser_is_adam_written_out(recorder: Callable) -> None:
 def test_weight_decay_shrinks_weights_apart_from_their_gradient(recorder: Callable) -> None:
     model, training = Scalar(2.0), parameters(1, learning_rate=0.1)
     terms = repeat("model", lambda: {"a": 0 * model.weight})
-    train("toy", {"model": make_player(model, training, weight_decay=0.5)}, terms, training, recorder())
+    train(Stage("toy"), {"model": make_player(model, training, weight_decay=0.5)}, terms, training, recorder())
     assert_close(model.weight.item(), 2 * (1 - 0.1 * 0.5), **CLOSE)
 
 
 def test_a_player_may_have_its_own_rate(recorder: Callable) -> None:
     model, training = Scalar(1.0), parameters(1, learning_rate=0.1)
     terms = repeat("model", lambda: {"a": model.weight})
-    train("toy", {"model": make_player(model, training, 0.03)}, terms, training, recorder())
+    train(Stage("toy"), {"model": make_player(model, training, 0.03)}, terms, training, recorder())
     assert_close(model.weight.item(), 1 - 0.03, **CLOSE)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,10 +11,11 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 from torch.testing import assert_close
 
-from gan_pipelines.data.batches import endless_batches
+from gan_pipelines.data.batches import Batches
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.models import InfoGAN, InfoGANSpec
 from gan_pipelines.parameters import RunParameters
+from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.engine import Terms, TrainingDiverged, Turn, train
 from gan_pipelines.training.infogan import (
     SETTLING_BATCHES,
@@ -24,7 +26,7 @@ from gan_pipelines.training.infogan import (
     information_nats,
     settle_batch_norm,
 )
-from gan_pipelines.training.seeding import seeded_stage
+from gan_pipelines.training.seeding import Stage, seeded_stage
 
 RUN = RunParameters(seed=3)
 NAMES = ["category", "style_1", "style_2", "width"]
@@ -59,7 +61,7 @@ def start(images: LabelledImages) -> Callable[..., Start]:
     def begin(spec: InfoGANSpec) -> Start:
         with seeded_stage(RUN, "infogan") as stage:
             gan = InfoGAN(spec)
-            index = next(endless_batches(64, 16, stage.rng))
+            index = next(Batches(64, 16, stage.rng))
             noise, codes = gan.noise.sample(16, stage.rng), gan.codes.sample(16, stage.rng)
         return gan, images.pixels().read(index), noise, codes
 
@@ -197,11 +199,11 @@ def test_the_discriminators_step_moves_trunk_and_both_heads_only(
     gan, real, noise, codes = start(infogan_spec(batch_norm=False))
     before = values(gan)
 
-    def objective() -> Iterator[Turn]:
+    def objective(_: int) -> Iterator[Turn]:
         generated = generate(gan, noise, codes)
         yield Turn("discriminator", lambda: discriminator_terms(gan, lambdas(gan), real, generated.detach(), codes))
 
-    train("infogan", infogan_players(gan), objective, gan.spec.parameters.training, recorder())
+    train(Stage("infogan"), infogan_players(gan), objective, gan.spec.parameters.training, recorder())
     assert moved(gan, before) == {"generator": {False}, "trunk": {True}, "adversarial": {True}, "codes": {True}}
     assert all(parameter.grad is None for parameter in gan.generator.parameters())
 
@@ -210,11 +212,11 @@ def test_the_generators_step_moves_it_only(infogan_spec: Spec, start: Callable[.
     gan, _, noise, codes = start(infogan_spec(batch_norm=False))
     before = values(gan)
 
-    def objective() -> Iterator[Turn]:
+    def objective(_: int) -> Iterator[Turn]:
         generated = generate(gan, noise, codes)
         yield Turn("generator", lambda: generator_terms(gan, lambdas(gan), generated, codes))
 
-    train("infogan", infogan_players(gan), objective, gan.spec.parameters.training, recorder())
+    train(Stage("infogan"), infogan_players(gan), objective, gan.spec.parameters.training, recorder())
     assert moved(gan, before) == {"generator": {True}, "trunk": {False}, "adversarial": {False}, "codes": {False}}
     assert all(parameter.grad is None for parameter in gan.discriminator.parameters())
 
@@ -329,16 +331,16 @@ def plain_terms(gan: InfoGAN, real: Tensor, generated: Tensor) -> Terms:
 def fit_plain(spec: InfoGANSpec, pixels: Representation, observer: object) -> InfoGAN:
     """A GAN that knows of no codes, on the draws of an InfoGAN."""
     with seeded_stage(RUN, "infogan") as stage:
-        gan = InfoGAN(spec)
-        batches = endless_batches(64, spec.parameters.training.batch_size, stage.rng)
+        gan = stage.place(InfoGAN(spec))
+        batches = Batches(64, spec.parameters.training.batch_size, stage.rng)
 
-        def objective() -> Iterator[Turn]:
+        def objective(_: int) -> Iterator[Turn]:
             real = pixels.read(next(batches))
             generated = generate(gan, gan.noise.sample(16, stage.rng), gan.codes.sample(16, stage.rng))
             yield Turn("discriminator", lambda: plain_terms(gan, real, generated.detach()))
             yield Turn("generator", lambda: {"a": softplus(-gan.discriminator(generated).logits).mean()})
 
-        train("infogan", infogan_players(gan), objective, spec.parameters.training, observer)
+        train(stage, infogan_players(gan), objective, spec.parameters.training, observer)
     return gan
 
 
@@ -389,10 +391,10 @@ def test_a_code_with_weight_0_leaves_g_and_the_trunk_where_they_would_be_without
 
     gan, _ = fit(spec)
     with seeded_stage(RUN, "infogan") as stage:
-        expected = InfoGAN(spec)
-        batches = endless_batches(64, 16, stage.rng)
+        expected = stage.place(InfoGAN(spec))
+        batches = Batches(64, 16, stage.rng)
 
-        def objective() -> Iterator[Turn]:
+        def objective(_: int) -> Iterator[Turn]:
             real = images.pixels().read(next(batches))
             noise, codes = expected.noise.sample(16, stage.rng), expected.codes.sample(16, stage.rng)
             generated = generate(expected, noise, codes)
@@ -407,7 +409,7 @@ def test_a_code_with_weight_0_leaves_g_and_the_trunk_where_they_would_be_without
 
             yield Turn("generator", terms)
 
-        train("infogan", infogan_players(expected), objective, spec.parameters.training, recorder())
+        train(Stage("infogan"), infogan_players(expected), objective, spec.parameters.training, recorder())
     for name, value in gan.named_parameters():
         if not name.startswith("discriminator.codes") and name not in (
             "generator.0.bias",
@@ -576,10 +578,10 @@ def test_pictures_are_shown_on_the_way_and_do_not_change_the_training(
     spec = infogan_spec(training={"steps": 10, "batch_size": 16, "ema_decay": decay})
     gan, _ = fit_infogan(RUN, spec, images.pixels(), observer)
     with seeded_stage(RUN, "infogan") as stage:  # the same again, with nothing shown
-        plain = InfoGAN(spec)
-        batches = endless_batches(64, 16, stage.rng)
+        plain = stage.place(InfoGAN(spec))
+        batches = Batches(64, 16, stage.rng)
 
-        def objective() -> Iterator[Turn]:
+        def objective(_: int) -> Iterator[Turn]:
             real = images.pixels().read(next(batches))
             noise, codes = plain.noise.sample(16, stage.rng), plain.codes.sample(16, stage.rng)
             generated = generate(plain, noise, codes)
@@ -588,7 +590,7 @@ def test_pictures_are_shown_on_the_way_and_do_not_change_the_training(
             )
             yield Turn("generator", lambda: generator_terms(plain, lambdas(plain), generated, codes))
 
-        train("infogan", infogan_players(plain), objective, spec.parameters.training, recorder())
+        train(Stage("infogan"), infogan_players(plain), objective, spec.parameters.training, recorder())
         settle_batch_norm(plain, (images.pixels().read(next(batches)) for _ in range(SETTLING_BATCHES)))
     assert_same(gan, plain)
     shown = [pictures for _, pictures in observer.shown]
@@ -652,11 +654,11 @@ def test_told_codes_become_legible_and_the_same_codes_untold_do_not(
     assert unread + 0.07 < told["information.width"] < perfect
 
 
-def test_the_labels_of_the_images_are_not_read(infogan_spec: Spec, images: LabelledImages) -> None:
+def test_the_labels_of_the_images_are_not_read(infogan_spec: Spec, images: LabelledImages, tmp_path: Path) -> None:
     from gan_pipelines.pipelines.infogan_training.nodes import train_infogan
 
     parameters = infogan_spec(training={"steps": 2, "batch_size": 16, "learning_rate": 1e-2}).parameters
     others = LabelledImages(images.images, images.labels.flip(0), images.classes)
-    found, again = (train_infogan(RUN, parameters, data)[0] for data in (images, others))
+    found, again = (train_infogan(RUN, parameters, data, CheckpointFolder(tmp_path))[0] for data in (images, others))
     assert found.spec.data_digest != again.spec.data_digest
     assert_same(found, again)

@@ -13,8 +13,10 @@ from gan_pipelines.data.images import LabelledImages, Representation, one_hot, t
 from gan_pipelines.models import Encoder, LevelGAN
 from gan_pipelines.models.blocks import initialise
 from gan_pipelines.parameters import JointParameters, RunParameters, TrainingParameters
-from gan_pipelines.training.engine import Player, Turn, train
+from gan_pipelines.training.engine import Turn, train
 from gan_pipelines.training.joint import JointLevel, fit_joint, joint_players, joint_turns
+from gan_pipelines.training.players import Player
+from gan_pipelines.training.seeding import Stage
 
 LOSS_WEIGHTS = {"adversarial": 0.7, "conditional": 3.0, "entropy": 5.0}
 RUN = RunParameters(seed=0)
@@ -66,7 +68,7 @@ def one_step(
         for kind, rate in zip(("generator", "discriminator"), rates, strict=True):
             module = getattr(level, kind)
             players[f"{level.spec.target}.{kind}"] = Player(module, torch.optim.SGD(module.parameters(), lr=rate))
-    train("joint", players, lambda: batch.turns(upstream_weight), ONE_STEP, recorder())
+    train(Stage("joint"), players, lambda _: batch.turns(upstream_weight), ONE_STEP, recorder())
     return {
         name: [parameter.grad.clone() for parameter in player.module.train().requires_grad_(True).parameters()]
         for name, player in players.items()
@@ -226,12 +228,12 @@ def test_the_turns_go_through_the_discriminators_first_and_then_up_from_the_pixe
         for kind, module in (("generator", level.generator), ("discriminator", level.discriminator))
     }
 
-    def objective() -> Iterator[Turn]:
+    def objective(_: int) -> Iterator[Turn]:
         for turn in built.turns(0.3):
             order.append(turn.player)
             yield turn
 
-    train("joint", players, objective, ONE_STEP, recorder())
+    train(Stage("joint"), players, objective, ONE_STEP, recorder())
     assert order == [
         "fc.discriminator",
         "block1.discriminator",

@@ -9,13 +9,13 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, softplus
 from torch.testing import assert_close
 
-from gan_pipelines.data.batches import endless_batches
+from gan_pipelines.data.batches import Batches
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.models import Encoder, LevelGAN, LevelSpec
 from gan_pipelines.parameters import RunParameters
 from gan_pipelines.training.engine import Turn, train
 from gan_pipelines.training.level import discriminator_terms, fit_level, generator_terms, level_players
-from gan_pipelines.training.seeding import seeded_stage
+from gan_pipelines.training.seeding import Stage, seeded_stage
 
 RUN = RunParameters(seed=3)
 WEIGHTS = {"adversarial": 0.7, "conditional": 3.0, "entropy": 5.0}
@@ -52,7 +52,7 @@ def start(real: dict[str, Representation]) -> Callable[..., Start]:
     def begin(spec: LevelSpec) -> Start:
         with seeded_stage(RUN, spec.target) as stage:
             level = LevelGAN(spec)
-            index = next(endless_batches(64, 16, stage.rng))
+            index = next(Batches(64, 16, stage.rng))
             noise = level.latent.sample(16, stage.rng)
         return level, real[spec.target].read(index), real[spec.parameters.condition].read(index), noise
 
@@ -114,11 +114,11 @@ def test_the_discriminators_step_moves_it_and_its_noise_head_only(
     level, real, condition, noise = start(level_spec("pixels", "fc"))
     before = {name: values(module) for name, module in (*level.named_children(), ("encoder", encoder))}
 
-    def objective() -> Iterator[Turn]:
+    def objective(_: int) -> Iterator[Turn]:
         generated = level.generator(condition, noise)
         yield Turn("discriminator", lambda: discriminator_terms(level, real, generated.detach(), noise))
 
-    train("pixels", level_players(level), objective, level.spec.parameters.training, recorder())
+    train(Stage("pixels"), level_players(level), objective, level.spec.parameters.training, recorder())
     assert moved(level.discriminator, before["discriminator"]) == {True}
     assert moved(level.generator, before["generator"]) == {False}
     assert moved(encoder, before["encoder"]) == {False}
@@ -135,11 +135,11 @@ def test_the_generators_step_moves_it_only(
     before = {name: values(module) for name, module in (*level.named_children(), ("encoder", encoder))}
     segment = encoder.segment("pixels", "fc")
 
-    def objective() -> Iterator[Turn]:
+    def objective(_: int) -> Iterator[Turn]:
         generated = level.generator(condition, noise)
         yield Turn("generator", lambda: generator_terms(level, segment, generated, condition, noise))
 
-    train("pixels", level_players(level), objective, level.spec.parameters.training, recorder())
+    train(Stage("pixels"), level_players(level), objective, level.spec.parameters.training, recorder())
     assert moved(level.generator, before["generator"]) == {True}
     assert moved(level.discriminator, before["discriminator"]) == {False}
     assert moved(encoder, before["encoder"]) == {False}
@@ -221,14 +221,14 @@ def test_the_shared_generator_pass_gives_the_gradient_of_a_second_pass_over_the_
     def with_second_pass(shift: float) -> Tensor:
         level, real, above, noise = start(spec)
 
-        def objective() -> Iterator[Turn]:
+        def objective(_: int) -> Iterator[Turn]:
             first_pass = level.generator(above, noise).detach()
             yield Turn("discriminator", lambda: discriminator_terms(level, real, first_pass, noise))
             second = (noise + shift) % 1
             second_pass = level.generator.requires_grad_(True)(above, second)
             yield Turn("generator", lambda: generator_terms(level, segment, second_pass, above, second))
 
-        train("pixels", level_players(level), objective, spec.parameters.training, recorder())
+        train(Stage("pixels"), level_players(level), objective, spec.parameters.training, recorder())
         return gradient(level)
 
     shared = gradient(fit(spec)[0])
@@ -261,10 +261,10 @@ def test_pictures_are_shown_on_the_way_and_do_not_change_the_training(
     spec = level_spec("pixels", training={"steps": 10, "batch_size": 16, "ema_decay": decay})
     level, _ = fit_level(RUN, spec, encoder, real["pixels"], real["labels"], observer)
     with seeded_stage(RUN, "pixels") as stage:  # the same again, with nothing shown
-        plain = LevelGAN(spec)
-        batches, segment = endless_batches(64, 16, stage.rng), encoder.segment("pixels", "labels")
+        plain = stage.place(LevelGAN(spec))
+        batches, segment = Batches(64, 16, stage.rng), stage.place(encoder.segment("pixels", "labels"))
 
-        def objective() -> Iterator[Turn]:
+        def objective(_: int) -> Iterator[Turn]:
             index = next(batches)
             above, noise = real["labels"].read(index), plain.latent.sample(16, stage.rng)
             generated = plain.generator(above, noise)
@@ -272,7 +272,7 @@ def test_pictures_are_shown_on_the_way_and_do_not_change_the_training(
             yield Turn("discriminator", lambda: discriminator_terms(plain, target, generated.detach(), noise))
             yield Turn("generator", lambda: generator_terms(plain, segment, generated, above, noise))
 
-        train("pixels", level_players(plain), objective, spec.parameters.training, recorder())
+        train(Stage("pixels"), level_players(plain), objective, spec.parameters.training, recorder())
     for (name, found), expected in zip(level.state_dict().items(), plain.state_dict().values(), strict=True):
         assert_close(found, expected, rtol=0, atol=0, msg=lambda text, name=name: f"{name}: {text}")
     shown = [pictures for _, pictures in observer.shown]

@@ -1,8 +1,6 @@
 """From a list of layers to a module, shapes found on the way."""
 
-import hashlib
 import math
-from collections.abc import Mapping
 from typing import assert_never
 
 import torch
@@ -183,13 +181,3 @@ def initialise(module: nn.Module, how: Initialisation) -> None:
 def count_parameters(module: nn.Module) -> int:
     """Number of values in weights and biases."""
     return sum(parameter.numel() for parameter in module.parameters())
-
-
-def digest_tensors(tensors: Mapping[str, Tensor], description: str) -> str:
-    """SHA-256 over names, types, shapes and values, and over a description."""
-    digest = hashlib.sha256(description.encode())
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()

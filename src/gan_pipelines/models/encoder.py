@@ -9,12 +9,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gan_pipelines.data.images import Representation
-from gan_pipelines.models.blocks import Shape, build_network, digest_tensors, initialise, require_shape
+from gan_pipelines.models.blocks import Shape, build_network, initialise, require_shape
+from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import LABELS, PIXELS, ExperimentError, Initialisation, Network, Schema
+from gan_pipelines.tensor_file import digest_tensors
 
 
 class EncoderSpec(Schema):
-    """All that it takes to rebuild an encoder."""
+    """All that it takes to rebuild an encoder; `provenance` is of its training, None before it."""
 
     kind: Literal["encoder"] = "encoder"
     stages: dict[str, Network]
@@ -22,6 +24,7 @@ class EncoderSpec(Schema):
     image_shape: tuple[int, int, int]
     classes: tuple[str, ...]
     data_digest: str
+    provenance: Provenance | None = None
 
 
 class Encoder(nn.Module):

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gan_pipelines.models.blocks import build_network, initialise, require_shape
 from gan_pipelines.models.latent import Latent
+from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import CategoricalCode, CodeDiscriminatorParameters, InfoGANParameters, Schema
 
 
@@ -18,12 +19,14 @@ class InfoGANSpec(Schema):
         parameters: its YAML.
         image_shape: (channels, height, width).
         data_digest: digest of the images behind it.
+        provenance: of its training; None before it.
     """
 
     kind: Literal["infogan"] = "infogan"
     parameters: InfoGANParameters
     image_shape: tuple[int, int, int]
     data_digest: str
+    provenance: Provenance | None = None
 
 
 class CodeDiscriminatorOutput(NamedTuple):

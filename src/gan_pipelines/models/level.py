@@ -8,8 +8,10 @@ from torch import Tensor, nn
 
 from gan_pipelines.models.blocks import Shape, build_network, initialise, require_shape
 from gan_pipelines.models.latent import Latent
+from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import DiscriminatorParameters, ExperimentError, GeneratorParameters, Schema
 from gan_pipelines.parameters.sgan import LevelParameters
+from gan_pipelines.tensor_file import digest_tensors
 
 
 class LevelSpec(Schema):
@@ -22,6 +24,7 @@ class LevelSpec(Schema):
         parameters: the level's YAML.
         data_digest: digest of the images behind it.
         encoder_digest: digest of the encoder behind it.
+        provenance: of the training that it came out of last, alone or joint; None before any.
     """
 
     kind: Literal["level"] = "level"
@@ -31,6 +34,7 @@ class LevelSpec(Schema):
     parameters: LevelParameters
     data_digest: str
     encoder_digest: str = ""
+    provenance: Provenance | None = None
 
 
 class DiscriminatorOutput(NamedTuple):
@@ -127,6 +131,10 @@ class LevelGAN(nn.Module):
         if spec.parameters.training.ema_decay:
             self.averaged_generator = build_generator(spec)
             self.averaged_generator.load_state_dict(self.generator.state_dict())
+
+    def digest(self) -> str:
+        """SHA-256 of its spec and of its weights."""
+        return digest_tensors(self.state_dict(), self.spec.model_dump_json())
 
     def _initialise(self) -> None:
         initialise(self.generator, self.spec.parameters.initialisation)

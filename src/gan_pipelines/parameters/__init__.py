@@ -2,6 +2,7 @@
 
 from gan_pipelines.parameters.base import ExperimentError, Schema
 from gan_pipelines.parameters.data import (
+    CheckpointParameters,
     DataParameters,
     ImageFolderSource,
     Mnist5k,
@@ -43,6 +44,7 @@ __all__ = [
     "LABELS",
     "PIXELS",
     "CategoricalCode",
+    "CheckpointParameters",
     "ClassifierParameters",
     "CodeDiscriminatorParameters",
     "ContinuousCode",

@@ -1,7 +1,8 @@
 """What every schema shares: unknown fields are refused, values are frozen once read."""
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -91,3 +92,12 @@ def _path_in_yaml(location: Sequence[int | str], raw: Any, names_its_end: bool) 
         if known or (names_its_end and depth == len(location) - 1):
             path.append(str(part))
     return path
+
+
+def flatten(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Nested mappings as pairs of a dotted key and a text; values that are no text become compact JSON."""
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from flatten(inner, f"{path}.{key}" if path else key)
+    else:
+        yield path, value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

@@ -6,13 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, pad
 
-from gan_pipelines.data.batches import endless_batches
 from gan_pipelines.data.images import LabelledImages, to_unit_range
 from gan_pipelines.models import Encoder
 from gan_pipelines.models.plan import plan_classifier
 from gan_pipelines.parameters import ClassifierParameters, RunParameters
-from gan_pipelines.training.engine import Observer, Terms, Turn, make_player, train
-from gan_pipelines.training.seeding import Stage, seeded_stage
+from gan_pipelines.training.checkpoint import CheckpointFolder
+from gan_pipelines.training.engine import Observer, Terms, Turn, train
+from gan_pipelines.training.players import make_player
+from gan_pipelines.training.seeding import Stage, training_stage
 
 
 def fit_classifier(
@@ -22,6 +23,7 @@ def fit_classifier(
     train_images: LabelledImages,
     test_images: LabelledImages,
     observer: Observer,
+    checkpoints: CheckpointFolder | None = None,
 ) -> tuple[Encoder, list[dict[str, float]], dict[str, float]]:
     """Build and train a classifier on its own random streams.
 
@@ -32,13 +34,14 @@ def fit_classifier(
         train_images: what it learns from.
         test_images: what its accuracy is measured on besides.
         observer: is told of the losses.
+        checkpoints: where the training keeps some, if it does.
 
     Returns:
         The frozen classifier on the CPU, the history of its losses, its accuracy on both sets.
     """
     spec = plan_classifier(parameters, train_images.image_shape, train_images.classes, train_images.digest(), name).spec
-    with seeded_stage(run, name) as stage:
-        encoder = Encoder(spec)
+    with training_stage(run, name, parameters, {"images": spec.data_digest}, checkpoints) as stage:
+        encoder = stage.place(Encoder(spec.model_copy(update={"provenance": stage.provenance})))
         history = train_classifier(encoder, train_images, parameters, stage, observer)
         metrics = {
             "train_accuracy": accuracy(encoder, train_images, stage.device),
@@ -62,11 +65,10 @@ def train_classifier(
     Returns:
         The history of its losses.
     """
-    encoder.to(stage.device)
     training = parameters.training
-    batches = endless_batches(len(data), training.batch_size, stage.rng)
+    batches = stage.draw_batches(len(data), training.batch_size)
 
-    def objective() -> Iterator[Turn]:
+    def objective(_: int) -> Iterator[Turn]:
         index = next(batches)
         images = shift(to_unit_range(data.images[index]), parameters.augmentation_pixels, stage.rng)
         labels = data.labels[index].to(stage.device)
@@ -77,7 +79,7 @@ def train_classifier(
         yield Turn("classifier", terms)
 
     player = make_player(encoder, training, weight_decay=parameters.weight_decay)
-    history = train(stage.name, {"classifier": player}, objective, training, observer)
+    history = train(stage, {"classifier": player}, objective, training, observer)
     encoder.freeze()
     return history
 

@@ -1,20 +1,29 @@
 """The one training loop: players take turns, each turn is one optimiser step on a sum of named loss terms.
 
 Supervised training has one player, a level two, a stack of N levels 2N. An objective says, for every step, whose
-turn comes and which terms that player minimises; this file alone calls `backward` and `step`.
+turn comes and which terms that player minimises; this file alone calls `backward` and `step`. A training that was
+broken off goes on from its newest checkpoint, and ends bit for bit as if it had never stopped.
 """
 
-import time
-from collections import Counter
+import logging
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import TrainingParameters
+from gan_pipelines.training.checkpoint import Checkpoint
+from gan_pipelines.training.history import History, Row
+from gan_pipelines.training.interruption import Interrupted, stop_requested, stoppable
 from gan_pipelines.training.memory import keep_freed_memory
+from gan_pipelines.training.players import Player, averaging_decay, begin_step, not_finite, update_averages
+from gan_pipelines.training.seeding import Stage
+
+logger = logging.getLogger(__name__)
 
 Terms = Mapping[str, Tensor]
 """Weighted loss terms by name; the player minimises their sum."""
@@ -37,24 +46,32 @@ class Turn:
     measures: Callable[[Terms], Terms] = lambda _: {}
 
 
-Objective = Callable[[], Iterator[Turn]]
-"""Draws a batch and yields the turns of one step in order."""
+Objective = Callable[[int], Iterator[Turn]]
+"""Draws the batch of a step, the first being 1, and yields the turns of that step in order."""
 
 
-@dataclass
-class Player:
-    """A module with its optimiser, and the running average of its weights where one is kept."""
+@dataclass(frozen=True)
+class Resumed:
+    """What a training goes on from.
 
-    module: nn.Module
-    optimiser: torch.optim.Optimizer
-    average: nn.Module | None = None
+    Attributes:
+        step: the last one that is done.
+        version: of the run that did it.
+        rows: what was reported until then.
+    """
+
+    step: int
+    version: str
+    rows: Sequence[Row]
 
 
 class Observer(Protocol):
     """Who is told how the training goes."""
 
-    def start(self, steps: int, batch_size: int) -> None:
-        """The training begins."""
+    def start(
+        self, steps: int, batch_size: int, provenance: Provenance | None = None, resumed: Resumed | None = None
+    ) -> None:
+        """The training begins, or goes on; what decides its result, where that is known."""
 
     def report(self, step: int, metrics: Mapping[str, float]) -> None:
         """Means of the loss terms and measures since the last report."""
@@ -63,43 +80,26 @@ class Observer(Protocol):
         """Pictures in [0, 1], (count, channels, height, width), of the models as they stand."""
 
 
-HELP = "No model was saved. A lower learning_rate, or other loss weights, may help."
+RECENT_STEPS = 5
+"""So many steps are told of when a training diverges."""
 
 
 class TrainingDiverged(RuntimeError):
-    """A loss term became infinite or not a number."""
-
-
-def make_player(
-    module: nn.Module,
-    training: TrainingParameters,
-    learning_rate: float | None = None,
-    weight_decay: float = 0.0,
-    average: nn.Module | None = None,
-) -> Player:
-    """A player with Adam, or AdamW where weight decay is asked for."""
-    optimiser = torch.optim.AdamW(
-        module.parameters(),
-        lr=learning_rate or training.learning_rate,
-        betas=(training.beta1, training.beta2),
-        weight_decay=weight_decay,
-        fused=True,
-    )
-    return Player(module, optimiser, average)
+    """A loss term or a gradient became infinite or not a number."""
 
 
 def train(
-    stage: str,
+    stage: Stage,
     players: Mapping[str, Player],
     objective: Objective,
     training: TrainingParameters,
     observer: Observer,
     preview: Callable[[], Tensor] | None = None,
-) -> list[dict[str, float]]:
+) -> list[Row]:
     """Let the players take their turns for `training.steps` steps.
 
     Args:
-        stage: its name, for messages.
+        stage: its name, device, random streams and checkpoints.
         players: who takes part, by name.
         objective: yields the turns of each step.
         training: length, rates, averaging.
@@ -110,109 +110,176 @@ def train(
         One row a report: `step`, `images_per_second`, the mean of each term as `<player>.<term>`, of each measure.
 
     Raises:
-        TrainingDiverged: a term is not finite; the step is not taken.
+        TrainingDiverged: a term or a gradient is not finite; no such weights are saved.
+        Interrupted: Ctrl-C or SIGTERM; the state after the last step is in a checkpoint if the stage keeps any.
     """
     keep_freed_memory()
-    _prepare(players)
-    history: list[dict[str, float]] = []
-    sums: dict[str, Tensor] = {}
-    counts: Counter[str] = Counter()
-    since, began = 0, time.perf_counter()
+    for player in players.values():
+        if player.average is not None:
+            player.average.eval()
+    history, watch = History(), _Watch(stage)
+    done = _resume(stage, players, history, training, observer)
     shown_at = {training.steps * tenth // 10 for tenth in range(1, 11)}
-    observer.start(training.steps, training.batch_size)
-    for step in range(1, training.steps + 1):
-        for player in players.values():
-            player.module.train().requires_grad_(True)
-            _set_rate(player.optimiser, rate_factor(step, training))
-        for turn in objective():
-            for name, value in _take_turn(stage, step, players, turn).items():
-                sums[name] = sums.get(name, torch.zeros_like(value)) + value
-                counts[name] += 1
-        _update_averages(players, averaging_decay(step, training.ema_decay))
-        since += 1
-        if step % training.report_every_steps == 0 or step == training.steps:
-            elapsed = time.perf_counter() - began
-            metrics = {name: (total / counts[name]).item() for name, total in sums.items()}
-            metrics["images_per_second"] = since * training.batch_size / elapsed
-            history.append({"step": step, **metrics})
-            observer.report(step, metrics)
-            sums, counts, since, began = {}, Counter(), 0, time.perf_counter()
-        if preview is not None and step in shown_at:
-            observer.show(step, preview())
-            began = time.perf_counter() if since == 0 else began
-    _finish(stage, players)
-    return history
+    with stoppable():
+        _stop_if_asked(stage)
+        for step in range(done + 1, training.steps + 1):
+            begin_step(players, step, training)
+            for turn in _turns(stage, objective, step):
+                history.add(_take_turn(stage, step, players, turn, watch))
+            update_averages(players, averaging_decay(step, training.ema_decay))
+            history.count_step()
+            if step % training.report_every_steps == 0 or step == training.steps:
+                watch.check()
+                row = history.report(step, training.batch_size)
+                observer.report(step, {name: value for name, value in row.items() if name != "step"})
+            with history.paused():
+                if preview is not None and step in shown_at:
+                    observer.show(step, preview())
+                _keep(stage, players, history, watch, step, last=step == training.steps)
+    for player in players.values():
+        player.module.eval().requires_grad_(False)
+    return history.rows
 
 
-def _take_turn(stage: str, step: int, players: Mapping[str, Player], turn: Turn) -> dict[str, Tensor]:
+def _turns(stage: Stage, objective: Objective, step: int) -> Iterator[Turn]:
+    """The turns of a step; what the objective computes between them is in the stage's precision."""
+    turns = objective(step)
+    while True:
+        with stage.autocast():
+            turn = next(turns, None)
+        if turn is None:
+            return
+        yield turn
+
+
+def _take_turn(
+    stage: Stage, step: int, players: Mapping[str, Player], turn: Turn, watch: "_Watch"
+) -> dict[str, Tensor]:
     for name, player in players.items():
         player.module.requires_grad_(name == turn.player)
-    terms = turn.terms()
+    with stage.autocast():
+        terms = turn.terms()
     total = torch.stack(list(terms.values())).sum()
-    if not torch.isfinite(total + sum(gradient.sum() for _, gradient in turn.upstream)):
-        raise TrainingDiverged(_describe(stage, step, turn, terms))
     optimiser = players[turn.player].optimiser
     optimiser.zero_grad()
     torch.autograd.backward([total, *(tensor for tensor, _ in turn.upstream)], [None, *(g for _, g in turn.upstream)])
-    optimiser.step()
+    gradients = [weight.grad for weight in players[turn.player].module.parameters() if weight.grad is not None]
     detached = {name: value.detach() for name, value in terms.items()}
+    watch.see(step, turn, detached, torch.nn.utils.get_total_norm(gradients))
+    optimiser.step()
     return {f"{turn.player}.{name}": value for name, value in detached.items()} | dict(turn.measures(detached))
 
 
-def _describe(stage: str, step: int, turn: Turn, terms: Terms) -> str:
-    shown = ", ".join(f"{name} = {value.item():g}" for name, value in terms.items())
-    bad = ", ".join(name for name, value in terms.items() if not torch.isfinite(value))
-    what = f"term {bad}" if bad else "gradient from below" if turn.upstream else "sum of the terms"
-    return (
-        f"Training of {stage} diverged at step {step}: the {what} of the {turn.player} is not finite ({shown}). {HELP}"
-    )
+class _Watch:
+    """Sees that terms and gradients stay finite: on the CPU before each step, elsewhere at each report and checkpoint.
+
+    To look at a number that a GPU computes is to wait for it, so there the look is taken later; what was computed
+    meanwhile is never saved.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._unchecked: list[tuple[int, Turn, Terms, Tensor]] = []
+        self._recent: defaultdict[str, deque[tuple[int, Terms]]] = defaultdict(lambda: deque(maxlen=RECENT_STEPS))
+
+    def see(self, step: int, turn: Turn, terms: Terms, gradient_norm: Tensor) -> None:
+        """Take note of a turn."""
+        self._unchecked.append((step, turn, terms, gradient_norm))
+        if self._stage.device.type == "cpu":
+            self.check()
+
+    def check(self) -> None:
+        """Look at all turns since the last look.
+
+        Raises:
+            TrainingDiverged: one of them was not finite.
+        """
+        sums = [torch.stack([*terms.values(), norm]).sum() for _, _, terms, norm in self._unchecked]
+        if sums and not torch.isfinite(torch.stack(sums)).all():
+            bad = [bool(torch.isfinite(value)) for value in sums].index(False)
+            self._remember(bad)
+            raise TrainingDiverged(self._describe(*self._unchecked[bad]))
+        self._remember(len(sums))
+        self._unchecked.clear()
+
+    def _remember(self, turns: int) -> None:
+        for step, turn, terms, _ in self._unchecked[:turns]:
+            self._recent[turn.player].append((step, terms))
+
+    def _describe(self, step: int, turn: Turn, terms: Terms, gradient_norm: Tensor) -> str:
+        bad = ", ".join(name for name, value in terms.items() if not torch.isfinite(value))
+        if bad:
+            what = f"the term {bad}"
+        elif not torch.isfinite(torch.stack(list(terms.values())).sum()):
+            what = "the sum of the terms"
+        elif any(not torch.isfinite(gradient).all() for _, gradient in turn.upstream):
+            what = "the gradient from below"
+        else:
+            what = f"the gradient (norm {gradient_norm.item():g})"
+        before = "; ".join(f"step {earlier}: {_shown(values)}" for earlier, values in self._recent[turn.player])
+        kept = self._stage.checkpoints.describe_last() if self._stage.checkpoints else "No checkpoints are kept."
+        return (
+            f"Training of {self._stage.name} diverged at step {step}: {what} of the {turn.player} is not finite "
+            f"({_shown(terms)}). Before it {before or 'there was no step'}. {kept} No model was saved. "
+            f"A lower learning_rate, or other loss weights, may help."
+        )
 
 
-def rate_factor(step: int, training: TrainingParameters) -> float:
-    """1 over the first half of the training, then linearly down to `final_learning_rate_fraction`."""
-    progress = max(0.0, 2 * step / training.steps - 1)
-    return 1 - progress * (1 - training.final_learning_rate_fraction)
+def _shown(terms: Terms) -> str:
+    return ", ".join(f"{name} = {value.item():g}" for name, value in terms.items())
 
 
-def _set_rate(optimiser: torch.optim.Optimizer, factor: float) -> None:
-    for group in optimiser.param_groups:
-        group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
-
-
-def averaging_decay(step: int, decay: float) -> float:
-    """The decay at a step: it rises as (1 + step) / (10 + step), so that the first weights are soon forgotten."""
-    return min(decay, (1 + step) / (10 + step))
-
-
-@torch.no_grad()
-def _update_averages(players: Mapping[str, Player], decay: float) -> None:
-    """Weights are averaged; batch-norm buffers too, but for their counters, which are copied."""
-    for player in players.values():
-        if player.average is None:
-            continue
-        average, current = player.average.state_dict(), player.module.state_dict()
-        for name, value in average.items():
-            if value.is_floating_point():
-                value.lerp_(current[name], 1 - decay)
-            else:
-                value.copy_(current[name])
-
-
-def _prepare(players: Mapping[str, Player]) -> None:
-    """Convolutions on the CPU are faster with the channels last; averages are for sampling alone."""
-    for player in players.values():
-        for module in (player.module, player.average):
-            if module is not None:
-                module.to(memory_format=torch.channels_last)
-        if player.average is not None:
-            player.average.eval()
-
-
-def _finish(stage: str, players: Mapping[str, Player]) -> None:
-    """Freeze everybody; weights that are not finite must not be saved."""
+def _resume(
+    stage: Stage, players: Mapping[str, Player], history: History, training: TrainingParameters, observer: Observer
+) -> int:
+    """Take over the newest checkpoint, if there is one, and tell the observer; returns the steps that are done."""
+    found = stage.checkpoints.newest() if stage.checkpoints else None
+    if found is None:
+        observer.start(training.steps, training.batch_size, stage.provenance)
+        return 0
     for name, player in players.items():
-        player.module.eval().requires_grad_(False)
-        if not all(torch.isfinite(value).all() for value in player.module.state_dict().values()):
+        player.restore(_part(found, f"players.{name}."))
+    history.restore(_part(found, "sums."), found.values, stage.device)
+    stage.restore(found.tensors)
+    logger.info("%s: goes on from the checkpoint of step %d of %d", stage.name, found.step, training.steps)
+    resumed = Resumed(found.step, found.version, history.rows)
+    observer.start(training.steps, training.batch_size, stage.provenance, resumed)
+    return found.step
+
+
+def _part(found: Checkpoint, prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in found.tensors.items() if name.startswith(prefix)}
+
+
+def _keep(
+    stage: Stage, players: Mapping[str, Player], history: History, watch: _Watch, step: int, *, last: bool
+) -> None:
+    """Write a checkpoint if one is due; end the training if that is asked for.
+
+    Raises:
+        TrainingDiverged: there is something in the weights that must not be saved.
+    """
+    checkpoints = stage.checkpoints
+    due = checkpoints is not None and (stop_requested() or checkpoints.is_due(step))
+    if due or last:
+        watch.check()
+        if (name := not_finite(players)) is not None:
             raise TrainingDiverged(
-                f"Training of {stage} diverged: weights of the {name} are not finite at its end. {HELP}"
+                f"Training of {stage.name} diverged by step {step}: weights of the {name} are not finite. "
+                f"No model was saved. A lower learning_rate, or other loss weights, may help."
             )
+    if checkpoints is not None and (due or last):
+        sums, values = history.state()
+        tensors = {f"sums.{name}": value for name, value in sums.items()} | stage.state()
+        for name, player in players.items():
+            tensors |= {f"players.{name}.{key}": value for key, value in player.state().items()}
+        checkpoints.write(step, tensors, values)
+    if not last:
+        _stop_if_asked(stage)
+
+
+def _stop_if_asked(stage: Stage) -> None:
+    if number := stop_requested():
+        kept = stage.checkpoints.describe_last() if stage.checkpoints else "No checkpoints are kept."
+        logger.warning("%s: stops, as signal %d asks. %s", stage.name, number, kept)
+        raise Interrupted(128 + number)

@@ -4,21 +4,21 @@ Q's head and the trunk that it shares with D are updated in D's turn, G in its o
 Where lambda is 0, Q reads the code aside: from the trunk's features, without passing a gradient on to them.
 """
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from gan_pipelines.data.batches import endless_batches
 from gan_pipelines.data.images import Representation
 from gan_pipelines.losses import ADVERSARIAL_LOSSES, information_bound
 from gan_pipelines.models import InfoGAN, InfoGANSpec
 from gan_pipelines.models.blocks import RandomAffine
 from gan_pipelines.parameters import RunParameters
-from gan_pipelines.training.engine import Observer, Player, Terms, Turn, make_player, train
-from gan_pipelines.training.seeding import seeded_stage
+from gan_pipelines.training.checkpoint import CheckpointFolder
+from gan_pipelines.training.engine import Observer, Terms, Turn, train
+from gan_pipelines.training.players import Player, make_player
+from gan_pipelines.training.seeding import training_stage
 
 PREVIEW_COLUMNS = 10
 SETTLING_BATCHES = 50
@@ -89,7 +89,11 @@ def infogan_players(gan: InfoGAN) -> dict[str, Player]:
 
 
 def fit_infogan(
-    run: RunParameters, spec: InfoGANSpec, pixels: Representation, observer: Observer
+    run: RunParameters,
+    spec: InfoGANSpec,
+    pixels: Representation,
+    observer: Observer,
+    checkpoints: CheckpointFolder | None = None,
 ) -> tuple[InfoGAN, list[dict[str, float]]]:
     """Build an InfoGAN and train it on pictures without labels, on its own random streams.
 
@@ -98,19 +102,18 @@ def fit_infogan(
         spec: networks, codes, weights, length.
         pixels: the real pictures.
         observer: is told of losses, of L_I, and of pictures.
+        checkpoints: where the training keeps some, if it does.
 
     Returns:
         The trained InfoGAN on the CPU and the history of its losses and of L_I.
     """
     training = spec.parameters.training
-    with seeded_stage(run, "infogan") as stage:
-        gan = InfoGAN(spec).to(stage.device)
-        batches = endless_batches(len(pixels.values), training.batch_size, stage.rng)
+    with training_stage(run, "infogan", spec.parameters, {"images": spec.data_digest}, checkpoints) as stage:
+        gan = stage.place(InfoGAN(spec.model_copy(update={"provenance": stage.provenance})))
+        batches = stage.draw_batches(len(pixels.values), training.batch_size)
 
-        steps = itertools.count(1)
-
-        def objective() -> Iterator[Turn]:
-            weights = spec.parameters.information_weights_at(next(steps))
+        def objective(step: int) -> Iterator[Turn]:
+            weights = spec.parameters.information_weights_at(step)
             real = pixels.read(next(batches)).to(stage.device)
             noise = gan.noise.sample(len(real), stage.rng).to(stage.device)
             codes = gan.codes.sample(len(real), stage.rng).to(stage.device)
@@ -123,7 +126,7 @@ def fit_infogan(
             yield Turn("generator", lambda: generator_terms(gan, weights, generated, codes))
 
         preview = _preview_pictures(gan)
-        history = train(stage.name, infogan_players(gan), objective, training, observer, preview)
+        history = train(stage, infogan_players(gan), objective, training, observer, preview)
         settle_batch_norm(gan, (pixels.read(next(batches)).to(stage.device) for _ in range(SETTLING_BATCHES)))
     return gan.cpu(), history
 

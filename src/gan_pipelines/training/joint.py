@@ -12,13 +12,14 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from gan_pipelines.data.batches import endless_batches
 from gan_pipelines.data.images import Representation
 from gan_pipelines.models import Encoder, LevelGAN
 from gan_pipelines.parameters import JointParameters, RunParameters
-from gan_pipelines.training.engine import Observer, Player, Turn, make_player, train
+from gan_pipelines.training.checkpoint import CheckpointFolder
+from gan_pipelines.training.engine import Observer, Turn, train
 from gan_pipelines.training.level import discriminator_terms, generator_terms, preview_pictures
-from gan_pipelines.training.seeding import seeded_stage
+from gan_pipelines.training.players import Player, make_player
+from gan_pipelines.training.seeding import training_stage
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ def fit_joint(
     targets: Mapping[str, Representation],
     labels: Representation,
     observer: Observer,
+    checkpoints: CheckpointFolder | None = None,
 ) -> tuple[list[LevelGAN], list[dict[str, float]]]:
     """Train all levels end to end, on the stage's own random streams.
 
@@ -109,24 +111,26 @@ def fit_joint(
         targets: real representations by name.
         labels: one-hot labels of the same images.
         observer: is told of losses and pictures.
+        checkpoints: where the training keeps some, if it does.
 
     Returns:
         The jointly trained levels on the CPU and the history of the losses of all levels.
     """
-    with seeded_stage(run, "joint") as stage:
+    inputs = {"encoder": encoder.digest()} | {f"level_{level.spec.target}": level.digest() for level in trained}
+    with training_stage(run, "joint", parameters, inputs, checkpoints) as stage:
         scratch = parameters.initialise == "scratch"
         levels = [LevelGAN(level.spec) if scratch else deepcopy(level) for level in trained]
         joint_levels = [
             JointLevel(
-                level.to(stage.device),
-                deepcopy(encoder.segment(level.spec.target, level.spec.parameters.condition)).to(stage.device),
+                stage.place(level),
+                stage.place(deepcopy(encoder.segment(level.spec.target, level.spec.parameters.condition))),
                 targets[level.spec.target],
             )
             for level in levels
         ]
-        batches = endless_batches(len(labels.values), parameters.training.batch_size, stage.rng)
+        batches = stage.draw_batches(len(labels.values), parameters.training.batch_size)
 
-        def objective() -> Iterator[Turn]:
+        def objective(_: int) -> Iterator[Turn]:
             index = next(batches)
             reals = {joint.name: joint.target.read(index).to(stage.device) for joint in joint_levels}
             noises = {
@@ -137,5 +141,7 @@ def fit_joint(
 
         preview = preview_pictures(levels, labels, stage)
         players = joint_players(joint_levels, parameters)
-        history = train(stage.name, players, objective, parameters.training, observer, preview)
+        history = train(stage, players, objective, parameters.training, observer, preview)
+        for level in levels:
+            level.spec = level.spec.model_copy(update={"provenance": stage.provenance})
     return [level.cpu() for level in levels], history

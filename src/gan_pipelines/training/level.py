@@ -6,7 +6,6 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from gan_pipelines.data.batches import endless_batches
 from gan_pipelines.data.images import Representation
 from gan_pipelines.losses import (
     ADVERSARIAL_LOSSES,
@@ -16,8 +15,10 @@ from gan_pipelines.losses import (
 )
 from gan_pipelines.models import DiscriminatorOutput, Encoder, LevelGAN, LevelSpec
 from gan_pipelines.parameters import LABELS, PIXELS, RunParameters
-from gan_pipelines.training.engine import Observer, Player, Terms, Turn, make_player, train
-from gan_pipelines.training.seeding import Stage, seeded_stage
+from gan_pipelines.training.checkpoint import CheckpointFolder
+from gan_pipelines.training.engine import Observer, Terms, Turn, train
+from gan_pipelines.training.players import Player, make_player
+from gan_pipelines.training.seeding import Stage, training_stage
 
 PREVIEW_PICTURES = 64
 
@@ -76,6 +77,7 @@ def fit_level(
     target: Representation,
     condition: Representation,
     observer: Observer,
+    checkpoints: CheckpointFolder | None = None,
 ) -> tuple[LevelGAN, list[dict[str, float]]]:
     """Build one level and train it on pairs of real (h_{i+1}, h_i), on its own random streams.
 
@@ -89,17 +91,19 @@ def fit_level(
         target: h_i of every training image.
         condition: h_{i+1} of every training image.
         observer: is told of losses and pictures.
+        checkpoints: where the training keeps some, if it does.
 
     Returns:
         The trained level on the CPU and the history of its losses.
     """
     training = spec.parameters.training
-    with seeded_stage(run, spec.target) as stage:
-        level = LevelGAN(spec).to(stage.device)
-        segment = deepcopy(encoder.segment(spec.target, spec.parameters.condition)).to(stage.device)
-        batches = endless_batches(len(target.values), training.batch_size, stage.rng)
+    inputs = {"images": spec.data_digest, "encoder": spec.encoder_digest}
+    with training_stage(run, spec.target, spec.parameters, inputs, checkpoints) as stage:
+        level = stage.place(LevelGAN(spec.model_copy(update={"provenance": stage.provenance})))
+        segment = stage.place(deepcopy(encoder.segment(spec.target, spec.parameters.condition)))
+        batches = stage.draw_batches(len(target.values), training.batch_size)
 
-        def objective() -> Iterator[Turn]:
+        def objective(_: int) -> Iterator[Turn]:
             index = next(batches)
             real, above = target.read(index).to(stage.device), condition.read(index).to(stage.device)
             noise = level.latent.sample(len(index), stage.rng).to(stage.device)
@@ -108,7 +112,7 @@ def fit_level(
             yield Turn("generator", lambda: generator_terms(level, segment, generated, above, noise))
 
         preview = preview_pictures([level], condition, stage) if spec.target == PIXELS else None
-        history = train(stage.name, level_players(level), objective, training, observer, preview)
+        history = train(stage, level_players(level), objective, training, observer, preview)
     return level.cpu(), history
 
 

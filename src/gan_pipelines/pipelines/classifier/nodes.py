@@ -13,6 +13,7 @@ from gan_pipelines.parameters import (
     SGANParameters,
 )
 from gan_pipelines.tracking import stage_run
+from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.classifier import fit_classifier
 from gan_pipelines.training.seeding import seeded_stage
 
@@ -22,6 +23,7 @@ def train_encoder(
     classifier: ClassifierParameters,
     train_images: LabelledImages,
     test_images: LabelledImages,
+    checkpoints: CheckpointFolder,
 ) -> tuple[Encoder, pd.DataFrame, dict[str, float]]:
     """Train the classifier whose blocks are the E_i.
 
@@ -30,12 +32,15 @@ def train_encoder(
         classifier: its stages and training.
         train_images: what it learns from.
         test_images: what its accuracy is measured on besides.
+        checkpoints: where the training keeps some.
 
     Returns:
         The frozen encoder, the history of its losses, its accuracies.
     """
     with stage_run("encoder") as observer:
-        encoder, history, metrics = fit_classifier(run, "encoder", classifier, train_images, test_images, observer)
+        encoder, history, metrics = fit_classifier(
+            run, "encoder", classifier, train_images, test_images, observer, checkpoints
+        )
     return encoder, pd.DataFrame(history).assign(stage="encoder"), metrics
 
 

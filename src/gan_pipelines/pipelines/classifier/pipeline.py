@@ -17,7 +17,7 @@ def create_pipeline(levels: Sequence[str]) -> Pipeline:
     nodes = [
         Node(
             train_encoder,
-            inputs=["params:run", "params:classifier", "train_images", "test_images"],
+            inputs=["params:run", "params:classifier", "train_images", "test_images", "checkpoints"],
             outputs=["encoder", "history_encoder", "encoder_metrics"],
             name="train_encoder",
         ),

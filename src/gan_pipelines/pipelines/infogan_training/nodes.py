@@ -7,11 +7,12 @@ from gan_pipelines.models import InfoGAN
 from gan_pipelines.models.plan import plan_infogan
 from gan_pipelines.parameters import InfoGANParameters, RunParameters
 from gan_pipelines.tracking import stage_run
+from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.infogan import fit_infogan
 
 
 def train_infogan(
-    run: RunParameters, infogan: InfoGANParameters, train_images: LabelledImages
+    run: RunParameters, infogan: InfoGANParameters, train_images: LabelledImages, checkpoints: CheckpointFolder
 ) -> tuple[InfoGAN, pd.DataFrame]:
     """Train G, D and Q on pictures; the labels are not read.
 
@@ -19,11 +20,12 @@ def train_infogan(
         run: seed, device, threads.
         infogan: latent, networks, weights, length.
         train_images: real pictures.
+        checkpoints: where the training keeps some.
 
     Returns:
         The trained InfoGAN, the history of its losses and of L_I.
     """
     spec = plan_infogan(infogan, train_images.image_shape, train_images.digest())
     with stage_run("infogan") as observer:
-        trained, history = fit_infogan(run, spec, train_images.pixels(), observer)
+        trained, history = fit_infogan(run, spec, train_images.pixels(), observer, checkpoints)
     return trained, pd.DataFrame(history).assign(stage="infogan")

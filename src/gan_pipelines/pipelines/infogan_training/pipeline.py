@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 train_infogan,
-                inputs=["params:run", "params:infogan", "train_images"],
+                inputs=["params:run", "params:infogan", "train_images", "checkpoints"],
                 outputs=["infogan", "history_infogan"],
                 name="train_infogan",
             )

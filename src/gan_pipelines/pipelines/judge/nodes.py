@@ -6,11 +6,16 @@ from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.models import Encoder
 from gan_pipelines.parameters import ClassifierParameters, RunParameters
 from gan_pipelines.tracking import stage_run
+from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.classifier import fit_classifier
 
 
 def train_judge(
-    run: RunParameters, judge: ClassifierParameters, train_images: LabelledImages, test_images: LabelledImages
+    run: RunParameters,
+    judge: ClassifierParameters,
+    train_images: LabelledImages,
+    test_images: LabelledImages,
+    checkpoints: CheckpointFolder,
 ) -> tuple[Encoder, pd.DataFrame, dict[str, float]]:
     """Train the classifier that no generator ever sees.
 
@@ -18,5 +23,7 @@ def train_judge(
         The frozen judge, the history of its losses, its accuracies.
     """
     with stage_run("judge") as observer:
-        trained, history, metrics = fit_classifier(run, "judge", judge, train_images, test_images, observer)
+        trained, history, metrics = fit_classifier(
+            run, "judge", judge, train_images, test_images, observer, checkpoints
+        )
     return trained, pd.DataFrame(history).assign(stage="judge"), metrics

@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 train_judge,
-                inputs=["params:run", "params:judge", "train_images", "test_images"],
+                inputs=["params:run", "params:judge", "train_images", "test_images", "checkpoints"],
                 outputs=["judge", "history_judge", "judge_metrics"],
                 name="train_judge",
             )

@@ -7,6 +7,7 @@ from gan_pipelines.models import Encoder, LevelGAN, StackedGenerator, assemble_s
 from gan_pipelines.models.plan import require_same_origin
 from gan_pipelines.parameters import ExperimentError, RunParameters, SGANParameters
 from gan_pipelines.tracking import stage_run
+from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.joint import fit_joint
 
 
@@ -26,6 +27,7 @@ def train_joint_stack(
     sgan: SGANParameters,
     encoder: Encoder,
     train_images: LabelledImages,
+    checkpoints: CheckpointFolder,
     *parts: LevelGAN | Representation,
 ) -> tuple[StackedGenerator, pd.DataFrame]:
     """Train the stack end to end.
@@ -35,6 +37,7 @@ def train_joint_stack(
         sgan: where the weights start, length, rates, upstream weight.
         encoder: gives every E_i.
         train_images: real pixels and labels.
+        checkpoints: where the training keeps some.
         parts: the levels from the labels down to the pixels, and the real representations between.
 
     Returns:
@@ -47,7 +50,8 @@ def train_joint_stack(
         _require_same_parameters(level, sgan)
     targets = {part.name: part for part in [*encoded, train_images.pixels()]}
     with stage_run("joint") as observer:
-        trained, history = fit_joint(run, sgan.joint, levels, encoder, targets, train_images.one_hot_labels(), observer)
+        labels = train_images.one_hot_labels()
+        trained, history = fit_joint(run, sgan.joint, levels, encoder, targets, labels, observer, checkpoints)
     return assemble_stack(trained, train_images.classes), pd.DataFrame(history).assign(stage="joint")
 
 

@@ -26,7 +26,7 @@ def create_pipeline(levels: Sequence[str]) -> Pipeline:
             ),
             Node(
                 train_joint_stack,
-                inputs=["params:run", "params:sgan", "encoder", "train_images", *trained, *encoded],
+                inputs=["params:run", "params:sgan", "encoder", "train_images", "checkpoints", *trained, *encoded],
                 outputs=["joint_stack", "history_joint"],
                 name="train_joint_stack",
             ),

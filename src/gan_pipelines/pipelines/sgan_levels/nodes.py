@@ -7,6 +7,7 @@ from gan_pipelines.models import Encoder, LevelGAN
 from gan_pipelines.models.plan import plan_levels, require_same_origin
 from gan_pipelines.parameters import RunParameters, SGANParameters
 from gan_pipelines.tracking import stage_run
+from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.level import fit_level
 
 
@@ -16,6 +17,7 @@ def train_level(
     encoder: Encoder,
     target: LabelledImages | Representation,
     condition: LabelledImages | Representation,
+    checkpoints: CheckpointFolder,
 ) -> tuple[LevelGAN, pd.DataFrame]:
     """Train G_i, D_i and Q_i on real pairs of a representation and the one above it.
 
@@ -25,6 +27,7 @@ def train_level(
         encoder: gives E_i.
         target: what the level generates; images stand for their pixels.
         condition: what it generates from; images stand for their labels.
+        checkpoints: where the training keeps some.
 
     Returns:
         The trained level and the history of its losses.
@@ -35,5 +38,5 @@ def train_level(
     require_same_origin(encoder, images, [lower, upper])
     spec = plan_levels(sgan, encoder, encoder.digest())[lower.name]
     with stage_run(lower.name) as observer:
-        level, history = fit_level(run, spec, encoder, lower, upper, observer)
+        level, history = fit_level(run, spec, encoder, lower, upper, observer, checkpoints)
     return level, pd.DataFrame(history).assign(stage=lower.name)

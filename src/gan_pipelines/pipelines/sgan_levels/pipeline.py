@@ -23,14 +23,14 @@ def _level_pipeline(above: str, name: str) -> Pipeline:
     condition = "train_images" if above == LABELS else f"representation_{above}"
     node = Node(
         train_level,
-        inputs=["params:run", "params:sgan", "encoder", target, condition],
+        inputs=["params:run", "params:sgan", "encoder", target, condition, "checkpoints"],
         outputs=[f"level_{name}", f"history_{name}"],
         name="train_level",
     )
     return Pipeline(
         [node],
         namespace=name,
-        inputs={"encoder", target, condition},
+        inputs={"encoder", target, condition, "checkpoints"},
         outputs={f"level_{name}", f"history_{name}"},
         parameters={"params:run", "params:sgan"},
     )

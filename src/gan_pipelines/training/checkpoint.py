@@ -1,0 +1,222 @@
+"""Checkpoints of a training: where they lie, whose they are, when they are due, and what a broken one does.
+
+    <folder>/<stage>/<slot>.lock                     held by the training that writes into the slot
+    <folder>/<stage>/<slot>/<provenance>/step_*      the two newest checkpoints of one training
+
+A checkpoint belongs to one provenance: configuration, data, code, device. A training takes the slot in which its own
+checkpoints lie, or else the first that no other training holds, so two that run at once never share one.
+"""
+
+import logging
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from gan_pipelines.models.provenance import Provenance
+from gan_pipelines.parameters import CheckpointParameters
+from gan_pipelines.parameters.base import flatten
+from gan_pipelines.tensor_file import FileError, read_description, read_tensors, write_tensors
+
+logger = logging.getLogger(__name__)
+
+KEPT_CHECKPOINTS = 2
+"""Of one training: the newest, and the one before, should the newest turn out to be broken."""
+KEPT_TRAININGS = 3
+"""Interrupted trainings in a slot; older ones are removed."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training as it stood after a step.
+
+    Attributes:
+        step: after which it was taken.
+        version: of the run that wrote it.
+        tensors: state of players, random streams, batches, sums.
+        values: the rest of its state, which is JSON.
+    """
+
+    step: int
+    version: str
+    tensors: Mapping[str, Tensor]
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class CheckpointFolder:
+    """Where all checkpoints of an experiment lie.
+
+    Attributes:
+        path: the folder.
+        version: of the run that writes now.
+    """
+
+    path: Path
+    version: str = ""
+
+    @contextmanager
+    def open(self, provenance: Provenance, every: CheckpointParameters) -> "Iterator[StageCheckpoints]":
+        """Hold a slot for one training.
+
+        Args:
+            provenance: whose checkpoints may be taken up.
+            every: when one is due.
+
+        Raises:
+            FileError: the folder cannot be written.
+        """
+        stage, key = self.path / provenance.stage, provenance.digest()[:16]
+        try:
+            stage.mkdir(parents=True, exist_ok=True)
+            lock, slot = _take_slot(stage, key)
+        except OSError as error:
+            raise FileError(
+                f"{stage}: cannot be written ({error.strerror or error}), and checkpoints belong there. "
+                f"Nothing was trained."
+            ) from None
+        try:
+            _explain_others(slot, key, provenance)
+            _remove_old_trainings(slot, key)
+            yield StageCheckpoints(slot / key, provenance, self.version, every)
+        finally:
+            lock.release()
+
+    def clear(self) -> None:
+        """Remove what the trainings of this version wrote; called when the whole run has come to a good end."""
+        for slot in self.path.glob("*/*.lock"):
+            lock = FileLock(slot)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:  # a later training holds the slot; what is left there is removed as an old one some day
+                continue
+            try:
+                for folder in slot.with_suffix("").glob("*"):
+                    if any(_version(file) == self.version for file in _newest_first(folder)):
+                        shutil.rmtree(folder)
+            finally:
+                lock.release()
+
+
+def _take_slot(stage: Path, key: str) -> tuple[FileLock, Path]:
+    """The slot with this training's checkpoints if it is free, else the first free one; slots have no end."""
+    known = sorted(stage.glob(f"*/{key}"), key=lambda folder: int(folder.parent.name))
+    names = [folder.parent.name for folder in known]
+    number = 0
+    while True:
+        name = names.pop(0) if names else str(number)
+        number += not names
+        lock = FileLock(stage / f"{name}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            continue
+        return lock, stage / name
+
+
+def _explain_others(slot: Path, key: str, provenance: Provenance) -> None:
+    """Say why checkpoints that lie there are not taken up, where there are none of this training's own."""
+    others = [file for folder in _trainings(slot) for file in _newest_first(folder)[:1]]
+    if not others or (slot / key).is_dir():
+        return
+    try:
+        theirs = dict(flatten(read_description(others[0])["provenance"]))
+    except (FileError, KeyError, TypeError):
+        return
+    ours = dict(flatten(provenance.model_dump(mode="json")))
+    changed = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
+    shown = "; ".join(f"{name} was {theirs.get(name, 'absent')}, is {ours.get(name, 'absent')}" for name in changed[:3])
+    logger.info(
+        "%s: starts anew; the checkpoints that lie there are of another training (%s%s)",
+        provenance.stage,
+        shown,
+        f"; and {len(changed) - 3} more" if len(changed) > 3 else "",
+    )
+
+
+def _remove_old_trainings(slot: Path, key: str) -> None:
+    for folder in [folder for folder in _trainings(slot) if folder.name != key][KEPT_TRAININGS - 1 :]:
+        logger.info("%s: the oldest interrupted training is removed", folder)
+        shutil.rmtree(folder)
+
+
+def _trainings(slot: Path) -> list[Path]:
+    """Folders of trainings in a slot, the newest first."""
+    return sorted(slot.glob("*"), key=lambda folder: folder.stat().st_mtime_ns, reverse=True)
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step_*.safetensors"), reverse=True)
+
+
+def _version(file: Path) -> str | None:
+    try:
+        return str(read_description(file)["version"])
+    except (FileError, KeyError, TypeError):
+        return None
+
+
+class StageCheckpoints:
+    """The checkpoints of one training, under its lock.
+
+    Args:
+        folder: where they lie.
+        provenance: what decides this training.
+        version: of the run that writes now.
+        every: when one is due.
+    """
+
+    def __init__(self, folder: Path, provenance: Provenance, version: str, every: CheckpointParameters) -> None:
+        self._folder, self._provenance, self._version, self._every = folder, provenance, version, every
+        self._written = time.monotonic()
+        for partial in folder.glob("*.partial"):  # its writer was killed
+            partial.unlink()
+
+    def newest(self) -> Checkpoint | None:
+        """The newest checkpoint that is whole; broken ones are named in the log and removed."""
+        for file in _newest_first(self._folder):
+            try:
+                tensors, description = read_tensors(file)
+                step, version, values = (description[name] for name in ("step", "version", "values"))
+            except (FileError, KeyError, TypeError) as error:
+                logger.warning("%s: a broken checkpoint is passed over. %s", self._provenance.stage, error)
+                file.unlink()
+                continue
+            return Checkpoint(step, version, tensors, values)
+        return None
+
+    def is_due(self, step: int) -> bool:
+        """Whether a checkpoint should be written after this step."""
+        by_count = self._every.every_steps is not None and step % self._every.every_steps == 0
+        seconds = self._every.every_seconds
+        return by_count or (seconds is not None and time.monotonic() - self._written >= seconds)
+
+    def write(self, step: int, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Write one, durably, then remove all but the newest two; where that fails, say so and let the training go on.
+
+        Args:
+            step: after which the state was taken.
+            tensors: state of players, random streams, batches, sums.
+            values: the rest of it; must be JSON.
+        """
+        provenance = self._provenance.model_dump(mode="json")
+        described = {"provenance": provenance, "version": self._version, "step": step, "values": values}
+        try:
+            write_tensors(self._folder / f"step_{step:09d}.safetensors", tensors, described)
+            for file in _newest_first(self._folder)[KEPT_CHECKPOINTS:]:
+                file.unlink()
+        except (FileError, OSError) as error:
+            stage = self._provenance.stage
+            logger.warning("%s: no checkpoint of step %d, and the training goes on. %s", stage, step, error)
+        self._written = time.monotonic()
+
+    def describe_last(self) -> str:
+        """One sentence on what lies there."""
+        files = _newest_first(self._folder)
+        return f"The last good checkpoint is {files[0]}." if files else "There is no checkpoint yet."

@@ -1,0 +1,61 @@
+"""The means of loss terms and measures between two reports."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Row = dict[str, float]
+"""`step`, `images_per_second`, and the mean of each term and measure by its name."""
+
+
+class History:
+    """Sums what a training reports, without waiting for the device, and makes one row of it at every report."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self._sums: dict[str, Tensor] = {}
+        self._counts: Counter[str] = Counter()
+        self._steps, self._began = 0, time.perf_counter()
+
+    def add(self, values: Mapping[str, Tensor]) -> None:
+        """Terms or measures of one turn, detached."""
+        for name, value in values.items():
+            self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
+            self._counts[name] += 1
+
+    def count_step(self) -> None:
+        """A step is over."""
+        self._steps += 1
+
+    def report(self, step: int, batch_size: int) -> Row:
+        """Close the interval; `images_per_second` counts the steps that this process took in it."""
+        values = torch.stack([value.double() for value in self._sums.values()]).tolist() if self._sums else []
+        means = {name: value / self._counts[name] for name, value in zip(self._sums, values, strict=True)}
+        seconds = time.perf_counter() - self._began
+        self.rows.append({"step": step, **means, "images_per_second": self._steps * batch_size / seconds})
+        self._sums, self._counts = {}, Counter()
+        self._steps, self._began = 0, time.perf_counter()
+        return self.rows[-1]
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Time that is spent on pictures and files is not training."""
+        began = time.perf_counter()
+        yield
+        self._began += time.perf_counter() - began
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The sums of the open interval; counts and rows, which are JSON."""
+        return dict(self._sums), {"counts": dict(self._counts), "rows": self.rows}
+
+    def restore(self, sums: Mapping[str, Tensor], values: Mapping[str, Any], device: torch.device) -> None:
+        """Take over the state of an earlier history."""
+        counts = values["counts"]  # in the order in which the terms first came, which is that of the columns
+        self._sums = {name: sums[name].to(device) for name in counts}
+        self._counts = Counter(counts)
+        self.rows = list(values["rows"])

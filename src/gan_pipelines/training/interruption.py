@@ -1,0 +1,66 @@
+"""Ctrl-C and SIGTERM: a training finishes its step, writes a checkpoint and ends; everything else ends at once.
+
+Signals belong to the process, so whether one has come is known here, once a process, to trainings in any thread.
+"""
+
+import multiprocessing
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(SystemExit):
+    """A training was told to stop; the exit code is 128 + the signal's number, as shells have it."""
+
+
+class _Signals:
+    """The signal that has come, if any, and how many trainings are under way."""
+
+    received = 0
+    trainings = 0
+    lock = threading.Lock()
+
+
+def stop_on_signals() -> None:
+    """Let Ctrl-C and SIGTERM stop trainings after their step; only the main thread may say so, in others it is void."""
+    _Signals.received = 0
+    if threading.current_thread() is threading.main_thread():
+        for number in STOPPING:
+            signal.signal(number, _stop)
+
+
+def stop_requested() -> int:
+    """Number of the signal that asks trainings to stop; 0 where there is none."""
+    return _Signals.received
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Around a training that looks at `stop_requested` after each of its steps."""
+    with _Signals.lock:
+        _Signals.trainings += 1
+    try:
+        yield
+    finally:
+        with _Signals.lock:
+            _Signals.trainings -= 1
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    """Pass the word on to worker processes, and end what is no training; told twice, do not wait for trainings either.
+
+    A worker may hear of one Ctrl-C from the terminal and from its parent, so it takes no second word.
+    """
+    again, _Signals.received = _Signals.received, number
+    for child in multiprocessing.active_children():
+        if again:
+            child.kill()
+        else:
+            child.terminate()
+    is_worker = multiprocessing.parent_process() is not None
+    if (again and not is_worker) or not (again or _Signals.trainings):
+        raise Interrupted(128 + number)
