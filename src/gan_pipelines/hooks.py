@@ -27,7 +27,7 @@ from gan_pipelines.parameters.base import explain
 from gan_pipelines.project import active_experiment
 from gan_pipelines.reporting.tables import flat_scores, format_codes, format_scores
 from gan_pipelines.training.interruption import stop_on_signals
-from gan_pipelines.training.seeding import describe_machine, find_device
+from gan_pipelines.training.seeding import describe_machine, require_machine
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +55,8 @@ class ExperimentHooks:
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Check device and folders, pin versions, and look at every file that the pipeline starts from."""
-        find_device(self.experiment.run.device)
+        """Check machine and folders, pin versions, and look at every file that the pipeline starts from."""
+        require_machine(self.experiment.run)
         for name, dataset in _files(pipeline.all_outputs(), catalog).items():
             _require_writable(name, Path(dataset._filepath))
         checkpoints = catalog.get(CHECKPOINTS)

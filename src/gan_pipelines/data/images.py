@@ -1,7 +1,7 @@
 """Labelled images, at rest as uint8; the one border where they become floats."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int64, Shaped, UInt8
@@ -92,6 +92,10 @@ class Representation:
     name: str
     values: Shaped[Tensor, "count *shape"]
     encoder_digest: str = ""
+
+    def to(self, device: torch.device) -> "Representation":
+        """The same representation with its values on a device."""
+        return replace(self, values=self.values.to(device))
 
     def read(self, index: Int64[Tensor, "batch"]) -> Float[Tensor, "batch *shape"]:
         """The values at the given positions as the networks see them; pixels in [0, 1]."""

@@ -21,12 +21,12 @@ def binary_discriminator_loss(
     real_logits: Float[Tensor, "batch 1"], generated_logits: Float[Tensor, "batch 1"]
 ) -> Float[Tensor, ""]:
     """L_D = E[-log D(h)] + E[-log(1 - D(h^))], in nats."""
-    return softplus(-real_logits).mean() + softplus(generated_logits).mean()
+    return softplus(-real_logits.float()).mean() + softplus(generated_logits.float()).mean()
 
 
 def non_saturating_generator_loss(generated_logits: Float[Tensor, "batch 1"]) -> Float[Tensor, ""]:
     """L_G = E[-log D(h^)], in nats."""
-    return softplus(-generated_logits).mean()
+    return softplus(-generated_logits.float()).mean()
 
 
 ADVERSARIAL_LOSSES: Mapping[str, AdversarialLoss] = {

@@ -9,11 +9,11 @@ def label_conditional_loss(
     encoded_logits: Float[Tensor, "batch classes"], condition: Float[Tensor, "batch classes"]
 ) -> Float[Tensor, ""]:
     """Cross-entropy between the encoder's class probabilities and one-hot labels, in nats."""
-    return cross_entropy(encoded_logits, condition)
+    return cross_entropy(encoded_logits.float(), condition)
 
 
 def feature_conditional_loss(
     encoded: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch *shape"]
 ) -> Float[Tensor, ""]:
     """Squared Euclidean distance, as the mean over all elements (the official code's scale)."""
-    return mse_loss(encoded, condition)
+    return mse_loss(encoded.float(), condition.float())

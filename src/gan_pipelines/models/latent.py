@@ -81,7 +81,7 @@ class Latent:
 
     def _split_head(self, head: Tensor) -> dict[str, Tensor]:
         sizes = [_head_size(part) for part in self.parts.values()]
-        return dict(zip(self.parts, head.split(sizes, dim=1), strict=True))
+        return dict(zip(self.parts, head.float().split(sizes, dim=1), strict=True))
 
 
 def gaussian_log_prob(

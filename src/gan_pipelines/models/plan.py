@@ -144,21 +144,13 @@ def check_experiment(experiment: Experiment, train_images: LabelledImages, test_
     Raises:
         ExperimentError: one paragraph that names the field, what was found and what is allowed.
     """
-    sgan, infogan = experiment.sgan, experiment.infogan
-    batch_sizes = {
-        "classifier": experiment.classifier.training.batch_size,
-        "judge": experiment.judge.training.batch_size,
-        **{f"sgan.levels.{name}": level.training.batch_size for name, level in sgan.levels.items()},
-        "sgan.joint": sgan.joint.training.batch_size,
-        "infogan": infogan.training.batch_size,
-    }
-    for where, batch_size in batch_sizes.items():
+    for where, batch_size in experiment.batch_sizes.items():
         if batch_size > len(train_images):
             raise ExperimentError(
                 f"{where}.training.batch_size: must be at most the number of training images, {len(train_images)}; "
                 f"found {batch_size}."
             )
-    plan_networks(experiment.classifier, experiment.judge, sgan, infogan, train_images)
+    plan_networks(experiment.classifier, experiment.judge, experiment.sgan, experiment.infogan, train_images)
     needed = max(2 * len(train_images.classes), SMALLEST_TEST_SET)
     for where, count in {"evaluation.samples": experiment.evaluation.samples, "test images": len(test_images)}.items():
         if count < needed:

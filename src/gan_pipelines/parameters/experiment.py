@@ -45,9 +45,27 @@ class Experiment(Schema):
                 f"evaluation.features: unknown representation {self.evaluation.features!r}; "
                 f"the judge has {', '.join(known)}"
             )
+        workers = self.run.workers
+        problems += [
+            f"{where}.training.batch_size: must be a multiple of run.workers, {workers}, and at least twice as much; "
+            f"found {batch_size}"
+            for where, batch_size in self.batch_sizes.items()
+            if batch_size % workers or batch_size < 2 * workers
+        ]
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    @property
+    def batch_sizes(self) -> dict[str, int]:
+        """Images in a batch of each training, by the training's place in the YAML."""
+        return {
+            "classifier": self.classifier.training.batch_size,
+            "judge": self.judge.training.batch_size,
+            **{f"sgan.levels.{name}": level.training.batch_size for name, level in self.sgan.levels.items()},
+            "sgan.joint": self.sgan.joint.training.batch_size,
+            "infogan": self.infogan.training.batch_size,
+        }
 
     @classmethod
     def read(cls, parameters: Mapping[str, Any]) -> Self:

@@ -11,11 +11,13 @@ from gan_pipelines.models import Encoder
 from gan_pipelines.models.plan import plan_classifier
 from gan_pipelines.parameters import ClassifierParameters, RunParameters
 from gan_pipelines.training.checkpoint import CheckpointFolder
-from gan_pipelines.training.engine import Observer, Terms, Turn, train
-from gan_pipelines.training.players import make_player
+from gan_pipelines.training.engine import Observer, Turn, train
+from gan_pipelines.training.players import Terms, make_player
+from gan_pipelines.training.ranks import shared_by_workers
 from gan_pipelines.training.seeding import Stage, training_stage
 
 
+@shared_by_workers
 def fit_classifier(
     run: RunParameters,
     name: str,
@@ -66,15 +68,15 @@ def train_classifier(
         The history of its losses.
     """
     training = parameters.training
+    pictures, labels = data.images.to(stage.device), data.labels.to(stage.device)
     batches = stage.draw_batches(len(data), training.batch_size)
 
     def objective(_: int) -> Iterator[Turn]:
-        index = next(batches)
-        images = shift(to_unit_range(data.images[index]), parameters.augmentation_pixels, stage.rng)
-        labels = data.labels[index].to(stage.device)
+        index = stage.bring(next(batches))
+        images = shift(to_unit_range(pictures[index]), parameters.augmentation_pixels, stage.rng)
 
         def terms() -> Terms:
-            return {"cross_entropy": cross_entropy(encoder(images.to(stage.device)), labels)}
+            return {"cross_entropy": cross_entropy(encoder(images).float(), labels[index])}
 
         yield Turn("classifier", terms)
 

@@ -8,6 +8,7 @@ broken off goes on from its newest checkpoint, and ends bit for bit as if it had
 import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,13 +21,10 @@ from gan_pipelines.training.checkpoint import Checkpoint
 from gan_pipelines.training.history import History, Row
 from gan_pipelines.training.interruption import Interrupted, stop_requested, stoppable
 from gan_pipelines.training.memory import keep_freed_memory
-from gan_pipelines.training.players import Player, averaging_decay, begin_step, not_finite, update_averages
+from gan_pipelines.training.players import Player, Terms, averaging_decay, begin_step, not_finite, update_averages
 from gan_pipelines.training.seeding import Stage
 
 logger = logging.getLogger(__name__)
-
-Terms = Mapping[str, Tensor]
-"""Weighted loss terms by name; the player minimises their sum."""
 
 
 @dataclass(frozen=True)
@@ -114,15 +112,17 @@ def train(
         Interrupted: Ctrl-C or SIGTERM; the state after the last step is in a checkpoint if the stage keeps any.
     """
     keep_freed_memory()
-    for player in players.values():
-        if player.average is not None:
-            player.average.eval()
     history, watch = History(), _Watch(stage)
-    done = _resume(stage, players, history, training, observer)
     shown_at = {training.steps * tenth // 10 for tenth in range(1, 11)}
-    with stoppable():
-        _stop_if_asked(stage)
+    with stoppable(), ExitStack() as started:
+        for player in players.values():
+            started.enter_context(player.in_training(stage.ranks, stage.run.compile))
+        stage.draw_apart()
+        done = _resume(stage, players, history, training, observer)
+        _stop_if(stage.ranks.highest(stop_requested()), stage)
         for step in range(done + 1, training.steps + 1):
+            if stage.run.compile == "graphs":
+                torch.compiler.cudagraph_mark_step_begin()
             begin_step(players, step, training)
             for turn in _turns(stage, objective, step):
                 history.add(_take_turn(stage, step, players, turn, watch))
@@ -130,14 +130,12 @@ def train(
             history.count_step()
             if step % training.report_every_steps == 0 or step == training.steps:
                 watch.check()
-                row = history.report(step, training.batch_size)
+                row = history.report(step, training.batch_size, stage.ranks)
                 observer.report(step, {name: value for name, value in row.items() if name != "step"})
             with history.paused():
                 if preview is not None and step in shown_at:
                     observer.show(step, preview())
                 _keep(stage, players, history, watch, step, last=step == training.steps)
-    for player in players.values():
-        player.module.eval().requires_grad_(False)
     return history.rows
 
 
@@ -158,7 +156,7 @@ def _take_turn(
     for name, player in players.items():
         player.module.requires_grad_(name == turn.player)
     with stage.autocast():
-        terms = turn.terms()
+        terms = players[turn.player].compute(turn.terms)
     total = torch.stack(list(terms.values())).sum()
     optimiser = players[turn.player].optimiser
     optimiser.zero_grad()
@@ -233,13 +231,13 @@ def _resume(
     stage: Stage, players: Mapping[str, Player], history: History, training: TrainingParameters, observer: Observer
 ) -> int:
     """Take over the newest checkpoint, if there is one, and tell the observer; returns the steps that are done."""
-    found = stage.checkpoints.newest() if stage.checkpoints else None
+    found = stage.ranks.first_says(stage.checkpoints.newest() if stage.checkpoints else None)
     if found is None:
         observer.start(training.steps, training.batch_size, stage.provenance)
         return 0
     for name, player in players.items():
         player.restore(_part(found, f"players.{name}."))
-    history.restore(_part(found, "sums."), found.values, stage.device)
+    history.restore(_part(found, "sums."), found.values, stage)
     stage.restore(found.tensors)
     logger.info("%s: goes on from the checkpoint of step %d of %d", stage.name, found.step, training.steps)
     resumed = Resumed(found.step, found.version, history.rows)
@@ -260,26 +258,27 @@ def _keep(
         TrainingDiverged: there is something in the weights that must not be saved.
     """
     checkpoints = stage.checkpoints
-    due = checkpoints is not None and (stop_requested() or checkpoints.is_due(step))
-    if due or last:
+    signal = stage.ranks.highest(stop_requested())
+    due = last or stage.ranks.highest(int(checkpoints is not None and (signal > 0 or checkpoints.is_due(step))))
+    if due:
         watch.check()
         if (name := not_finite(players)) is not None:
             raise TrainingDiverged(
                 f"Training of {stage.name} diverged by step {step}: weights of the {name} are not finite. "
                 f"No model was saved. A lower learning_rate, or other loss weights, may help."
             )
-    if checkpoints is not None and (due or last):
-        sums, values = history.state()
+        sums, values = history.state(stage.ranks)
         tensors = {f"sums.{name}": value for name, value in sums.items()} | stage.state()
         for name, player in players.items():
             tensors |= {f"players.{name}.{key}": value for key, value in player.state().items()}
-        checkpoints.write(step, tensors, values)
+        if checkpoints is not None:
+            checkpoints.write(step, tensors, values)
     if not last:
-        _stop_if_asked(stage)
+        _stop_if(signal, stage)
 
 
-def _stop_if_asked(stage: Stage) -> None:
-    if number := stop_requested():
+def _stop_if(signal: int, stage: Stage) -> None:
+    if signal:
         kept = stage.checkpoints.describe_last() if stage.checkpoints else "No checkpoints are kept."
-        logger.warning("%s: stops, as signal %d asks. %s", stage.name, number, kept)
-        raise Interrupted(128 + number)
+        logger.warning("%s: stops, as signal %d asks. %s", stage.name, signal, kept)
+        raise Interrupted(128 + signal)

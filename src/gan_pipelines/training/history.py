@@ -9,6 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gan_pipelines.training.ranks import Ranks
+from gan_pipelines.training.seeding import Stage
+
 Row = dict[str, float]
 """`step`, `images_per_second`, and the mean of each term and measure by its name."""
 
@@ -32,10 +35,10 @@ class History:
         """A step is over."""
         self._steps += 1
 
-    def report(self, step: int, batch_size: int) -> Row:
-        """Close the interval; `images_per_second` counts the steps that this process took in it."""
-        values = torch.stack([value.double() for value in self._sums.values()]).tolist() if self._sums else []
-        means = {name: value / self._counts[name] for name, value in zip(self._sums, values, strict=True)}
+    def report(self, step: int, batch_size: int, ranks: Ranks) -> Row:
+        """Close the interval; `images_per_second` counts the steps that this process took in it, whole batches."""
+        sums = ranks.mean(torch.stack(list(self._sums.values())).cpu().double()).tolist() if self._sums else []
+        means = {name: value / self._counts[name] for name, value in zip(self._sums, sums, strict=True)}
         seconds = time.perf_counter() - self._began
         self.rows.append({"step": step, **means, "images_per_second": self._steps * batch_size / seconds})
         self._sums, self._counts = {}, Counter()
@@ -49,13 +52,15 @@ class History:
         yield
         self._began += time.perf_counter() - began
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """The sums of the open interval; counts and rows, which are JSON."""
-        return dict(self._sums), {"counts": dict(self._counts), "rows": self.rows}
+    def state(self, ranks: Ranks) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Every rank's sums of the open interval; counts and rows, which are JSON."""
+        gathered = {name: ranks.gather(value.cpu()) for name, value in self._sums.items()}
+        sums = {f"{name}.{rank}": value for name, values in gathered.items() for rank, value in enumerate(values)}
+        return sums, {"counts": dict(self._counts), "rows": self.rows}
 
-    def restore(self, sums: Mapping[str, Tensor], values: Mapping[str, Any], device: torch.device) -> None:
+    def restore(self, sums: Mapping[str, Tensor], values: Mapping[str, Any], stage: Stage) -> None:
         """Take over the state of an earlier history."""
         counts = values["counts"]  # in the order in which the terms first came, which is that of the columns
-        self._sums = {name: sums[name].to(device) for name in counts}
+        self._sums = {name: sums[f"{name}.{stage.ranks.rank}"].to(stage.device) for name in counts}
         self._counts = Counter(counts)
         self.rows = list(values["rows"])

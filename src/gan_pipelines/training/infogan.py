@@ -16,8 +16,9 @@ from gan_pipelines.models import InfoGAN, InfoGANSpec
 from gan_pipelines.models.blocks import RandomAffine
 from gan_pipelines.parameters import RunParameters
 from gan_pipelines.training.checkpoint import CheckpointFolder
-from gan_pipelines.training.engine import Observer, Terms, Turn, train
-from gan_pipelines.training.players import Player, make_player
+from gan_pipelines.training.engine import Observer, Turn, train
+from gan_pipelines.training.players import Player, Terms, make_player
+from gan_pipelines.training.ranks import shared_by_workers
 from gan_pipelines.training.seeding import training_stage
 
 PREVIEW_COLUMNS = 10
@@ -88,6 +89,7 @@ def infogan_players(gan: InfoGAN) -> dict[str, Player]:
     }
 
 
+@shared_by_workers
 def fit_infogan(
     run: RunParameters,
     spec: InfoGANSpec,
@@ -110,13 +112,14 @@ def fit_infogan(
     training = spec.parameters.training
     with training_stage(run, "infogan", spec.parameters, {"images": spec.data_digest}, checkpoints) as stage:
         gan = stage.place(InfoGAN(spec.model_copy(update={"provenance": stage.provenance})))
+        pixels = pixels.to(stage.device)
         batches = stage.draw_batches(len(pixels.values), training.batch_size)
 
         def objective(step: int) -> Iterator[Turn]:
             weights = spec.parameters.information_weights_at(step)
-            real = pixels.read(next(batches)).to(stage.device)
-            noise = gan.noise.sample(len(real), stage.rng).to(stage.device)
-            codes = gan.codes.sample(len(real), stage.rng).to(stage.device)
+            real = pixels.read(stage.bring(next(batches)))
+            noise = stage.bring(gan.noise.sample(training.batch_size, stage.rng))
+            codes = stage.bring(gan.codes.sample(training.batch_size, stage.rng))
             generated = gan.generator(torch.cat([noise, codes], dim=1))
             yield Turn(
                 "discriminator",
@@ -127,7 +130,7 @@ def fit_infogan(
 
         preview = _preview_pictures(gan)
         history = train(stage, infogan_players(gan), objective, training, observer, preview)
-        settle_batch_norm(gan, (pixels.read(next(batches)).to(stage.device) for _ in range(SETTLING_BATCHES)))
+        settle_batch_norm(gan, (pixels.read(next(batches)) for _ in range(SETTLING_BATCHES)))
     return gan.cpu(), history
 
 

@@ -19,6 +19,7 @@ from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.engine import Observer, Turn, train
 from gan_pipelines.training.level import discriminator_terms, generator_terms, preview_pictures
 from gan_pipelines.training.players import Player, make_player
+from gan_pipelines.training.ranks import shared_by_workers
 from gan_pipelines.training.seeding import training_stage
 
 
@@ -91,6 +92,7 @@ def joint_players(levels: Sequence[JointLevel], parameters: JointParameters) -> 
     return players
 
 
+@shared_by_workers
 def fit_joint(
     run: RunParameters,
     parameters: JointParameters,
@@ -124,20 +126,19 @@ def fit_joint(
             JointLevel(
                 stage.place(level),
                 stage.place(deepcopy(encoder.segment(level.spec.target, level.spec.parameters.condition))),
-                targets[level.spec.target],
+                targets[level.spec.target].to(stage.device),
             )
             for level in levels
         ]
-        batches = stage.draw_batches(len(labels.values), parameters.training.batch_size)
+        top, batch_size = labels.to(stage.device), parameters.training.batch_size
+        batches = stage.draw_batches(len(labels.values), batch_size)
 
         def objective(_: int) -> Iterator[Turn]:
-            index = next(batches)
-            reals = {joint.name: joint.target.read(index).to(stage.device) for joint in joint_levels}
-            noises = {
-                joint.name: joint.level.latent.sample(len(index), stage.rng).to(stage.device) for joint in joint_levels
-            }
-            above = labels.read(index).to(stage.device)
-            yield from joint_turns(joint_levels, reals, above, noises, parameters.upstream_weight)
+            index = stage.bring(next(batches))
+            reals = {joint.name: joint.target.read(index) for joint in joint_levels}
+            drawn = {joint.name: joint.level.latent.sample(batch_size, stage.rng) for joint in joint_levels}
+            noises = {name: stage.bring(noise) for name, noise in drawn.items()}
+            yield from joint_turns(joint_levels, reals, top.read(index), noises, parameters.upstream_weight)
 
         preview = preview_pictures(levels, labels, stage)
         players = joint_players(joint_levels, parameters)

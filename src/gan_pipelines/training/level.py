@@ -16,8 +16,9 @@ from gan_pipelines.losses import (
 from gan_pipelines.models import DiscriminatorOutput, Encoder, LevelGAN, LevelSpec
 from gan_pipelines.parameters import LABELS, PIXELS, RunParameters
 from gan_pipelines.training.checkpoint import CheckpointFolder
-from gan_pipelines.training.engine import Observer, Terms, Turn, train
-from gan_pipelines.training.players import Player, make_player
+from gan_pipelines.training.engine import Observer, Turn, train
+from gan_pipelines.training.players import Player, Terms, make_player
+from gan_pipelines.training.ranks import shared_by_workers
 from gan_pipelines.training.seeding import Stage, training_stage
 
 PREVIEW_PICTURES = 64
@@ -70,6 +71,7 @@ def level_players(level: LevelGAN) -> dict[str, Player]:
     }
 
 
+@shared_by_workers
 def fit_level(
     run: RunParameters,
     spec: LevelSpec,
@@ -101,12 +103,13 @@ def fit_level(
     with training_stage(run, spec.target, spec.parameters, inputs, checkpoints) as stage:
         level = stage.place(LevelGAN(spec.model_copy(update={"provenance": stage.provenance})))
         segment = stage.place(deepcopy(encoder.segment(spec.target, spec.parameters.condition)))
+        target, condition = target.to(stage.device), condition.to(stage.device)
         batches = stage.draw_batches(len(target.values), training.batch_size)
 
         def objective(_: int) -> Iterator[Turn]:
-            index = next(batches)
-            real, above = target.read(index).to(stage.device), condition.read(index).to(stage.device)
-            noise = level.latent.sample(len(index), stage.rng).to(stage.device)
+            index = stage.bring(next(batches))
+            real, above = target.read(index), condition.read(index)
+            noise = stage.bring(level.latent.sample(training.batch_size, stage.rng))
             generated = level.generator(above, noise)
             yield Turn("discriminator", lambda: discriminator_terms(level, real, generated.detach(), noise))
             yield Turn("generator", lambda: generator_terms(level, segment, generated, above, noise))

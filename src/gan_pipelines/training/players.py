@@ -1,21 +1,51 @@
 """Players: a module with its optimiser and its average, what is done to all of them, and their state."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from gan_pipelines.parameters import TrainingParameters
+from gan_pipelines.training.ranks import Compute, Ranks
+
+Terms = Mapping[str, Tensor]
+"""Weighted loss terms by name; the player minimises their sum."""
+
+COMPILE_MODES = {"default": "default", "graphs": "reduce-overhead"}
+"""`run.compile` in PyTorch's words."""
 
 
 @dataclass
 class Player:
-    """A module with its optimiser, and the running average of its weights where one is kept."""
+    """A module with its optimiser, and the running average of its weights where one is kept.
+
+    Attributes:
+        module: a network.
+        optimiser: of its weights.
+        average: of its weights; for sampling alone.
+        compute: calls a function for the player's loss terms; set while it trains.
+    """
 
     module: nn.Module
     optimiser: torch.optim.Optimizer
     average: nn.Module | None = None
+    compute: Compute = lambda terms: terms()
+
+    @contextmanager
+    def in_training(self, ranks: Ranks, compile_mode: str) -> Iterator[None]:
+        """While it trains: connected to the same player of other ranks, and compiled if that is asked for."""
+        if self.average is not None:
+            self.average.eval()
+        with ranks.connected(self.module.requires_grad_(True)) as self.compute:
+            if compile_mode != "off":
+                self.module.compile(mode=COMPILE_MODES[compile_mode])
+            yield
+        if compile_mode != "off":  # sampling has other batches and modes
+            self.module._compiled_call_impl = None
+            torch.compiler.reset()
+        self.module.eval().requires_grad_(False)
 
     def state(self) -> dict[str, Tensor]:
         """Weights, buffers, averages, and what the optimiser remembers of each weight."""
@@ -82,7 +112,9 @@ def begin_step(players: Mapping[str, Player], step: int, training: TrainingParam
     """Everybody trains, at the step's rate."""
     factor = rate_factor(step, training)
     for player in players.values():
-        player.module.train().requires_grad_(True)
+        if not player.module.training:
+            player.module.train()
+        player.module.requires_grad_(True)
         for group in player.optimiser.param_groups:
             group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 

@@ -5,6 +5,7 @@ A stage's draws depend on the experiment's seed and the stage's name, on nothing
 
 import hashlib
 import os
+import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -18,6 +19,7 @@ from gan_pipelines.data.batches import Batches
 from gan_pipelines.models.provenance import Provenance, code_version
 from gan_pipelines.parameters import ExperimentError, RunParameters, Schema
 from gan_pipelines.training.checkpoint import CheckpointFolder, StageCheckpoints
+from gan_pipelines.training.ranks import Ranks
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -35,7 +37,8 @@ class Stage:
         run: seed, threads, precision.
         batches: positions of the training images, once they are drawn from.
         provenance: of a training, what decides its result.
-        checkpoints: of a training that keeps them.
+        checkpoints: of a training that keeps them; of several ranks, the first one's.
+        ranks: the processes that share the stage.
     """
 
     name: str
@@ -45,11 +48,21 @@ class Stage:
     batches: Batches | None = None
     provenance: Provenance | None = None
     checkpoints: StageCheckpoints | None = None
+    ranks: Ranks = field(default_factory=Ranks)
 
     def draw_batches(self, count: int, batch_size: int) -> Batches:
         """Seeded endless batches of `count` examples, which checkpoints of the stage take along."""
         self.batches = Batches(count, batch_size, self.rng)
         return self.batches
+
+    def bring(self, batch: Tensor) -> Tensor:
+        """This rank's share of what was drawn for a whole batch, on the stage's device."""
+        return self.ranks.share(batch).to(self.device, non_blocking=True)
+
+    def draw_apart(self) -> None:
+        """From now on layers that draw in training draw something else on each rank."""
+        if not self.ranks.is_first:
+            torch.manual_seed(stage_seed(self.run.seed, f"{self.name}/weights/{self.ranks.rank}"))
 
     def place(self, module: Module) -> Module:
         """Move a module to the stage's device, in the layout in which convolutions are fastest."""
@@ -64,9 +77,12 @@ class Stage:
 
     def state(self) -> dict[str, Tensor]:
         """Random streams and order of the data."""
-        tensors = {"random.stage": self.rng.get_state(), "random.global": torch.get_rng_state()}
+        tensors = {"random.stage": self.rng.get_state()}
+        streams = {"cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
-            tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
+            streams["cuda"] = torch.cuda.get_rng_state(self.device)
+        for name, stream in streams.items():
+            tensors |= {f"random.{name}.{rank}": value for rank, value in enumerate(self.ranks.gather(stream))}
         if self.batches is not None:
             tensors |= {f"batches.{name}": value for name, value in self.batches.state().items()}
         return tensors
@@ -74,9 +90,9 @@ class Stage:
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Take over the state of the same stage of an earlier run."""
         self.rng.set_state(state["random.stage"])
-        torch.set_rng_state(state["random.global"])
+        torch.set_rng_state(state[f"random.cpu.{self.ranks.rank}"])
         if self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["random.cuda"], self.device)
+            torch.cuda.set_rng_state(state[f"random.cuda.{self.ranks.rank}"], self.device)
         if self.batches is not None:
             self.batches.restore({name: state[f"batches.{name}"] for name in ("order", "position")})
 
@@ -136,7 +152,8 @@ def training_stage(
             device=_processor(stage.device),
             threads=int(machine["threads"]),
         )
-        opened = checkpoints.open(stage.provenance, run.checkpoints) if checkpoints else nullcontext()
+        kept = checkpoints if stage.ranks.is_first else None
+        opened = kept.open(stage.provenance, run.checkpoints) if kept else nullcontext()
         with opened as stage.checkpoints:
             yield stage
 
@@ -173,6 +190,24 @@ def _processor(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return f"cpu ({torch.backends.cpu.get_cpu_capability()})" if device.type == "cpu" else str(device)
+
+
+def require_machine(run: RunParameters) -> None:
+    """Refuse what this machine does not have: the device, a GPU for each worker, a compiler for the networks.
+
+    Raises:
+        ExperimentError: names the field.
+    """
+    device, gpus = find_device(run.device), torch.cuda.device_count()
+    if device.type == "cuda" and run.workers > gpus:
+        raise ExperimentError(
+            f"run.workers: each needs a GPU of its own; this machine has {gpus}, found {run.workers}."
+        )
+    if run.compile != "off" and not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))):
+        raise ExperimentError(
+            f"run.compile: {run.compile!r} needs a C++ compiler, and there is none on the path (CXX, g++ or clang++). "
+            f"Install one, or keep it off."
+        )
 
 
 def find_device(name: str) -> torch.device:
