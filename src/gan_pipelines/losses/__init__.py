@@ -1,7 +1,4 @@
-"""The losses of SGAN (section 3) and InfoGAN (section 5) as pure functions of tensors.
-
-They compute in float32, whatever the networks compute in.
-"""
+"""The losses of SGAN (section 3) and InfoGAN (section 5) as pure functions of tensors."""
 
 from gan_pipelines.losses.adversarial import ADVERSARIAL_LOSSES, AdversarialLoss
 from gan_pipelines.losses.conditional import feature_conditional_loss, label_conditional_loss

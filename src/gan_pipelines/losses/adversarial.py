@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from gan_pipelines.losses.precision import at_least_float32
+
 
 class AdversarialLoss(NamedTuple):
     """One form of the adversarial loss."""
@@ -21,12 +23,12 @@ def binary_discriminator_loss(
     real_logits: Float[Tensor, "batch 1"], generated_logits: Float[Tensor, "batch 1"]
 ) -> Float[Tensor, ""]:
     """L_D = E[-log D(h)] + E[-log(1 - D(h^))], in nats."""
-    return softplus(-real_logits.float()).mean() + softplus(generated_logits.float()).mean()
+    return softplus(-at_least_float32(real_logits)).mean() + softplus(at_least_float32(generated_logits)).mean()
 
 
 def non_saturating_generator_loss(generated_logits: Float[Tensor, "batch 1"]) -> Float[Tensor, ""]:
     """L_G = E[-log D(h^)], in nats."""
-    return softplus(-generated_logits.float()).mean()
+    return softplus(-at_least_float32(generated_logits)).mean()
 
 
 ADVERSARIAL_LOSSES: Mapping[str, AdversarialLoss] = {

@@ -72,7 +72,8 @@ class Latent:
             value: what was drawn.
             head: Q's output, part by part.
         """
-        drawn, heads = self.split(value), self._split_head(head)
+        precise = head.to(torch.promote_types(head.dtype, value.dtype))  # Q's network may compute in bfloat16
+        drawn, heads = self.split(value), self._split_head(precise)
         return {name: _log_prob(part, drawn[name], heads[name]) for name, part in self.parts.items()}
 
     def posterior_mean(self, head: Float[Tensor, "batch head_size"]) -> dict[str, Float[Tensor, "batch part_size"]]:
@@ -81,7 +82,7 @@ class Latent:
 
     def _split_head(self, head: Tensor) -> dict[str, Tensor]:
         sizes = [_head_size(part) for part in self.parts.values()]
-        return dict(zip(self.parts, head.float().split(sizes, dim=1), strict=True))
+        return dict(zip(self.parts, head.split(sizes, dim=1), strict=True))
 
 
 def gaussian_log_prob(
