@@ -93,13 +93,13 @@ class ExperimentHooks:
 
 def _require_writable(name: str, folder: Path) -> None:
     """Better refuse now than lose the result of a night to a folder that takes no files."""
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
         raise ExperimentError(
-            f"{name}: {folder} cannot be written ({error.strerror or error}), and the result belongs there. "
+            f"{name}: {there} cannot be written ({error.strerror or error}), and the result belongs there. "
             f"Nothing was run."
         ) from None
 

@@ -66,6 +66,6 @@ def _describe_split(data: LabelledImages) -> dict[str, Any]:
     return {
         "images": len(data),
         "images_by_class": dict(zip(data.classes, counts, strict=True)),
-        "mean_pixel": round(data.images.double().mean().item() / 255, 6),
+        "mean_pixel": round(data.images.sum(dtype=torch.int64).item() / data.images.numel() / 255, 6),
         "sha256": data.digest(),
     }
