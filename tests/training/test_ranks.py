@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from torch.testing import assert_close
@@ -56,15 +57,23 @@ def real(encoder: Encoder, images: LabelledImages) -> dict[str, Representation]:
     return {"pixels": images.pixels(), "labels": images.one_hot_labels(), **inner}
 
 
+def listening_addresses() -> set[str]:
+    """Where this process and the ranks take connections."""
+    me = psutil.Process()
+    found = [socket for process in (me, *me.children(recursive=True)) for socket in process.net_connections("tcp")]
+    return {socket.laddr.ip for socket in found if socket.status == psutil.CONN_LISTEN}
+
+
 def test_two_ranks_train_a_level_as_one_process_does(
     level_spec: Callable[..., LevelSpec], encoder: Encoder, real: dict[str, Representation], recorder: Callable
 ) -> None:
     spec = level_spec("pixels", "fc", training=TRAINING)
     arguments = (spec, encoder, real["pixels"], real["fc"])
-    observer = recorder()
+    observer, open_to = recorder(lambda: open_to.update(listening_addresses())), set[str]()
     expected, wanted = fit_level(ALONE, *arguments, recorder())
     found, rows = fit_level(TOGETHER, *arguments, observer)
     assert_same_training(found, expected, rows, wanted)
+    assert open_to <= {"127.0.0.1", "::1"}
     assert observer.started == [(6, 16)]
     assert [step for step, _ in observer.reports] == [2, 4, 6]
     assert [step for step, _ in observer.shown][-1] == 6

@@ -10,12 +10,15 @@ import functools
 import inspect
 import logging
 import os
+import sys
+import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import torch
@@ -224,23 +227,14 @@ def _launch(fit: Callable[..., Any], given: dict[str, Any]) -> Any:
     run, observer = given["run"], given.pop("observer")
     threads = run.threads or max(1, torch.get_num_threads() // run.workers)
     given["run"] = run.model_copy(update={"threads": threads})
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=run.workers,
-        run_id=uuid.uuid4().hex,
-        rdzv_backend="c10d",
-        rdzv_endpoint="127.0.0.1:0",
-        local_addr="127.0.0.1",
-        max_restarts=0,
-    )
     queue = multiprocessing.get_context("spawn").SimpleQueue()
     listener = threading.Thread(target=_listen, args=(queue, observer))
     listener.start()
     try:
         # in a thread, since in the main one the launcher would put its own signal handlers over ours
-        with stoppable(), ThreadPoolExecutor(1) as pool:
-            outcomes = pool.submit(elastic_launch(config, _run_rank), fit, given, queue).result()
+        with stoppable(), ThreadPoolExecutor(1) as pool, tempfile.TemporaryDirectory() as meeting:
+            launch = elastic_launch(_launch_config(run.workers, Path(meeting)), _run_rank)
+            outcomes = pool.submit(launch, fit, given, queue, Path(meeting)).result()
     except ChildFailedError as error:
         if number := stop_requested():
             raise Interrupted(128 + number) from None
@@ -254,6 +248,22 @@ def _launch(fit: Callable[..., Any], given: dict[str, Any]) -> Any:
     return outcomes[0]
 
 
+def _launch_config(workers: int, meeting: Path) -> LaunchConfig:
+    """Processes of this machine that find each other through files: no port is open to others."""
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
+    return LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=workers,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint=str(meeting / "launcher"),
+        rdzv_configs={"store_type": "file"},
+        local_addr="127.0.0.1",
+        max_restarts=0,
+    )
+
+
 def _listen(queue: Any, observer: Any) -> None:
     while (told := queue.get()) is not None:
         method, arguments = told
@@ -262,15 +272,22 @@ def _listen(queue: Any, observer: Any) -> None:
         getattr(observer, method)(*arguments)
 
 
-def _run_rank(fit: Callable[..., Any], given: dict[str, Any], queue: Any) -> Any:
+def _run_rank(fit: Callable[..., Any], given: dict[str, Any], queue: Any, meeting: Path) -> Any:
     """One rank; what it raises is its result, lest the launcher turn it into a text."""
     stop_on_signals()
     rank, run = int(os.environ["RANK"]), given["run"]
+    for library in ("GLOO", "NCCL"):  # they talk over the loopback interface
+        os.environ[f"{library}_SOCKET_IFNAME"] = "lo" if sys.platform == "linux" else "lo0"
     on_gpu = run.device.startswith("cuda") or (run.device == "auto" and torch.cuda.device_count() > 0)
     if on_gpu:
         given["run"] = run.model_copy(update={"device": f"cuda:{rank}"})
         torch.cuda.set_device(rank)
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
+    distributed.init_process_group(
+        "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
+        init_method=(meeting / "ranks").as_uri(),
+        rank=rank,
+        world_size=run.workers,
+    )
     try:
         result = fit(**given, observer=_Silent() if rank else _Relay(queue))
         return None if rank else result
