@@ -107,10 +107,27 @@ def matrix_peak() -> float:
 
 def count_flops(work: Callable[[], object]) -> int:
     """FLOPs of all convolutions and matrix products in some work, backward passes included."""
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False, custom_mapping=ONEDNN_FLOPS) as counter:
         work()
     total: int = counter.get_total_flops()
     return total
+
+
+def _linear_flops(inputs: Sequence[int], weight: Sequence[int], *_: object, **__: object) -> int:
+    return 2 * inputs[0] * weight[0] * weight[1]
+
+
+def _linear_backward_flops(
+    inputs: Sequence[int], _: object, weight: Sequence[int], wanted: Sequence[bool], **__: object
+) -> int:
+    return sum(wanted[:2]) * _linear_flops(inputs, weight)
+
+
+ONEDNN_FLOPS = {
+    torch.ops.aten.mkldnn_linear: _linear_flops,
+    torch.ops.aten.mkldnn_linear_backward: _linear_backward_flops,
+}
+"""What the counter does not know by itself."""
 
 
 def updates_rate(updates: Iterator[None], batch_size: int, warm: int, steps: int) -> float:

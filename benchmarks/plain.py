@@ -7,6 +7,8 @@ every loss out in every step to print it.
 
 import itertools
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +20,10 @@ from torchvision.transforms.functional import to_pil_image
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.models import Encoder, InfoGAN, InfoGANSpec, LevelGAN, LevelSpec
+from gan_pipelines.models.blocks import Linear
 from gan_pipelines.parameters import TrainingParameters
 
+Module = TypeVar("Module", bound=nn.Module)
 TRANSFORM = Compose([Resize(28), ToTensor()])
 
 
@@ -35,6 +39,14 @@ class Pictures(Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         return TRANSFORM(self.pictures[index]), self.labels[index]
+
+
+def plain_layers(module: Module) -> Module:
+    """The same networks out of the layers that torch itself has."""
+    for part in module.modules():
+        if isinstance(part, Linear):
+            part.__class__ = nn.Linear
+    return module
 
 
 def endless_pictures(data: LabelledImages, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -70,8 +82,9 @@ def generator_loss(level: LevelGAN, conditional: Tensor, generated: Tensor, nois
 
 def sgan_pixels(spec: LevelSpec, encoder: Encoder, data: LabelledImages) -> Iterator[None]:
     """One level on real features, which the encoder makes of each batch; two generator passes a step."""
-    level, training = LevelGAN(spec), spec.parameters.training
-    segment, size = encoder.segment(spec.target, spec.parameters.condition), training.batch_size
+    level, training = plain_layers(LevelGAN(spec)), spec.parameters.training
+    segment = plain_layers(deepcopy(encoder.segment(spec.target, spec.parameters.condition)))
+    size = training.batch_size
     to_d, to_g = adam(training, level.discriminator), adam(training, level.generator)
     for real, _ in endless_pictures(data, size):
         with torch.no_grad():
@@ -98,7 +111,8 @@ def sgan_joint(
 
     The upper generator minimises its own loss + `weight` x the lower one's: the gradient that comes up is scaled.
     """
-    upper, lower = levels = [LevelGAN(spec) for spec in specs]
+    upper, lower = levels = [plain_layers(LevelGAN(spec)) for spec in specs]
+    encoder = plain_layers(deepcopy(encoder))
     to_features, to_logits = encoder.segment("pixels", "fc3"), encoder.segment("fc3", "labels")
     to_d, to_g = ([adam(training, getattr(level, kind)) for level in levels] for kind in ("discriminator", "generator"))
     for real, classes in endless_pictures(data, training.batch_size):
@@ -138,7 +152,7 @@ class PlainInfoGAN:
     """The networks and the losses that both plain loops of an InfoGAN share."""
 
     def __init__(self, spec: InfoGANSpec) -> None:
-        self.gan, self.training = InfoGAN(spec), spec.parameters.training
+        self.gan, self.training = plain_layers(InfoGAN(spec)), spec.parameters.training
         self.weights = spec.parameters.information_weights_at(self.training.steps)
         self.rng = torch.Generator().manual_seed(0)
 

@@ -1,5 +1,7 @@
 """Networks from YAML: shapes, messages, initial weights."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from pydantic import TypeAdapter
@@ -8,7 +10,16 @@ from torch.testing import assert_close
 
 from gan_pipelines.data.images import one_hot
 from gan_pipelines.models import Encoder, EncoderSpec
-from gan_pipelines.models.blocks import RandomAffine, build_network, count_parameters, initialise, require_shape
+from gan_pipelines.models.blocks import (
+    ONEDNN_WEIGHTS,
+    Linear,
+    RandomAffine,
+    build_network,
+    count_parameters,
+    initialise,
+    pass_together,
+    require_shape,
+)
 from gan_pipelines.parameters import ExperimentError, Initialisation, Network
 
 VECTOR, EVEN, ODD = (6,), (3, 8, 8), (2, 7, 5)
@@ -97,8 +108,58 @@ def test_the_layers_of_a_network_follow_one_another() -> None:
         VECTOR,
         "here",
     )
-    assert [type(part) for part in module] == [nn.Conv2d, nn.ReLU, nn.Flatten, nn.Linear, nn.Sigmoid]
+    assert [type(part) for part in module] == [nn.Conv2d, nn.ReLU, nn.Flatten, Linear, nn.Sigmoid]
     assert module(torch.zeros(2, *ODD)).shape == (2, *computed) == (2, 7)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("outputs", [ONEDNN_WEIGHTS // 256 - 1, ONEDNN_WEIGHTS // 256], ids=["small", "large"])
+def test_a_linear_layer_gives_what_torchs_own_gives_and_the_same_gradients(
+    outputs: int, bias: bool, rng: torch.Generator
+) -> None:
+    layer, plain = Linear(256, outputs, bias), nn.Linear(256, outputs, bias)
+    plain.load_state_dict(layer.state_dict())
+    inputs = torch.randn(9, 256, generator=rng)
+    weights, found = torch.randn(9, outputs, generator=rng), []
+    for module in (layer, plain):
+        leaf = inputs.clone().requires_grad_()
+        output = module(leaf)
+        found.append([output, *torch.autograd.grad(output, [leaf, *module.parameters()], weights)])
+    for ours, wanted in zip(*found, strict=True):
+        assert_close(ours, wanted, rtol=1e-4, atol=1e-4)
+        assert ours.layout == torch.strided
+        assert wanted.abs().max() > 0
+
+
+@pytest.mark.parametrize("shape", [EVEN, VECTOR], ids=["map", "vector"])
+def test_batches_that_pass_together_come_out_as_one_after_the_other(
+    shape: tuple[int, ...], rng: torch.Generator
+) -> None:
+    spatial = [{"layer": "conv", "channels": 4, "kernel": 3}] if len(shape) == 3 else []
+    norm, layers = {"layer": "batch_norm"}, [{"layer": "linear", "features": 5}, {"layer": "leaky_relu"}]
+    together, _ = build_network(network(norm, *spatial, norm, *layers, norm, *layers), shape, VECTOR, "here")
+    apart = deepcopy(together)
+    batches = [torch.randn(4, *shape, generator=rng), 3 + 2 * torch.randn(6, *shape, generator=rng)]
+    found, expected = pass_together(together, *batches), [apart(batch) for batch in batches]
+    for ours, wanted in zip(found, expected, strict=True):
+        assert_close(ours, wanted, rtol=1e-4, atol=1e-5)
+    mixed = deepcopy(apart)(torch.cat(batches))
+    assert not torch.allclose(mixed, torch.cat(expected), atol=0.1)  # statistics of all batches at once would show
+    for outputs in (found, expected):
+        sum((output * torch.arange(5)).square().mean() for output in outputs).backward()
+    for ours, wanted in zip(together.parameters(), apart.parameters(), strict=True):
+        assert_close(ours.grad, wanted.grad, rtol=1e-3, atol=1e-3)
+
+
+def test_running_statistics_take_batches_that_pass_together_in_their_order(rng: torch.Generator) -> None:
+    together, _ = build_network(network({"layer": "batch_norm"}), VECTOR, VECTOR, "here")
+    apart = deepcopy(together)
+    batches = [torch.randn(4, *VECTOR, generator=rng), 3 + torch.randn(4, *VECTOR, generator=rng)]
+    pass_together(together, *batches)
+    for batch in batches:
+        apart(batch)
+    for ours, wanted in zip(together.buffers(), apart.buffers(), strict=True):
+        assert_close(ours, wanted, rtol=0, atol=0)
 
 
 def test_an_empty_network_is_the_identity(rng: torch.Generator) -> None:

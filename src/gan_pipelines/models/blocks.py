@@ -14,6 +14,24 @@ from gan_pipelines.parameters import networks as layers
 Shape = tuple[int, ...]
 """Shape of one example, without the batch: (features,) or (channels, height, width)."""
 
+ONEDNN_WEIGHTS = 2**16
+"""From so many weights on a fully connected layer gains more from oneDNN than its copies cost."""
+
+
+class Linear(nn.Linear):
+    """A fully connected layer that oneDNN computes on the CPU, as it does convolutions.
+
+    MKL, which torch would take, does not use AVX-512 on every processor that has it: there large layers take twice as
+    long. The results differ by rounding.
+    """
+
+    def forward(self, input: Float[Tensor, "batch features"]) -> Float[Tensor, "batch outputs"]:  # noqa: A002
+        """Input times weights, plus bias."""
+        small = self.weight.numel() < ONEDNN_WEIGHTS
+        if small or input.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+            return super().forward(input)
+        return functional.linear(input.to_mkldnn(), self.weight, self.bias).to_dense()
+
 
 class RandomAffine(nn.Module):
     """Each picture of a batch under its own random affine map while training, as it is otherwise.
@@ -47,6 +65,22 @@ class RandomAffine(nn.Module):
         return functional.grid_sample(pictures, grid, align_corners=False)
 
 
+def pass_together(network: nn.Sequential, *batches: Float[Tensor, "_ *shape"]) -> list[Tensor]:
+    """What a network makes of some batches: the same as of one after the other, but in one pass over all of them.
+
+    Batch norm alone tells them apart: each is normalised by its own statistics, of which the layer keeps the running
+    averages in the batches' order.
+    """
+    sizes = [len(batch) for batch in batches]
+    joined = torch.cat(batches)
+    for layer in network:
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            joined = torch.cat([layer(batch) for batch in joined.split(sizes)])
+        else:
+            joined = layer(joined)
+    return list(joined.split(sizes))
+
+
 def build_network(network: Network, input_shape: Shape, target_shape: Shape, where: str) -> tuple[nn.Sequential, Shape]:
     """Build the layers one after the other.
 
@@ -77,7 +111,7 @@ def _build_layer(layer: Layer, shape: Shape, target: Shape, place: str) -> tuple
         case layers.Linear():
             features = target[0] if layer.features == "target" else layer.features
             flatten = [nn.Flatten()] if len(shape) > 1 else []
-            return [*flatten, nn.Linear(math.prod(shape), features)], (features,)
+            return [*flatten, Linear(math.prod(shape), features)], (features,)
         case layers.Project():
             return _build_projection(layer, shape, target, place)
         case layers.Conv() | layers.ConvTranspose() | layers.MaxPool():
@@ -108,7 +142,7 @@ def _build_projection(layer: layers.Project, shape: Shape, target: Shape, place:
         )
     output = (layer.channels, target[1] // layer.downscale, target[2] // layer.downscale)
     flatten = [nn.Flatten()] if len(shape) > 1 else []
-    return [*flatten, nn.Linear(math.prod(shape), math.prod(output)), nn.Unflatten(1, output)], output
+    return [*flatten, Linear(math.prod(shape), math.prod(output)), nn.Unflatten(1, output)], output
 
 
 def _build_spatial(
