@@ -37,6 +37,17 @@ def test_the_discriminator_gives_one_logit_and_features_from_which_its_other_hea
     assert discriminator.codes(output.features).shape == (5, 9)
 
 
+def test_real_and_generated_pictures_are_judged_together_as_they_are_apart(
+    infogan_spec: Spec, rng: torch.Generator
+) -> None:
+    discriminator = InfoGAN(infogan_spec()).discriminator
+    real, generated = (torch.rand(5, 1, 8, 8, generator=rng) for _ in range(2))
+    for found, pictures in zip(discriminator.compare(real, generated), (real, generated), strict=True):
+        expected = discriminator(pictures)
+        assert_close(found.logits, expected.logits, rtol=1e-4, atol=1e-5)
+        assert_close(found.features, expected.features, rtol=1e-4, atol=1e-5)
+
+
 def test_the_heads_share_the_trunk_and_nothing_else(infogan_spec: Spec, rng: torch.Generator) -> None:
     discriminator = InfoGAN(infogan_spec()).discriminator
     output = discriminator(torch.rand(5, 1, 8, 8, generator=rng))

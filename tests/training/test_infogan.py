@@ -324,7 +324,7 @@ def test_the_head_of_q_sees_generated_pictures_only(infogan_spec: Spec, start: C
 
 def plain_terms(gan: InfoGAN, real: Tensor, generated: Tensor) -> Terms:
     """L_D of a GAN that knows of no codes."""
-    on_real, on_generated = gan.discriminator(real), gan.discriminator(generated)
+    on_real, on_generated = gan.discriminator.compare(real, generated)
     return {"adversarial": softplus(-on_real.logits).mean() + softplus(on_generated.logits).mean()}
 
 

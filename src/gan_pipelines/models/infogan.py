@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gan_pipelines.models.blocks import build_network, initialise, require_shape
+from gan_pipelines.models.blocks import build_network, initialise, pass_together, require_shape
 from gan_pipelines.models.latent import Latent
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import CategoricalCode, CodeDiscriminatorParameters, InfoGANParameters, Schema
@@ -56,6 +56,16 @@ class CodeDiscriminator(nn.Module):
         """Judge pictures in [0, 1]."""
         features = self.trunk(images)
         return CodeDiscriminatorOutput(self.adversarial(features), features)
+
+    def compare(
+        self,
+        real: Float[Tensor, "real channels height width"],
+        generated: Float[Tensor, "generated channels height width"],
+    ) -> tuple[CodeDiscriminatorOutput, CodeDiscriminatorOutput]:
+        """Judge real and generated pictures in one pass, which go through batch norm apart from each other."""
+        features = pass_together(self.trunk, real, generated)
+        on_real, on_generated = map(CodeDiscriminatorOutput, pass_together(self.adversarial, *features), features)
+        return on_real, on_generated
 
 
 class InfoGAN(nn.Module):

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gan_pipelines.models.blocks import Shape, build_network, initialise, require_shape
+from gan_pipelines.models.blocks import Shape, build_network, initialise, pass_together, require_shape
 from gan_pipelines.models.latent import Latent
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import DiscriminatorParameters, ExperimentError, GeneratorParameters, Schema
@@ -87,6 +87,18 @@ class Discriminator(nn.Module):
         """Judge representations and read their noise back."""
         features = self.trunk(representation)
         return DiscriminatorOutput(self.adversarial(features), self.noise(features))
+
+    def compare(
+        self, real: Float[Tensor, "real *target"], generated: Float[Tensor, "generated *target"]
+    ) -> tuple[Float[Tensor, "real 1"], DiscriminatorOutput]:
+        """Judge real and generated representations in one pass, which go through batch norm apart from each other.
+
+        Returns:
+            The logits of the real ones; logits and recovered noise of the generated ones.
+        """
+        features = pass_together(self.trunk, real, generated)
+        on_real, on_generated = pass_together(self.adversarial, *features)
+        return on_real, DiscriminatorOutput(on_generated, self.noise(features[1]))
 
 
 def build_latent(spec: LevelSpec) -> Latent:

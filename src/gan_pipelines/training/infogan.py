@@ -40,7 +40,7 @@ def discriminator_terms(
         codes: c.
     """
     loss = ADVERSARIAL_LOSSES[gan.spec.parameters.adversarial_loss]
-    on_real, on_generated = gan.discriminator(real), gan.discriminator(generated)
+    on_real, on_generated = gan.discriminator.compare(real, generated)
     told = _information(gan, [name for name in weights if weights[name]], on_generated.features, codes)
     aside = _information(gan, [name for name in weights if not weights[name]], on_generated.features.detach(), codes)
     terms = {"adversarial": loss.discriminator(on_real.logits, on_generated.logits)}

@@ -34,9 +34,9 @@ def discriminator_terms(level: LevelGAN, real: Tensor, generated: Tensor, noise:
         noise: z_i from which h^_i was generated.
     """
     weights, loss = level.spec.parameters.loss_weights, ADVERSARIAL_LOSSES[level.spec.parameters.adversarial_loss]
-    on_generated: DiscriminatorOutput = level.discriminator(generated)
+    real_logits, on_generated = level.discriminator.compare(real, generated)
     return {
-        "adversarial": weights.adversarial * loss.discriminator(level.discriminator(real).logits, on_generated.logits),
+        "adversarial": weights.adversarial * loss.discriminator(real_logits, on_generated.logits),
         "entropy": weights.entropy * entropy_loss(level.latent.log_prob(noise, on_generated.recovered_noise)["noise"]),
     }
 
