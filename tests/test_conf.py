@@ -165,7 +165,7 @@ def test_the_whole_of_a_method_starts_from_nothing_but_parameters_and_checkpoint
     configure_project("gan_pipelines")
     for pipeline in ("__default__", "sgan", "infogan"):
         assert {name for name in pipelines[pipeline].inputs() if not name.startswith("params:")} == {"checkpoints"}
-    assert pipelines["infogan_training"].inputs() == {"params:run", "params:infogan", "train_images"}
+    assert pipelines["infogan_training"].inputs() == {"params:run", "params:infogan", "train_images", "checkpoints"}
     assert "params:sgan" not in pipelines["infogan_evaluation"].inputs()
 
 

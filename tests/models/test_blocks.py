@@ -139,8 +139,8 @@ def test_batches_that_pass_together_come_out_as_one_after_the_other(
     norm, layers = {"layer": "batch_norm"}, [{"layer": "linear", "features": 5}, {"layer": "leaky_relu"}]
     together, _ = build_network(network(norm, *spatial, norm, *layers, norm, *layers), shape, VECTOR, "here")
     apart = deepcopy(together)
-    batches = [torch.randn(4, *shape, generator=rng), 3 + 2 * torch.randn(6, *shape, generator=rng)]
-    found, expected = pass_together(together, *batches), [apart(batch) for batch in batches]
+    batches = [torch.randn(5, *shape, generator=rng), 3 + 2 * torch.randn(5, *shape, generator=rng)]
+    found, expected = pass_together(together, torch.cat(batches), 2).chunk(2), [apart(batch) for batch in batches]
     for ours, wanted in zip(found, expected, strict=True):
         assert_close(ours, wanted, rtol=1e-4, atol=1e-5)
     mixed = deepcopy(apart)(torch.cat(batches))
@@ -155,7 +155,7 @@ def test_running_statistics_take_batches_that_pass_together_in_their_order(rng: 
     together, _ = build_network(network({"layer": "batch_norm"}), VECTOR, VECTOR, "here")
     apart = deepcopy(together)
     batches = [torch.randn(4, *VECTOR, generator=rng), 3 + torch.randn(4, *VECTOR, generator=rng)]
-    pass_together(together, *batches)
+    pass_together(together, torch.cat(batches), 2)
     for batch in batches:
         apart(batch)
     for ours, wanted in zip(together.buffers(), apart.buffers(), strict=True):

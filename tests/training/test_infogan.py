@@ -324,8 +324,8 @@ def test_the_head_of_q_sees_generated_pictures_only(infogan_spec: Spec, start: C
 
 def plain_terms(gan: InfoGAN, real: Tensor, generated: Tensor) -> Terms:
     """L_D of a GAN that knows of no codes."""
-    on_real, on_generated = gan.discriminator.compare(real, generated)
-    return {"adversarial": softplus(-on_real.logits).mean() + softplus(on_generated.logits).mean()}
+    on_real, on_generated = gan.discriminator(torch.cat([real, generated]), batches=2).logits.chunk(2)
+    return {"adversarial": softplus(-on_real).mean() + softplus(on_generated).mean()}
 
 
 def fit_plain(spec: InfoGANSpec, pixels: Representation, observer: object) -> InfoGAN:

@@ -1,7 +1,7 @@
 """From a list of layers to a module, shapes found on the way."""
 
 import math
-from typing import assert_never
+from typing import assert_never, cast
 
 import torch
 from jaxtyping import Float
@@ -27,8 +27,11 @@ class Linear(nn.Linear):
 
     def forward(self, input: Float[Tensor, "batch features"]) -> Float[Tensor, "batch outputs"]:  # noqa: A002
         """Input times weights, plus bias."""
-        small = self.weight.numel() < ONEDNN_WEIGHTS
-        if small or input.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        large, on_cpu = self.weight.numel() >= ONEDNN_WEIGHTS, input.device.type == "cpu"
+        eager = not (
+            torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling()
+        )  # both choose kernels themselves
+        if not (large and on_cpu and eager and input.dtype == torch.float32 and torch.backends.mkldnn.is_available()):
             return super().forward(input)
         return functional.linear(input.to_mkldnn(), self.weight, self.bias).to_dense()
 
@@ -54,31 +57,33 @@ class RandomAffine(nn.Module):
             return pictures
         count, _, height, width = pictures.shape
         unit = 2 * torch.rand(count, 2, 3, device=pictures.device) - 1
-        reach = unit.new_tensor(
-            [
-                [self.distortion, self.distortion, 2 * self.shift_pixels / width],
-                [self.distortion, self.distortion, 2 * self.shift_pixels / height],
-            ]
-        )
-        maps = torch.eye(2, 3, device=pictures.device) + reach * unit
+        across, down = unit[:, :, 2:].split(1, dim=1)
+        shifts = [across * (2 * self.shift_pixels / width), down * (2 * self.shift_pixels / height)]
+        reach = torch.cat([unit[:, :, :2] * self.distortion, torch.cat(shifts, dim=1)], dim=2)
+        maps = torch.eye(2, 3, device=pictures.device) + reach
         grid = functional.affine_grid(maps, list(pictures.shape), align_corners=False)
         return functional.grid_sample(pictures, grid, align_corners=False)
 
 
-def pass_together(network: nn.Sequential, *batches: Float[Tensor, "_ *shape"]) -> list[Tensor]:
+def pass_together(network: nn.Sequential, batches: Float[Tensor, "_ *shape"], count: int) -> Tensor:
     """What a network makes of some batches: the same as of one after the other, but in one pass over all of them.
 
     Batch norm alone tells them apart: each is normalised by its own statistics, of which the layer keeps the running
     averages in the batches' order.
+
+    Args:
+        network: the layers.
+        batches: equal batches, one after the other.
+        count: how many they are.
     """
-    sizes = [len(batch) for batch in batches]
-    joined = torch.cat(batches)
+    if count == 1:
+        return cast("Tensor", network(batches))
     for layer in network:
-        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-            joined = torch.cat([layer(batch) for batch in joined.split(sizes)])
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            batches = torch.cat([layer(batch) for batch in batches.chunk(count)])
         else:
-            joined = layer(joined)
-    return list(joined.split(sizes))
+            batches = layer(batches)
+    return batches
 
 
 def build_network(network: Network, input_shape: Shape, target_shape: Shape, where: str) -> tuple[nn.Sequential, Shape]:

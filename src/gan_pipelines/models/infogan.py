@@ -52,20 +52,17 @@ class CodeDiscriminator(nn.Module):
         require_shape(logits, (1,), f"{where}.adversarial")
         require_shape(head, (head_size,), f"{where}.codes")
 
-    def forward(self, images: Float[Tensor, "batch channels height width"]) -> CodeDiscriminatorOutput:
-        """Judge pictures in [0, 1]."""
-        features = self.trunk(images)
-        return CodeDiscriminatorOutput(self.adversarial(features), features)
+    def forward(
+        self, images: Float[Tensor, "batch channels height width"], batches: int = 1
+    ) -> CodeDiscriminatorOutput:
+        """Judge pictures in [0, 1].
 
-    def compare(
-        self,
-        real: Float[Tensor, "real channels height width"],
-        generated: Float[Tensor, "generated channels height width"],
-    ) -> tuple[CodeDiscriminatorOutput, CodeDiscriminatorOutput]:
-        """Judge real and generated pictures in one pass, which go through batch norm apart from each other."""
-        features = pass_together(self.trunk, real, generated)
-        on_real, on_generated = map(CodeDiscriminatorOutput, pass_together(self.adversarial, *features), features)
-        return on_real, on_generated
+        Args:
+            images: the pictures.
+            batches: equal batches of which they are made up, which go through batch norm apart from each other.
+        """
+        features = pass_together(self.trunk, images, batches)
+        return CodeDiscriminatorOutput(pass_together(self.adversarial, features, batches), features)
 
 
 class InfoGAN(nn.Module):

@@ -83,22 +83,16 @@ class Discriminator(nn.Module):
         require_shape(logits, (1,), f"{where}.adversarial")
         require_shape(noise, (noise_size,), f"{where}.noise")
 
-    def forward(self, representation: Float[Tensor, "batch *target"]) -> DiscriminatorOutput:
-        """Judge representations and read their noise back."""
-        features = self.trunk(representation)
-        return DiscriminatorOutput(self.adversarial(features), self.noise(features))
+    def forward(self, representation: Float[Tensor, "batch *target"], batches: int = 1) -> DiscriminatorOutput:
+        """Judge representations and read their noise back.
 
-    def compare(
-        self, real: Float[Tensor, "real *target"], generated: Float[Tensor, "generated *target"]
-    ) -> tuple[Float[Tensor, "real 1"], DiscriminatorOutput]:
-        """Judge real and generated representations in one pass, which go through batch norm apart from each other.
-
-        Returns:
-            The logits of the real ones; logits and recovered noise of the generated ones.
+        Args:
+            representation: what is judged.
+            batches: equal batches of which it is made up, which go through batch norm apart from each other.
         """
-        features = pass_together(self.trunk, real, generated)
-        on_real, on_generated = pass_together(self.adversarial, *features)
-        return on_real, DiscriminatorOutput(on_generated, self.noise(features[1]))
+        features = pass_together(self.trunk, representation, batches)
+        heads = (pass_together(head, features, batches) for head in (self.adversarial, self.noise))
+        return DiscriminatorOutput(*heads)
 
 
 def build_latent(spec: LevelSpec) -> Latent:

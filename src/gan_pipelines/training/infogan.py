@@ -40,10 +40,11 @@ def discriminator_terms(
         codes: c.
     """
     loss = ADVERSARIAL_LOSSES[gan.spec.parameters.adversarial_loss]
-    on_real, on_generated = gan.discriminator.compare(real, generated)
-    told = _information(gan, [name for name in weights if weights[name]], on_generated.features, codes)
-    aside = _information(gan, [name for name in weights if not weights[name]], on_generated.features.detach(), codes)
-    terms = {"adversarial": loss.discriminator(on_real.logits, on_generated.logits)}
+    output = gan.discriminator(torch.cat([real, generated]), batches=2)
+    _, features = output.features.chunk(2)
+    told = _information(gan, [name for name in weights if weights[name]], features, codes)
+    aside = _information(gan, [name for name in weights if not weights[name]], features.detach(), codes)
+    terms = {"adversarial": loss.discriminator(*output.logits.chunk(2))}
     return terms | {
         f"{INFORMATION}{name}": -(weights[name] or 1.0) * bound for name, bound in {**told, **aside}.items()
     }

@@ -34,10 +34,12 @@ def discriminator_terms(level: LevelGAN, real: Tensor, generated: Tensor, noise:
         noise: z_i from which h^_i was generated.
     """
     weights, loss = level.spec.parameters.loss_weights, ADVERSARIAL_LOSSES[level.spec.parameters.adversarial_loss]
-    real_logits, on_generated = level.discriminator.compare(real, generated)
+    output: DiscriminatorOutput = level.discriminator(torch.cat([real, generated]), batches=2)
+    real_logits, generated_logits = output.logits.chunk(2)
+    _, recovered_noise = output.recovered_noise.chunk(2)
     return {
-        "adversarial": weights.adversarial * loss.discriminator(real_logits, on_generated.logits),
-        "entropy": weights.entropy * entropy_loss(level.latent.log_prob(noise, on_generated.recovered_noise)["noise"]),
+        "adversarial": weights.adversarial * loss.discriminator(real_logits, generated_logits),
+        "entropy": weights.entropy * entropy_loss(level.latent.log_prob(noise, recovered_noise)["noise"]),
     }
 
 
