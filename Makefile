@@ -14,7 +14,7 @@ export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test viz ui format lint types contracts check lock clean
+.PHONY: help setup run test bench viz ui format lint types contracts check lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,11 @@ run: $(READY) ## train, sample and score SGAN and InfoGAN; PIPELINE=infogan runs
 
 test: $(READY) ## run all tests, with branch coverage
 	$(BIN)/python -m pytest --cov --cov-report=term
+
+bench: $(READY) ## measure speed and memory against baselines: half an hour on an otherwise idle machine
+	$(BIN)/python benchmarks/steps.py
+	$(BIN)/python benchmarks/sampling.py
+	$(BIN)/python benchmarks/runs.py --repeats 3
 
 viz: $(READY) ## open the graph of the pipelines in kedro-viz on loopback
 	$(EXPERIMENT) $(BIN)/kedro viz run --include-hooks --host 127.0.0.1 --port 4141
