@@ -20,7 +20,7 @@ from torchvision.transforms.functional import to_pil_image
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.models import Encoder, InfoGAN, InfoGANSpec, LevelGAN, LevelSpec
-from gan_pipelines.models.blocks import Linear
+from gan_pipelines.models.blocks import ConvTranspose2d, Linear
 from gan_pipelines.parameters import TrainingParameters
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -42,11 +42,13 @@ class Pictures(Dataset[tuple[Tensor, int]]):
 
 
 def plain_layers(module: Module) -> Module:
-    """The same networks out of the layers that torch itself has."""
+    """The same networks out of the layers, and in the layout, that torch itself has."""
     for part in module.modules():
         if isinstance(part, Linear):
             part.__class__ = nn.Linear
-    return module
+        elif isinstance(part, ConvTranspose2d):
+            part.__class__ = nn.ConvTranspose2d
+    return module.to(memory_format=torch.contiguous_format)
 
 
 def endless_pictures(data: LabelledImages, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -9,15 +9,19 @@ run on the machine meanwhile.
 
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from gan_pipelines.data.images import one_hot, to_bytes
+from gan_pipelines.data.images import one_hot
 from gan_pipelines.models import LevelGAN, StackedGenerator, assemble_stack
+from gan_pipelines.parameters import EvaluationParameters, RunParameters
+from gan_pipelines.pipelines.sgan_evaluation.nodes import sample_stack
 from measure import Contestant, Race, count_flops, parse_arguments, run_races
 from networks import CLASSES, default_levels
+from plain import plain_layers
 
 COUNTS = ("10000", "50000")
 PLAIN_BATCH = 100
@@ -27,12 +31,16 @@ def race(count: int) -> Race:
     """Sampling of `count` images."""
     stack = assemble_stack([LevelGAN(spec) for spec in default_levels()], CLASSES)
     labels = torch.arange(count) % len(CLASSES)
-    return {"ours": sampled(partial(ours, stack, labels)), "plain": sampled(partial(plain, stack, labels))}
+    return {
+        "ours": sampled(partial(ours, stack, labels)),
+        "plain": sampled(partial(plain, plain_layers(deepcopy(stack)), labels)),
+    }
 
 
 def ours(stack: StackedGenerator, labels: Tensor) -> Tensor:
-    """As the node `sample_stack` does it."""
-    return to_bytes(stack.sample(labels, torch.Generator().manual_seed(0)))
+    """The node `sample_stack`."""
+    evaluation = EvaluationParameters(samples=len(labels), features="features")
+    return sample_stack(RunParameters(), evaluation, stack).images
 
 
 @torch.no_grad()

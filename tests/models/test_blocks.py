@@ -12,6 +12,7 @@ from gan_pipelines.data.images import one_hot
 from gan_pipelines.models import Encoder, EncoderSpec
 from gan_pipelines.models.blocks import (
     ONEDNN_WEIGHTS,
+    ConvTranspose2d,
     Linear,
     RandomAffine,
     build_network,
@@ -128,6 +129,32 @@ def test_a_linear_layer_gives_what_torchs_own_gives_and_the_same_gradients(
     for ours, wanted in zip(*found, strict=True):
         assert_close(ours, wanted, rtol=1e-4, atol=1e-4)
         assert ours.layout == torch.strided
+        assert wanted.abs().max() > 0
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding", "extra"), [(5, 1, 0, 0), (4, 2, 1, 0), (5, 3, 2, 2)])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["contiguous", "channels last"])
+def test_a_transposed_convolution_gives_what_torchs_own_gives_and_the_same_gradients(
+    channels: int,
+    kernel: int,
+    stride: int,
+    padding: int,
+    extra: int,
+    layout: torch.memory_format,
+    rng: torch.Generator,
+) -> None:
+    sizes = (2, channels, kernel, stride, padding, extra)
+    layer, plain = ConvTranspose2d(*sizes).to(memory_format=layout), nn.ConvTranspose2d(*sizes)
+    plain.load_state_dict(layer.state_dict())
+    inputs, found = torch.randn(3, *ODD, generator=rng).contiguous(memory_format=layout), []
+    weights = torch.randn(plain(inputs).shape, generator=rng)
+    for module in (layer, plain):
+        leaf = inputs.clone().requires_grad_()
+        output = module(leaf)
+        found.append([output, *torch.autograd.grad(output, [leaf, *module.parameters()], weights)])
+    for ours, wanted in zip(*found, strict=True):
+        assert_close(ours, wanted, rtol=1e-4, atol=1e-4)
         assert wanted.abs().max() > 0
 
 

@@ -7,7 +7,9 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+from gan_pipelines.data.images import to_bytes
 from gan_pipelines.models import InfoGAN, InfoGANSpec
+from gan_pipelines.models.blocks import SAMPLING_BATCH
 from gan_pipelines.parameters import ExperimentError
 
 NAMES = ["category", "style_1", "style_2", "width"]
@@ -216,3 +218,16 @@ def test_networks_that_do_not_fit_are_refused_with_their_place_and_what_was_foun
     assert str(error.value).startswith(f"infogan.{place}")
     assert found in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_samples_are_the_pictures_of_the_drawn_noise_and_codes_batch_by_batch(infogan_spec: Spec) -> None:
+    gan, count = InfoGAN(infogan_spec()), 2 * SAMPLING_BATCH + 1
+    found, codes = gan.sample(count, torch.Generator().manual_seed(1))
+    rng, expected = torch.Generator().manual_seed(1), []
+    for drawn in codes.split(SAMPLING_BATCH):
+        noise = gan.noise.sample(len(drawn), rng)
+        assert_close(gan.codes.sample(len(drawn), rng), drawn, rtol=0, atol=0)
+        expected.append(to_bytes(gan.pictures(noise, drawn)))
+    assert found.shape == (count, 1, 8, 8)
+    assert found.min() < found.max()
+    assert_close(found, torch.cat(expected), rtol=0, atol=0)

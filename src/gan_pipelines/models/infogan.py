@@ -3,10 +3,11 @@
 from typing import Literal, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from gan_pipelines.models.blocks import build_network, initialise, pass_together, require_shape
+from gan_pipelines.data.images import to_bytes
+from gan_pipelines.models.blocks import SAMPLING_BATCH, build_network, initialise, pass_together, require_shape
 from gan_pipelines.models.latent import Latent
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import CategoricalCode, CodeDiscriminatorParameters, InfoGANParameters, Schema
@@ -109,6 +110,21 @@ class InfoGAN(nn.Module):
         generator, device = self.sampling_generator.eval(), next(self.parameters()).device
         latents = torch.cat([noise, codes], dim=1)
         return torch.cat([generator(batch.to(device)).cpu() for batch in latents.split(batch_size)])
+
+    def sample(
+        self, count: int, rng: torch.Generator
+    ) -> tuple[UInt8[Tensor, "count channels height width"], Float[Tensor, "count codes"]]:
+        """Pictures as bytes on the CPU, and the codes they were made from; noise and codes drawn from `rng`.
+
+        Batch by batch, so that besides these two no number of pictures takes more memory than another.
+        """
+        pictures = torch.empty(count, *self.spec.image_shape, dtype=torch.uint8)
+        codes = torch.empty(count, self.codes.size)
+        for bytes_, drawn in zip(pictures.split(SAMPLING_BATCH), codes.split(SAMPLING_BATCH), strict=True):
+            noise = self.noise.sample(len(drawn), rng)
+            drawn.copy_(self.codes.sample(len(drawn), rng))
+            bytes_.copy_(to_bytes(self.pictures(noise, drawn)))
+        return pictures, codes
 
     def code_values(self, code: str, points: int) -> Float[Tensor, "points part_size"]:
         """Every category one-hot; or as many values from one end of a continuous code's traversal to the other."""

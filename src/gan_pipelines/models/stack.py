@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
-from gan_pipelines.data.images import one_hot
+from gan_pipelines.data.images import one_hot, to_bytes
+from gan_pipelines.models.blocks import SAMPLING_BATCH
 from gan_pipelines.models.level import LevelGAN, LevelSpec, build_generator, build_latent
 from gan_pipelines.parameters import PIXELS, Schema
 
@@ -82,14 +83,15 @@ class StackedGenerator(nn.Module):
 
     @torch.no_grad()
     def sample(
-        self, labels: Int[Tensor, "count"], rng: torch.Generator, batch_size: int = 500
-    ) -> Float[Tensor, "count channels height width"]:
-        """Pictures in [0, 1] for the given labels; running batch-norm statistics; noise drawn from `rng`."""
+        self, labels: Int[Tensor, "count"], rng: torch.Generator
+    ) -> UInt8[Tensor, "count channels height width"]:
+        """Pictures as bytes on the CPU for the given labels; running batch-norm statistics; noise drawn from `rng`.
+
+        Batch by batch: besides the bytes themselves, no number of pictures takes more memory than another.
+        """
         self.eval()
-        noise = self.sample_noise(len(labels), rng)  # all at once, so that the batch size changes nothing
-        pictures = []
-        for start in range(0, len(labels), batch_size):
-            part = slice(start, start + batch_size)
-            drawn = {name: values[part].to(labels.device) for name, values in noise.items()}
-            pictures.append(self(labels[part], drawn)[PIXELS])
-        return torch.cat(pictures)
+        pictures = torch.empty(len(labels), *self.spec.levels[-1].target_shape, dtype=torch.uint8)
+        for batch, bytes_ in zip(labels.split(SAMPLING_BATCH), pictures.split(SAMPLING_BATCH), strict=True):
+            noise = {name: values.to(labels.device) for name, values in self.sample_noise(len(batch), rng).items()}
+            bytes_.copy_(to_bytes(self(batch, noise)[PIXELS]))
+        return pictures

@@ -5,7 +5,7 @@ import plotly.graph_objects as go
 import torch
 from PIL import Image
 
-from gan_pipelines.data.images import LabelledImages, to_bytes
+from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.metrics import JudgedImages, judge_images, score, score_codes, score_unlabelled
 from gan_pipelines.models import Encoder, InfoGAN
 from gan_pipelines.parameters import CategoricalCode, EvaluationParameters, RunParameters
@@ -28,13 +28,12 @@ def sample_infogan(run: RunParameters, evaluation: EvaluationParameters, infogan
     """
     count, categories, classes = evaluation.samples, torch.zeros(evaluation.samples, dtype=torch.int64), 1
     with seeded_stage(run, "samples") as stage:
-        noise, codes = infogan.noise.sample(count, stage.rng), infogan.codes.sample(count, stage.rng)
-        pictures = infogan.to(stage.device).pictures(noise, codes)
+        pictures, codes = stage.place(infogan).sample(count, stage.rng)
     for name, code in infogan.spec.parameters.single_codes.items():
         if isinstance(code, CategoricalCode):
             categories, classes = infogan.codes.split(codes)[name].argmax(dim=1), code.classes
             break
-    return LabelledImages(to_bytes(pictures), categories, tuple(f"category {number}" for number in range(classes)))
+    return LabelledImages(pictures, categories, tuple(f"category {number}" for number in range(classes)))
 
 
 def score_infogan(

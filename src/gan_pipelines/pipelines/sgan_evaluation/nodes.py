@@ -5,7 +5,7 @@ import plotly.graph_objects as go
 import torch
 from PIL import Image
 
-from gan_pipelines.data.images import LabelledImages, to_bytes
+from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.metrics import JudgedImages, Scores, judge_images, score
 from gan_pipelines.models import Encoder, StackedGenerator
 from gan_pipelines.parameters import EvaluationParameters, RunParameters
@@ -26,8 +26,8 @@ def sample_stack(run: RunParameters, evaluation: EvaluationParameters, stack: St
     classes = stack.spec.classes
     labels = torch.arange(evaluation.samples) % len(classes)
     with seeded_stage(run, "samples") as stage:
-        pictures = stack.to(stage.device).sample(labels.to(stage.device), stage.rng)
-    return LabelledImages(to_bytes(pictures.cpu()), labels, classes)
+        pictures = stage.place(stack).sample(labels.to(stage.device), stage.rng)
+    return LabelledImages(pictures, labels, classes)
 
 
 def score_stacks(
