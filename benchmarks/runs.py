@@ -18,10 +18,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -102,31 +103,42 @@ def overhead(repeats: int) -> list[Sequence[str]]:
     ]
 
 
+class TimedCheckpoints(StageCheckpoints):
+    """Checkpoints that note how long each took to write."""
+
+    seconds: ClassVar[list[float]] = []
+
+    def write(self, *state: Any) -> None:
+        """Write one."""
+        began = time.perf_counter()
+        super().write(*state)
+        self.seconds.append(time.perf_counter() - began)
+
+
+class TimedFolder(CheckpointFolder):
+    """A folder that hands out such checkpoints."""
+
+    @contextmanager
+    def open(self, *what: Any) -> Iterator[StageCheckpoints]:
+        """Hold a slot."""
+        with super().open(*what) as opened:
+            opened.__class__ = TimedCheckpoints
+            yield opened
+
+
 def checkpoints(repeats: int) -> list[Sequence[str]]:
     """Time spent on checkpoints every 30 s, of the paper's InfoGAN, whose state is the largest."""
-    spec, shares, sizes = paper_infogan(400, 25), [], []
+    spec, sizes = paper_infogan(400, 25), []
     for _ in range(repeats):
-        spent: list[float] = []
-        write = StageCheckpoints.write
-
-        def timed(self: StageCheckpoints, *state: object, write: Callable[..., None] = write) -> None:
-            began = time.perf_counter()
-            write(self, *state)
-            spent.append(time.perf_counter() - began)
-
         with tempfile.TemporaryDirectory() as folder:
-            StageCheckpoints.write = timed  # type: ignore[method-assign]
-            try:
-                run = RunParameters(checkpoints=CheckpointParameters(every_seconds=30))
-                fit_infogan(run, spec, digits().pixels(), Silent(), CheckpointFolder(Path(folder)))
-            finally:
-                StageCheckpoints.write = write  # type: ignore[method-assign]
-            sizes.append(max(file.stat().st_size for file in Path(folder).rglob("*.safetensors")) / 2**20)
-        shares += [seconds / 30 for seconds in spent]
+            run = RunParameters(checkpoints=CheckpointParameters(every_seconds=30))
+            fit_infogan(run, spec, digits().pixels(), Silent(), TimedFolder(Path(folder)))
+            sizes += [file.stat().st_size / 2**20 for file in Path(folder).rglob("*.safetensors")]
+    shares = [100 * seconds / 30 for seconds in TimedCheckpoints.seconds]
     return [
         (
             f"InfoGAN of the paper, a checkpoint of {max(sizes):.0f} MiB every 30 s",
-            spread([100 * share for share in shares], 2) + " % of the time",
+            spread(shares, 2) + " % of the time",
             f"{len(shares)} written",
         )
     ]
