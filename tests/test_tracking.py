@@ -19,6 +19,7 @@ from PIL import Image
 from torch import nn
 
 from gan_pipelines import __version__
+from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import TrainingParameters
 from gan_pipelines.parameters.base import flatten
 from gan_pipelines.tracking import (
@@ -31,7 +32,8 @@ from gan_pipelines.tracking import (
     stage_run,
     start_run,
 )
-from gan_pipelines.training.engine import Turn, train
+from gan_pipelines.training.engine import Resumed, Turn, train
+from gan_pipelines.training.interruption import Interrupted
 from gan_pipelines.training.players import make_player
 from gan_pipelines.training.seeding import Stage
 
@@ -247,6 +249,132 @@ def test_a_stage_that_fails_leaves_failed_runs_and_what_it_measured(
     assert (run.info.status, store.get_run(parent).info.status) == ("FAILED", "FAILED")
     assert history(store, run, "loss") == [(100, 0.75)]
     assert own_variables() == []
+
+
+def test_a_failed_stage_and_its_run_say_why(begin: Callable[..., str], store: MlflowClient) -> None:
+    parent = begin()
+    with pytest.raises(ArithmeticError), stage_run("fc3"):
+        raise ArithmeticError("diverged at step 3: the term entropy is not finite")
+    with stage_run("pixels"):
+        pass
+    finish_run("FAILED", "fc3 diverged")
+    notes = {name: run.data.tags.get("mlflow.note.content") for name, run in children(store, parent).items()}
+    assert notes == {"fc3": "diverged at step 3: the term entropy is not finite", "pixels": None}
+    assert store.get_run(parent).data.tags["mlflow.note.content"] == "fc3 diverged"
+
+
+@pytest.mark.parametrize("stop", [Interrupted(143), KeyboardInterrupt(), GeneratorExit()])
+def test_a_stage_that_was_told_to_stop_is_killed_not_failed(
+    begin: Callable[..., str], store: MlflowClient, stop: BaseException
+) -> None:
+    parent = begin()
+    with pytest.raises(type(stop)), stage_run("fc3") as observer:
+        observer.start(200, 64)
+        observer.report(100, {"loss": 0.75})
+        raise stop
+    finish_run("KILLED", "told to stop")
+    run = children(store, parent)["fc3"]
+    assert (run.info.status, store.get_run(parent).info.status) == ("KILLED", "KILLED")
+    assert store.get_run(parent).data.tags["mlflow.note.content"] == "told to stop"
+    assert history(store, run, "loss") == [(100, 0.75)]
+    assert run.info.end_time is not None
+
+
+PROVENANCE = Provenance(
+    stage="fc3",
+    parameters={"training": {"steps": 12, "ema_decay": None}, "trunk": LAYERS},
+    inputs={"images": "abc"},
+    seed=7,
+    code="0.1.0+abc",
+    torch="2.0",
+    device="cpu (AVX2)",
+    threads=2,
+    workers=1,
+    precision="float32",
+    compile="off",
+    deterministic=False,
+)
+
+
+def test_a_stage_records_what_decides_its_result(begin: Callable[..., str], store: MlflowClient) -> None:
+    parent = begin()
+    with stage_run("fc3") as observer:
+        observer.start(200, 64, PROVENANCE)
+    run = children(store, parent)["fc3"]
+    assert run.data.params == {
+        "stage": "fc3",
+        "parameters.training.steps": "12",
+        "parameters.training.ema_decay": "null",
+        "parameters.trunk": '[{"layer":"linear","features":512},{"layer":"relu"}]',
+        "inputs.images": "abc",
+        "seed": "7",
+        "code": "0.1.0+abc",
+        "torch": "2.0",
+        "device": "cpu (AVX2)",
+        "threads": "2",
+        "workers": "1",
+        "precision": "float32",
+        "compile": "off",
+        "deterministic": "false",
+    }
+    assert "resumed_at_step" not in run.data.tags
+
+
+def test_a_stage_that_goes_on_says_from_where_and_has_the_whole_curve(
+    begin: Callable[..., str], store: MlflowClient
+) -> None:
+    parent = begin()
+    rows = [{"step": 100, "loss": 0.75, "speed": 64.0}, {"step": 200, "loss": 0.5, "late": 1.0, "speed": 65.0}]
+    with stage_run("fc3") as observer:
+        observer.start(300, 64, PROVENANCE, Resumed(250, "2026-01-01T00.00.00.000Z", rows))
+        observer.report(300, {"loss": 0.25, "late": 2.0, "speed": 66.0})
+    run = children(store, parent)["fc3"]
+    assert run.data.tags["resumed_at_step"] == "250"
+    assert run.data.tags["resumed_from_version"] == "2026-01-01T00.00.00.000Z"
+    assert history(store, run, "loss") == [(100, 0.75), (200, 0.5), (300, 0.25)]
+    assert history(store, run, "late") == [(200, 1.0), (300, 2.0)]
+    assert "step" not in run.data.metrics
+
+
+def _begin_and_hang(project: Path, parent: Any) -> None:
+    start_run(SETTINGS, project, "mnist", PARAMETERS, {})
+    stage = stage_run("fc3")
+    stage.__enter__()
+    parent.send(os.environ["GAN_PIPELINES_RUN_ID"])
+    time.sleep(600)
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+def test_the_next_run_closes_those_of_killed_processes_and_no_others(
+    begin: Callable[..., str], store: MlflowClient, project: Path
+) -> None:
+    begin()  # so that the store is there
+    finish_run("FINISHED")
+    context = multiprocessing.get_context("fork")
+    workers, runs = [], []
+    for _ in range(2):
+        ours, theirs = context.Pipe()
+        workers.append(context.Process(target=_begin_and_hang, args=(project, theirs), daemon=True))
+        workers[-1].start()
+        assert ours.poll(60)
+        runs.append(ours.recv())
+    workers[0].kill()
+    workers[0].join()
+    mine = begin()
+    elsewhere = begin(tags={"host": "another machine", "process": "1 since 5"})
+    reused = begin(tags={"process": f"{os.getpid()} since 12345"})  # its number has been given out again
+    begin()
+
+    def state(run: str) -> tuple[str, str | None]:
+        found = store.get_run(run)
+        return found.info.status, found.data.tags.get("mlflow.note.content")
+
+    assert state(runs[0]) == ("KILLED", "The process was killed.")
+    assert children(store, runs[0])["fc3"].info.status == "KILLED"
+    assert state(runs[1]) == ("RUNNING", None)
+    assert children(store, runs[1])["fc3"].info.status == "RUNNING"
+    assert (state(mine), state(elsewhere)) == (("RUNNING", None), ("RUNNING", None))
+    assert state(reused) == ("KILLED", "The process was killed.")
 
 
 def test_children_of_killed_workers_end_with_their_parent(begin: Callable[..., str], store: MlflowClient) -> None:

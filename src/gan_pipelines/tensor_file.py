@@ -117,8 +117,11 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         FileError: the file is missing, cut, altered or of another format.
     """
     description, described, sha256 = _read_header(path)
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+    except (OSError, SafetensorError) as error:
+        raise FileError(f"{path}: cannot be read ({error}). Make it anew.") from None
     if sha256 != digest_tensors(tensors, described):
         raise FileError(f"{path}: its contents do not have the SHA-256 that was stored with them. Make it anew.")
     return tensors, description
@@ -131,6 +134,8 @@ def _read_header(path: Path) -> tuple[dict[str, Any], str, str]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read ({error}). Make it anew.") from None
     except SafetensorError as error:
         raise FileError(f"{path}: is no whole safetensors file ({error}). Make it anew.") from None
     if HEADER not in metadata:

@@ -1,6 +1,7 @@
-"""Endless batches: permutations, epoch after epoch."""
+"""Endless batches: permutations, epoch after epoch, and over breaks."""
 
 from itertools import islice
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from torch.testing import assert_close
 
 from gan_pipelines.data.batches import Batches
 from gan_pipelines.parameters import ExperimentError
+from gan_pipelines.tensor_file import read_tensors, write_tensors
 
 
 @pytest.mark.parametrize(("count", "batch_size"), [(12, 4), (14, 4), (5, 5), (7, 1)])
@@ -52,3 +54,41 @@ def test_fewer_images_than_a_batch_holds_are_refused_with_both_numbers(rng: torc
     assert str(error.value).startswith("batch_size: ")
     assert "images, 9; found 10" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("taken", range(12))
+def test_batches_go_on_where_others_stood(taken: int) -> None:
+    """In the midst of an epoch, at its end, and before the first one."""
+    first_rng, second_rng = torch.Generator().manual_seed(1), torch.Generator().manual_seed(2)
+    first, second = Batches(14, 4, first_rng), Batches(14, 4, second_rng)
+    for _ in range(taken):
+        next(first)
+        next(second)
+    next(second)
+    second.restore(first.state())
+    second_rng.set_state(first_rng.get_state())
+    for expected, found in islice(zip(first, second, strict=True), 9):
+        assert_close(found, expected, rtol=0, atol=0)
+
+
+def test_the_state_of_batches_does_not_change_when_they_go_on(rng: torch.Generator) -> None:
+    batches = Batches(14, 4, rng)
+    next(batches)
+    state = batches.state()
+    kept = {name: value.clone() for name, value in state.items()}
+    for _ in range(10):
+        next(batches)
+    for name, value in kept.items():
+        assert_close(state[name], value, rtol=0, atol=0)
+
+
+def test_the_state_of_batches_is_tensors_that_a_file_can_hold(tmp_path: Path) -> None:
+    for taken in (0, 1):
+        batches = Batches(14, 4, torch.Generator().manual_seed(1))
+        list(islice(batches, taken))
+        write_tensors(tmp_path / "state", batches.state(), {})
+        found, _ = read_tensors(tmp_path / "state")
+        again = Batches(14, 4, torch.Generator().manual_seed(1))
+        list(islice(again, taken))
+        again.restore(found)
+        assert_close(next(again), next(batches), rtol=0, atol=0)

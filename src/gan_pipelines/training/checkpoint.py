@@ -1,7 +1,7 @@
 """Checkpoints of a training: where they lie, whose they are, when they are due, and what a broken one does.
 
     <folder>/<stage>/<slot>.lock                     held by the training that writes into the slot
-    <folder>/<stage>/<slot>/<provenance>/step_*      the two newest checkpoints of one training
+    <folder>/<stage>/<slot>/<provenance>/step_*      the two newest checkpoints of one training, and whose they are
 
 A checkpoint belongs to one provenance: configuration, data, code, device. A training takes the slot in which its own
 checkpoints lie, or else the first that no other training holds, so two that run at once never share one.
@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 KEPT_CHECKPOINTS = 2
 """Of one training: the newest, and the one before, should the newest turn out to be broken."""
+OWNER = "version"
+"""File beside the checkpoints of a training: the version of the run that writes or went on from them last."""
 KEPT_TRAININGS = 3
 """Interrupted trainings in a slot; older ones are removed."""
 
@@ -77,14 +79,16 @@ class CheckpointFolder:
             stage.mkdir(parents=True, exist_ok=True)
             lock, slot = _take_slot(stage, key)
         except OSError as error:
-            raise FileError(
-                f"{stage}: cannot be written ({error.strerror or error}), and checkpoints belong there. "
-                f"Nothing was trained."
-            ) from None
+            raise _refuse(stage, error) from None
         try:
             _explain_others(slot, key, provenance)
             _remove_old_trainings(slot, key)
-            yield StageCheckpoints(slot / key, provenance, self.version, every)
+            opened = StageCheckpoints(slot / key, provenance, self.version, every)
+        except OSError as error:
+            lock.release()
+            raise _refuse(stage, error) from None
+        try:
+            yield opened
         finally:
             lock.release()
 
@@ -97,11 +101,16 @@ class CheckpointFolder:
             except Timeout:  # a later training holds the slot; what is left there is removed as an old one some day
                 continue
             try:
-                for folder in slot.with_suffix("").glob("*"):
-                    if any(_version(file) == self.version for file in _newest_first(folder)):
-                        shutil.rmtree(folder)
+                for owner in slot.with_suffix("").glob(f"*/{OWNER}"):
+                    if owner.read_text() == self.version:
+                        shutil.rmtree(owner.parent)
             finally:
                 lock.release()
+
+
+def _refuse(stage: Path, error: OSError) -> FileError:
+    reason = error.strerror or error
+    return FileError(f"{stage}: cannot be written ({reason}), and checkpoints belong there. Nothing was trained.")
 
 
 def _take_slot(stage: Path, key: str) -> tuple[FileLock, Path]:
@@ -155,13 +164,6 @@ def _newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob("step_*.safetensors"), reverse=True)
 
 
-def _version(file: Path) -> str | None:
-    try:
-        return str(read_description(file)["version"])
-    except (FileError, KeyError, TypeError):
-        return None
-
-
 class StageCheckpoints:
     """The checkpoints of one training, under its lock.
 
@@ -177,6 +179,8 @@ class StageCheckpoints:
         self._written = time.monotonic()
         for partial in folder.glob("*.partial"):  # its writer was killed
             partial.unlink()
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / OWNER).write_text(version)
 
     def newest(self) -> Checkpoint | None:
         """The newest checkpoint that is whole; broken ones are named in the log and removed."""

@@ -118,7 +118,7 @@ def train(
         for player in players.values():
             started.enter_context(player.in_training(stage.ranks, stage.run.compile))
         stage.draw_apart()
-        done = _resume(stage, players, history, training, observer)
+        done = watch.resumed_at = _resume(stage, players, history, training, observer)
         _stop_if(stage.ranks.highest(stop_requested()), stage)
         for step in range(done + 1, training.steps + 1):
             if stage.run.compile == "graphs":
@@ -177,6 +177,7 @@ class _Watch:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
+        self.resumed_at = 0
         self._unchecked: list[tuple[int, Turn, Terms, Tensor]] = []
         self._recent: defaultdict[str, deque[tuple[int, Terms]]] = defaultdict(lambda: deque(maxlen=RECENT_STEPS))
 
@@ -214,11 +215,25 @@ class _Watch:
             what = "the gradient from below"
         else:
             what = f"the gradient (norm {gradient_norm.item():g})"
-        before = "; ".join(f"step {earlier}: {_shown(values)}" for earlier, values in self._recent[turn.player])
+        what = f"at step {step}: {what} of the {turn.player} is not finite ({_shown(terms)}). Before it"
+        return self._explain(what, turn.player)
+
+    def refuse_weights(self, players: Mapping[str, Player], step: int) -> None:
+        """Look at the weights before they are saved.
+
+        Raises:
+            TrainingDiverged: one is not finite.
+        """
+        if (name := not_finite(players)) is not None:
+            what = f"by step {step}: weights of the {name} are not finite. The last steps were"
+            raise TrainingDiverged(self._explain(what, name))
+
+    def _explain(self, what: str, player: str) -> str:
+        before = "; ".join(f"step {earlier}: {_shown(values)}" for earlier, values in self._recent[player])
+        start = f"the training went on from step {self.resumed_at}" if self.resumed_at else "there was no step"
         kept = self._stage.checkpoints.describe_last() if self._stage.checkpoints else "No checkpoints are kept."
         return (
-            f"Training of {self._stage.name} diverged at step {step}: {what} of the {turn.player} is not finite "
-            f"({_shown(terms)}). Before it {before or 'there was no step'}. {kept} No model was saved. "
+            f"Training of {self._stage.name} diverged {what} {before or start}. {kept} No model was saved. "
             f"A lower learning_rate, or other loss weights, may help."
         )
 
@@ -262,19 +277,14 @@ def _keep(
     due = last or stage.ranks.highest(int(checkpoints is not None and (signal > 0 or checkpoints.is_due(step))))
     if due:
         watch.check()
-        if (name := not_finite(players)) is not None:
-            raise TrainingDiverged(
-                f"Training of {stage.name} diverged by step {step}: weights of the {name} are not finite. "
-                f"No model was saved. A lower learning_rate, or other loss weights, may help."
-            )
+        watch.refuse_weights(players, step)
         sums, values = history.state(stage.ranks)
         tensors = {f"sums.{name}": value for name, value in sums.items()} | stage.state()
         for name, player in players.items():
             tensors |= {f"players.{name}.{key}": value for key, value in player.state().items()}
         if checkpoints is not None:
             checkpoints.write(step, tensors, values)
-    if not last:
-        _stop_if(signal, stage)
+    _stop_if(signal, stage)
 
 
 def _stop_if(signal: int, stage: Stage) -> None:

@@ -40,7 +40,11 @@ def stop_requested() -> int:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Around a training that looks at `stop_requested` after each of its steps."""
+    """Around a training that looks at `stop_requested` after each of its steps.
+
+    Raises:
+        Interrupted: at the end, if a signal came that the training did not heed any more.
+    """
     with _Signals.lock:
         _Signals.trainings += 1
     try:
@@ -48,6 +52,8 @@ def stoppable() -> Iterator[None]:
     finally:
         with _Signals.lock:
             _Signals.trainings -= 1
+    if _Signals.received:  # after the last look
+        raise Interrupted(128 + _Signals.received)
 
 
 def _stop(number: int, _: FrameType | None) -> None:

@@ -1,0 +1,274 @@
+"""Ctrl-C and SIGTERM: what a training does about them, and what everything else does."""
+
+import logging
+import multiprocessing
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from gan_pipelines.models.provenance import Provenance
+from gan_pipelines.parameters import CheckpointParameters, TrainingParameters
+from gan_pipelines.training.checkpoint import CheckpointFolder
+from gan_pipelines.training.engine import Turn, train
+from gan_pipelines.training.interruption import (
+    STOPPING,
+    Interrupted,
+    stop_on_signals,
+    stop_requested,
+    stoppable,
+)
+from gan_pipelines.training.players import make_player
+from gan_pipelines.training.seeding import Stage
+
+CODES = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+PROVENANCE = Provenance(
+    stage="toy",
+    parameters={},
+    inputs={},
+    seed=0,
+    code="",
+    torch="",
+    device="",
+    threads=1,
+    workers=1,
+    precision="float32",
+    compile="off",
+    deterministic=False,
+)
+NEVER = CheckpointParameters(every_seconds=None)
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    stop_on_signals()
+    yield
+    stop_on_signals()  # forgets the signal that came
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> CheckpointFolder:
+    return CheckpointFolder(tmp_path)
+
+
+@pytest.fixture
+def fit(folder: CheckpointFolder, recorder: Callable) -> Callable[..., Any]:
+    """Train a weight for 5 steps; `events` says what happens in the midst of a step."""
+
+    def run(events: dict[int, Callable[[], None]], keep: bool = True) -> Any:
+        module, observer = nn.Linear(1, 1), recorder()
+        training = TrainingParameters(steps=5, batch_size=2, report_every_steps=1)
+        stage = Stage("toy", provenance=PROVENANCE)
+
+        def objective(step: int) -> Iterator[Turn]:
+            events.get(step, lambda: None)()
+            yield Turn("model", lambda: {"loss": module(torch.ones(2, 1)).square().mean()})
+
+        with folder.open(PROVENANCE, NEVER) as opened:
+            stage.checkpoints = opened if keep else None
+            train(stage, {"model": make_player(module, training)}, objective, training, observer)
+        return observer
+
+    return run
+
+
+def send(number: int) -> Callable[[], None]:
+    return lambda: signal.raise_signal(number)
+
+
+def kept(folder: CheckpointFolder) -> list[int]:
+    return sorted(int(file.stem.removeprefix("step_")) for file in folder.path.rglob("step_*"))
+
+
+@pytest.mark.parametrize(("number", "code"), CODES)
+def test_a_training_ends_its_step_and_leaves_one_checkpoint(
+    fit: Callable[..., Any], folder: CheckpointFolder, caplog: pytest.LogCaptureFixture, number: int, code: int
+) -> None:
+    with pytest.raises(Interrupted) as ended:
+        fit({3: send(number)})
+    assert ended.value.code == code
+    assert kept(folder) == [3]
+    (file,) = folder.path.rglob("step_*")
+    assert f"toy: stops, as signal {number} asks. The last good checkpoint is {file}." in caplog.text
+    stop_on_signals()
+    observer = fit({})
+    assert observer.resumed[0].step == 3
+    assert [step for step, _ in observer.reports] == [4, 5]
+
+
+def test_a_training_without_checkpoints_stops_too(
+    fit: Callable[..., Any], folder: CheckpointFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(Interrupted):
+        fit({3: send(signal.SIGTERM)}, keep=False)
+    assert "No checkpoints are kept." in caplog.text
+    assert kept(folder) == []
+
+
+def test_a_signal_in_the_last_step_still_ends_the_run_and_the_training_is_done(
+    fit: Callable[..., Any], folder: CheckpointFolder
+) -> None:
+    """Whatever comes after the training need not look for signals."""
+    with pytest.raises(Interrupted) as ended:
+        fit({5: send(signal.SIGTERM)})
+    assert ended.value.code == 143
+    assert kept(folder) == [5]
+    stop_on_signals()
+    assert fit({}).resumed[0].step == 5
+
+
+def test_a_training_that_begins_after_the_signal_takes_no_step(
+    fit: Callable[..., Any], folder: CheckpointFolder
+) -> None:
+    """As those do that wait in other threads for the one that was told to stop."""
+    with pytest.raises(Interrupted):
+        signal.raise_signal(signal.SIGTERM)
+    with pytest.raises(Interrupted) as ended:
+        fit({1: lambda: pytest.fail("a step was taken")})
+    assert ended.value.code == 143
+    assert kept(folder) == []
+
+
+def test_a_signal_after_a_trainings_last_look_is_not_lost() -> None:
+    with pytest.raises(Interrupted) as ended, stoppable():
+        signal.raise_signal(signal.SIGTERM)
+    assert ended.value.code == 143
+
+
+def test_a_training_that_fails_says_why_though_a_signal_came_too() -> None:
+    with pytest.raises(ZeroDivisionError), stoppable():
+        signal.raise_signal(signal.SIGTERM)
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(("number", "code"), CODES)
+def test_what_is_no_training_ends_at_once(number: int, code: int) -> None:
+    with pytest.raises(Interrupted) as ended:
+        signal.raise_signal(number)
+    assert ended.value.code == code
+    assert stop_requested() == number
+
+
+def test_after_a_training_signals_end_the_process_at_once_again(fit: Callable[..., Any]) -> None:
+    fit({})
+    with pytest.raises(Interrupted):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_told_twice_it_does_not_wait_for_the_step(fit: Callable[..., Any], folder: CheckpointFolder) -> None:
+    def twice() -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("the second signal was not heeded")
+
+    with pytest.raises(Interrupted) as ended:
+        fit({3: twice})
+    assert ended.value.code == 130
+    assert kept(folder) == []
+
+
+def test_a_new_run_does_not_hear_of_an_old_signal(fit: Callable[..., Any]) -> None:
+    with pytest.raises(Interrupted):
+        signal.raise_signal(signal.SIGTERM)
+    assert stop_requested() == signal.SIGTERM
+    stop_on_signals()
+    assert stop_requested() == 0
+    assert len(fit({}).reports) == 5
+
+
+def test_in_a_thread_signals_are_left_alone() -> None:
+    handler = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    thread = threading.Thread(target=stop_on_signals)
+    thread.start()
+    thread.join()
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    signal.signal(signal.SIGTERM, handler)
+
+
+def test_a_training_in_a_thread_hears_of_a_signal_to_the_process(
+    fit: Callable[..., Any], folder: CheckpointFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended: list[BaseException] = []
+    in_training, told = threading.Event(), threading.Event()
+
+    def work() -> None:
+        try:
+            fit({2: in_training.set, 3: lambda: told.wait(60)})
+        except Interrupted as error:
+            ended.append(error)
+
+    caplog.set_level(logging.CRITICAL)
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert in_training.wait(60)
+    signal.raise_signal(signal.SIGTERM)  # the main thread, which waits for the other one, is not torn away
+    told.set()
+    thread.join()
+    assert [error.code for error in ended] == [143]
+    assert kept(folder) in ([2], [3])
+
+
+def _work(fit: Callable[..., Any], ready: Any, said: Any) -> None:
+    """In a worker process: told twice within a step, as from a terminal and by the parent, it still ends the step."""
+
+    def wait_for_two_signals() -> None:
+        ready.set()
+        while not stop_requested():
+            time.sleep(0.001)
+        signal.raise_signal(signal.SIGTERM)
+        said.set()
+
+    fit({2: wait_for_two_signals})
+
+
+def _idle(ready: Any) -> None:
+    ready.set()
+    time.sleep(600)
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+def test_workers_are_told_and_their_trainings_end_well(fit: Callable[..., Any], folder: CheckpointFolder) -> None:
+    context = multiprocessing.get_context("fork")
+    events = [context.Event() for _ in range(3)]
+    training = context.Process(target=_work, args=(fit, *events[:2]), daemon=True)
+    idle = context.Process(target=_idle, args=events[2:], daemon=True)
+    for worker, ready in ((training, events[0]), (idle, events[2])):
+        worker.start()
+        assert ready.wait(60)
+    with pytest.raises(Interrupted):
+        signal.raise_signal(signal.SIGTERM)  # to the parent alone
+    for worker in (training, idle):
+        worker.join(60)
+    assert events[1].is_set()
+    assert [training.exitcode, idle.exitcode] == [143, 143]
+    assert kept(folder) == [2]
+
+
+def _refuse(ready: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ready.set()
+    time.sleep(600)
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+def test_workers_that_do_not_listen_are_killed_when_it_is_said_twice() -> None:
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+    worker = context.Process(target=_refuse, args=(ready,), daemon=True)
+    worker.start()
+    assert ready.wait(60)
+    for _ in range(2):
+        with pytest.raises(Interrupted):
+            signal.raise_signal(signal.SIGTERM)
+    worker.join(60)
+    assert worker.exitcode == -signal.SIGKILL

@@ -1,0 +1,497 @@
+"""A training that was broken off and goes on ends bit for bit as one that never stopped.
+
+Power fails between any two optimiser steps, that is between players too; a signal lets the step end first.
+"""
+
+import itertools
+import json
+import logging
+import signal
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from gan_pipelines.data.images import LabelledImages, Representation
+from gan_pipelines.model_file import write_model
+from gan_pipelines.models import Encoder, EncoderSpec, InfoGANSpec, LevelGAN, LevelSpec
+from gan_pipelines.parameters import CheckpointParameters, ClassifierParameters, JointParameters, RunParameters
+from gan_pipelines.tensor_file import read_tensors
+from gan_pipelines.training.checkpoint import CheckpointFolder
+from gan_pipelines.training.classifier import fit_classifier
+from gan_pipelines.training.infogan import fit_infogan
+from gan_pipelines.training.interruption import STOPPING, Interrupted, stop_on_signals
+from gan_pipelines.training.joint import fit_joint
+from gan_pipelines.training.level import fit_level
+
+STEPS = 12
+TRAINING = {
+    "steps": STEPS,
+    "batch_size": 24,  # of 64 images, so that epochs end in the midst
+    "learning_rate": 5e-3,
+    "final_learning_rate_fraction": 0.1,
+    "ema_decay": 0.9,
+    "report_every_steps": 5,
+}
+CONVOLUTIONS = [
+    {"layer": "random_affine", "distortion": 0.2, "shift_pixels": 1},
+    {"layer": "conv", "channels": 5, "kernel": 3, "stride": 2, "padding": 1},
+    {"layer": "batch_norm"},
+    {"layer": "leaky_relu"},
+    {"layer": "dropout", "probability": 0.3},
+    {"layer": "conv", "channels": 6, "kernel": 3, "stride": 2, "padding": 1},
+    {"layer": "leaky_relu"},
+    {"layer": "linear", "features": 12},
+]
+"""Two convolutions, whose weights and moments lie in memory with the channels last, and two kinds of draws."""
+HEAD = [{"layer": "linear", "features": "target"}]
+
+Rows = list[dict[str, float]]
+Fit = Callable[..., tuple[list[Any], Rows]]
+"""Trains, and returns models and history."""
+
+
+class PowerCut(Exception):
+    """Whatever ends a process."""
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """How a training is broken off, at which of the optimiser steps that it takes in one go."""
+
+    optimiser_step: int
+    gently: bool
+
+
+@contextmanager
+def breaking_down(how: Breakdown | None) -> Iterator[None]:
+    """Let the power fail, or a signal come, in the midst of a training."""
+    taken = itertools.count(1)
+
+    def before_step(*_: object) -> None:
+        if how is not None and next(taken) == how.optimiser_step:
+            if not how.gently:
+                raise PowerCut
+            signal.raise_signal(signal.SIGTERM)
+
+    handle = register_optimizer_step_pre_hook(before_step)
+    stop_on_signals()
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    yield
+    stop_on_signals()  # forgets the signal that came
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def classifier_parameters(encoder_spec: EncoderSpec) -> ClassifierParameters:
+    stages = encoder_spec.model_dump()["stages"]
+    stages["fc"] = [*stages["fc"], {"layer": "dropout", "probability": 0.3}]
+    return ClassifierParameters.model_validate(
+        {"stages": stages, "training": {**TRAINING, "ema_decay": 0}, "augmentation_pixels": 1, "weight_decay": 0.1}
+    )
+
+
+@pytest.fixture
+def classifier(images: LabelledImages, classifier_parameters: ClassifierParameters, recorder: Callable) -> Fit:
+    def fit(
+        run: RunParameters,
+        folder: CheckpointFolder | None,
+        data: LabelledImages = images,
+        parameters: ClassifierParameters = classifier_parameters,
+        name: str = "encoder",
+    ) -> tuple[list[Any], Rows]:
+        model, history, _ = fit_classifier(run, name, parameters, data, data, recorder(), folder)
+        return [model], history
+
+    return fit
+
+
+@pytest.fixture
+def real(encoder: Encoder, images: LabelledImages) -> dict[str, Representation]:
+    found = encoder.representations(images.pixels().read(torch.arange(64)))
+    return {"pixels": images.pixels(), "fc": Representation("fc", found["fc"]), "labels": images.one_hot_labels()}
+
+
+@pytest.fixture
+def convolutional(level_spec: Callable[..., LevelSpec]) -> LevelSpec:
+    discriminator = {"trunk": CONVOLUTIONS, "adversarial": HEAD, "noise": HEAD}
+    return level_spec("pixels", "fc", training=TRAINING, discriminator=discriminator)
+
+
+@pytest.fixture
+def level(convolutional: LevelSpec, encoder: Encoder, real: dict[str, Representation], recorder: Callable) -> Fit:
+    def fit(run: RunParameters, folder: CheckpointFolder | None) -> tuple[list[Any], Rows]:
+        model, history = fit_level(run, convolutional, encoder, real["pixels"], real["fc"], recorder(), folder)
+        return [model], history
+
+    return fit
+
+
+@pytest.fixture
+def joint(
+    convolutional: LevelSpec,
+    level_spec: Callable[..., LevelSpec],
+    encoder: Encoder,
+    real: dict[str, Representation],
+    recorder: Callable,
+) -> Fit:
+    trained = [LevelGAN(level_spec("fc", training=TRAINING)), LevelGAN(convolutional)]
+    parameters = JointParameters.model_validate({"upstream_weight": 0.3, "training": TRAINING})
+
+    def fit(run: RunParameters, folder: CheckpointFolder | None) -> tuple[list[Any], Rows]:
+        return fit_joint(run, parameters, trained, encoder, real, real["labels"], recorder(), folder)
+
+    return fit
+
+
+@pytest.fixture
+def infogan(infogan_spec: Callable[..., InfoGANSpec], images: LabelledImages, recorder: Callable) -> Fit:
+    spec = infogan_spec(training=TRAINING, discriminator={"trunk": CONVOLUTIONS, "adversarial": HEAD, "codes": HEAD})
+
+    def fit(run: RunParameters, folder: CheckpointFolder | None) -> tuple[list[Any], Rows]:
+        model, history = fit_infogan(run, spec, images.pixels(), recorder(), folder)
+        return [model], history
+
+    return fit
+
+
+def run_parameters(every_steps: int | None = None, **others: Any) -> RunParameters:
+    return RunParameters(
+        seed=3, threads=1, checkpoints=CheckpointParameters(every_seconds=None, every_steps=every_steps), **others
+    )
+
+
+def same_bits(found: Tensor, expected: Tensor) -> bool:
+    """Bit for bit, so that a NaN equals itself and -0 differs from 0."""
+    alike = (found.dtype, found.shape) == (expected.dtype, expected.shape)
+    return alike and found.detach().numpy().tobytes() == expected.detach().numpy().tobytes()
+
+
+def without_speed(rows: Sequence[dict[str, float]]) -> str:
+    """As text, in which the order of the columns shows and NaN equals itself."""
+    return json.dumps([{name: value for name, value in row.items() if name != "images_per_second"} for row in rows])
+
+
+def assert_same_end(folder: Path, expected: Path, results: Sequence[tuple[list[Any], Rows]]) -> None:
+    """Model files byte for byte; of the last checkpoints every tensor, and the rows but for the speed."""
+    (models, history), (other_models, other_history) = results
+    assert without_speed(history) == without_speed(other_history)
+    assert [row["step"] for row in history] == [5, 10, 12]
+    for model, other in zip(models, other_models, strict=True):
+        write_model(folder / "model", model)
+        write_model(expected / "model", other)
+        assert (folder / "model").read_bytes() == (expected / "model").read_bytes()
+    (ours, described), (theirs, other_described) = (last_state(path) for path in (folder, expected))
+    assert set(ours) == set(theirs)
+    different = [name for name, value in theirs.items() if not same_bits(ours[name], value)]
+    assert different == []
+    assert without_speed(described["values"]["rows"]) == without_speed(other_described["values"]["rows"])
+    parts = {name.split(".")[0] for name in theirs}
+    assert parts == {"players", "random", "batches"}  # no sums: the last interval is closed
+
+
+def last_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The checkpoint after the last step, which lies there until the whole run has come to its end."""
+    files = sorted(folder.glob("checkpoints/*/0/*/step_*.safetensors"))
+    assert int(files[-1].stem.removeprefix("step_")) == STEPS
+    return read_tensors(files[-1])
+
+
+def broken_off(
+    fit: Fit, folder: Path, every_steps: int | None, breakdowns: Sequence[Breakdown]
+) -> tuple[list[Any], Rows]:
+    """Train with breakdowns, every attempt being a new run in the same folder."""
+    for number, how in enumerate([*breakdowns, None]):
+        try:
+            with breaking_down(how):
+                return fit(run_parameters(every_steps), CheckpointFolder(folder / "checkpoints", f"run {number}"))
+        except (PowerCut, Interrupted):
+            continue
+    raise AssertionError("the last attempt is not broken off")
+
+
+PLAYERS = {"classifier": 1, "level": 2, "joint": 4, "infogan": 2}
+FREQUENCIES = st.one_of(st.none(), st.integers(1, 5))
+
+
+@pytest.mark.parametrize("name", PLAYERS)
+def test_a_training_that_goes_on_ends_as_if_it_had_never_stopped(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    fit: Fit = request.getfixturevalue(name)
+    expected = fit(run_parameters(), CheckpointFolder(tmp_path / "checkpoints"))
+    assert without_speed(fit(run_parameters(), None)[1]) == without_speed(expected[1])
+    breakdown = st.builds(Breakdown, st.integers(1, PLAYERS[name] * STEPS), st.booleans())
+
+    @settings(max_examples=8, deadline=None, derandomize=True, database=None)
+    @given(every_steps=FREQUENCIES, breakdowns=st.lists(breakdown, min_size=1, max_size=3))
+    def check(every_steps: int | None, breakdowns: list[Breakdown]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            found = broken_off(fit, Path(folder), every_steps, breakdowns)
+            assert_same_end(Path(folder), tmp_path, [found, expected])
+
+    check()
+
+
+@pytest.mark.parametrize("name", PLAYERS)
+def test_a_training_may_be_broken_off_at_every_single_step(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    fit: Fit = request.getfixturevalue(name)
+    expected = fit(run_parameters(), CheckpointFolder(tmp_path / "never" / "checkpoints"))
+    every_step = [Breakdown(PLAYERS[name], gently=True)] * (STEPS - 1)
+    found = broken_off(fit, tmp_path / "always", None, every_step)
+    assert_same_end(tmp_path / "always", tmp_path / "never", [found, expected])
+
+
+def test_the_moments_of_convolutions_lie_in_memory_as_their_weights_do(level: Fit, tmp_path: Path) -> None:
+    """Fused kernels go by the layout; a moment in another one would be read in the wrong order."""
+    seen: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+
+    def look(optimiser: torch.optim.Optimizer, *_: object) -> None:
+        for weight, state in optimiser.state.items():
+            seen.extend((weight.stride(), state[name].stride()) for name in ("exp_avg", "exp_avg_sq"))
+
+    with pytest.raises(PowerCut), breaking_down(Breakdown(5, gently=False)):
+        level(run_parameters(1), CheckpointFolder(tmp_path))
+    handle = register_optimizer_step_pre_hook(look)
+    try:
+        level(run_parameters(), CheckpointFolder(tmp_path))
+    finally:
+        handle.remove()
+    assert any(len(stride) == 4 and stride[1] == 1 for stride, _ in seen)
+    assert [pair for pair in seen if pair[0] != pair[1]] == []
+
+
+def spoil(folder: Path, how: str) -> None:
+    newest = max(folder.rglob("step_*.safetensors"))
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 4
+    newest.write_bytes(content[: len(content) // 3] if how == "cut" else bytes(content))
+
+
+@pytest.mark.parametrize("how", ["cut", "altered"])
+def test_a_broken_checkpoint_costs_steps_but_changes_nothing(
+    infogan: Fit, tmp_path: Path, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    expected = infogan(run_parameters(), CheckpointFolder(tmp_path / "never" / "checkpoints"))
+    with pytest.raises(PowerCut), breaking_down(Breakdown(2 * 9, gently=False)):
+        infogan(run_parameters(3), CheckpointFolder(tmp_path / "broken" / "checkpoints"))
+    spoil(tmp_path / "broken", how)
+    caplog.set_level(logging.INFO)
+    found = infogan(run_parameters(), CheckpointFolder(tmp_path / "broken" / "checkpoints"))
+    assert "a broken checkpoint is passed over" in caplog.text
+    assert "infogan: goes on from the checkpoint of step 3 of 12" in caplog.text
+    assert_same_end(tmp_path / "broken", tmp_path / "never", [found, expected])
+
+
+def test_a_training_with_no_whole_checkpoint_starts_anew(
+    classifier: Fit, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = classifier(run_parameters(), CheckpointFolder(tmp_path / "never" / "checkpoints"))
+    with pytest.raises(PowerCut), breaking_down(Breakdown(4, gently=False)):
+        classifier(run_parameters(3), CheckpointFolder(tmp_path / "broken" / "checkpoints"))
+    spoil(tmp_path / "broken", "cut")
+    caplog.set_level(logging.INFO)
+    found = classifier(run_parameters(), CheckpointFolder(tmp_path / "broken" / "checkpoints"))
+    assert "goes on" not in caplog.text
+    assert_same_end(tmp_path / "broken", tmp_path / "never", [found, expected])
+
+
+def break_off(fit: Fit, folder: CheckpointFolder, **arguments: Any) -> None:
+    with pytest.raises(PowerCut), breaking_down(Breakdown(6, gently=False)):
+        fit(run_parameters(5), folder, **arguments)
+
+
+def test_it_says_from_where_it_goes_on_and_tells_the_observer_what_was_reported(
+    images: LabelledImages,
+    classifier: Fit,
+    classifier_parameters: ClassifierParameters,
+    tmp_path: Path,
+    recorder: Callable,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    break_off(classifier, CheckpointFolder(tmp_path, "first"))
+    caplog.set_level(logging.INFO)
+    observer, folder = recorder(), CheckpointFolder(tmp_path, "second")
+    _, history, _ = fit_classifier(run_parameters(), "encoder", classifier_parameters, images, images, observer, folder)
+    assert "encoder: goes on from the checkpoint of step 5 of 12" in caplog.text
+    assert observer.started == [(12, 24)]
+    (resumed,) = observer.resumed
+    assert (resumed.step, resumed.version) == (5, "first")
+    assert [row["step"] for row in resumed.rows][:1] == [5]
+    assert [step for step, _ in observer.reports] == [10, 12]
+    assert [row["step"] for row in history] == [5, 10, 12]
+
+
+def test_a_training_that_was_over_is_not_trained_again(
+    images: LabelledImages,
+    classifier: Fit,
+    classifier_parameters: ClassifierParameters,
+    tmp_path: Path,
+    recorder: Callable,
+) -> None:
+    models, history = classifier(run_parameters(), CheckpointFolder(tmp_path, "first"))
+    observer = recorder()
+    with breaking_down(Breakdown(1, gently=False)):  # at its first optimiser step, which does not come
+        model, again, _ = fit_classifier(
+            run_parameters(),
+            "encoder",
+            classifier_parameters,
+            images,
+            images,
+            observer,
+            CheckpointFolder(tmp_path, "second"),
+        )
+    assert again == history
+    assert observer.reports == []
+    assert not model.training
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    write_model(tmp_path / "first", models[0])
+    write_model(tmp_path / "second", model)
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+
+
+@pytest.mark.parametrize("steps", [5, STEPS])
+def test_a_good_run_clears_the_checkpoints_that_it_went_on_from(classifier: Fit, tmp_path: Path, steps: int) -> None:
+    """Also where all of the training was done already, and the run before broke off later."""
+    first, second = (CheckpointFolder(tmp_path, name) for name in ("first", "second"))
+    if steps == STEPS:
+        classifier(run_parameters(5), first)
+    else:
+        break_off(classifier, first)
+    classifier(run_parameters(), second)
+    second.clear()
+    assert list(tmp_path.rglob("step_*")) == []
+
+
+OTHERS: dict[str, dict[str, Any]] = {
+    "another frequency of checkpoints": {"checkpoints": CheckpointParameters(every_seconds=0.5, every_steps=7)},
+    "no frequency at all": {"checkpoints": CheckpointParameters(every_seconds=None)},
+}
+
+
+@pytest.mark.parametrize("changed", OTHERS.values(), ids=OTHERS)
+def test_how_often_checkpoints_are_written_does_not_decide_whose_they_are(
+    classifier: Fit, tmp_path: Path, caplog: pytest.LogCaptureFixture, changed: dict[str, Any]
+) -> None:
+    break_off(classifier, CheckpointFolder(tmp_path))
+    caplog.set_level(logging.INFO)
+    classifier(run_parameters().model_copy(update=changed), CheckpointFolder(tmp_path))
+    assert "encoder: goes on from the checkpoint of step 5 of 12" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [("seed", 4, "seed was 3, is 4"), ("threads", 2, "threads was 1, is 2"), ("deterministic", True, "deterministic")],
+)
+def test_another_run_starts_anew_and_says_why(
+    classifier: Fit, tmp_path: Path, caplog: pytest.LogCaptureFixture, field: str, value: Any, said: str
+) -> None:
+    expected = classifier(run_parameters().model_copy(update={field: value}), None)
+    break_off(classifier, CheckpointFolder(tmp_path))
+    caplog.set_level(logging.INFO)
+    found = classifier(run_parameters().model_copy(update={field: value}), CheckpointFolder(tmp_path))
+    assert "goes on" not in caplog.text
+    assert "encoder: starts anew" in caplog.text
+    assert said in caplog.text
+    assert without_speed(found[1]) == without_speed(expected[1])
+
+
+def test_other_parameters_start_anew_and_say_which(
+    classifier: Fit, classifier_parameters: ClassifierParameters, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    raw = classifier_parameters.model_dump()
+    changed = ClassifierParameters.model_validate({**raw, "training": {**raw["training"], "beta2": 0.9}})
+    expected = classifier(run_parameters(), None, parameters=changed)
+    break_off(classifier, CheckpointFolder(tmp_path))
+    caplog.set_level(logging.INFO)
+    found = classifier(run_parameters(), CheckpointFolder(tmp_path), parameters=changed)
+    assert "goes on" not in caplog.text
+    assert "(parameters.training.beta2 was 0.999, is 0.9)" in caplog.text
+    assert without_speed(found[1]) == without_speed(expected[1])
+
+
+def test_other_data_start_anew_and_say_so(
+    images: LabelledImages, classifier: Fit, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pixels = images.images.clone()
+    pixels[63, 0, 7, 7] ^= 1
+    changed = LabelledImages(pixels, images.labels, images.classes)
+    break_off(classifier, CheckpointFolder(tmp_path))
+    caplog.set_level(logging.INFO)
+    found = classifier(run_parameters(), CheckpointFolder(tmp_path), data=changed)
+    assert "goes on" not in caplog.text
+    assert f"(inputs.images was {images.digest()}, is {changed.digest()})" in caplog.text
+    assert without_speed(found[1]) == without_speed(classifier(run_parameters(), None, data=changed)[1])
+
+
+def test_other_code_starts_anew_and_says_so(
+    classifier: Fit, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gan_pipelines.training import seeding
+
+    break_off(classifier, CheckpointFolder(tmp_path))
+    was = seeding.code_version()
+    monkeypatch.setattr(seeding, "code_version", lambda: "0.1.0+other")
+    caplog.set_level(logging.INFO)
+    classifier(run_parameters(), CheckpointFolder(tmp_path))
+    assert "goes on" not in caplog.text
+    assert f"(code was {was}, is 0.1.0+other)" in caplog.text
+
+
+def test_another_stage_with_the_same_parameters_starts_anew(
+    classifier: Fit, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    break_off(classifier, CheckpointFolder(tmp_path))
+    caplog.set_level(logging.INFO)
+    classifier(run_parameters(), CheckpointFolder(tmp_path), name="judge")
+    assert "goes on" not in caplog.text
+
+
+def test_another_encoder_or_another_level_below_starts_anew(
+    level_spec: Callable[..., LevelSpec],
+    encoder_spec: EncoderSpec,
+    encoder: Encoder,
+    real: dict[str, Representation],
+    tmp_path: Path,
+    recorder: Callable,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Of the joint training, whose parameters do not tell what it starts from."""
+    trained = [LevelGAN(level_spec("fc")), LevelGAN(level_spec("pixels", "fc"))]
+    parameters = JointParameters.model_validate({"training": TRAINING})
+    anew = [trained[0], LevelGAN(level_spec("pixels", "fc"))]
+    another_encoder = Encoder(encoder_spec).freeze()
+
+    def fit(run: RunParameters, folder: CheckpointFolder, levels: Any = trained, of: Encoder = encoder) -> Any:
+        return fit_joint(run, parameters, levels, of, real, real["labels"], recorder(), folder)
+
+    with pytest.raises(PowerCut), breaking_down(Breakdown(4 * 6, gently=False)):
+        fit(run_parameters(5), CheckpointFolder(tmp_path))
+    caplog.set_level(logging.INFO)
+    fit(run_parameters(), CheckpointFolder(tmp_path), levels=anew)
+    fit(run_parameters(), CheckpointFolder(tmp_path), of=another_encoder)
+    assert "goes on" not in caplog.text
+    assert "inputs.level_pixels was " in caplog.text
+    assert f"inputs.encoder was {encoder.digest()}, is {another_encoder.digest()}" in caplog.text
+    fit(run_parameters(), CheckpointFolder(tmp_path))
+    assert "joint: goes on from the checkpoint of step 5 of 12" in caplog.text
