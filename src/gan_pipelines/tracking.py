@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import psutil
+from filelock import FileLock
 from torch import Tensor
 from torchvision.utils import make_grid
 
@@ -269,6 +270,10 @@ def _client(uri: str) -> "MlflowClient":
         file.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(file)) as connection:
             connection.execute("PRAGMA schema_version")
+        with FileLock(file.with_name(f"{file.name}.lock")):  # of two first runs at once one makes the tables
+            client = MlflowClient(uri)
+            client.search_experiments(max_results=1)
+        return client
     return MlflowClient(uri)
 
 

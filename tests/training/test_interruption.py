@@ -1,11 +1,12 @@
 """Ctrl-C and SIGTERM: what a training does about them, and what everything else does."""
 
 import logging
-import multiprocessing
+import multiprocessing.process
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,18 @@ def test_a_training_in_a_thread_hears_of_a_signal_to_the_process(
     assert kept(folder) in ([2], [3])
 
 
+@contextmanager
+def killed_in_the_end(*workers: multiprocessing.process.BaseProcess) -> Iterator[None]:
+    """Workers of a test that fails must not hold up the others."""
+    try:
+        yield
+    finally:
+        for worker in workers:
+            if worker.pid is not None:
+                worker.kill()
+                worker.join()
+
+
 def _work(fit: Callable[..., Any], ready: Any, said: Any) -> None:
     """In a worker process: told twice within a step, as from a terminal and by the parent, it still ends the step."""
 
@@ -240,17 +253,18 @@ def _idle(ready: Any) -> None:
 def test_workers_are_told_and_their_trainings_end_well(fit: Callable[..., Any], folder: CheckpointFolder) -> None:
     context = multiprocessing.get_context("fork")
     events = [context.Event() for _ in range(3)]
-    training = context.Process(target=_work, args=(fit, *events[:2]), daemon=True)
-    idle = context.Process(target=_idle, args=events[2:], daemon=True)
-    for worker, ready in ((training, events[0]), (idle, events[2])):
-        worker.start()
-        assert ready.wait(60)
-    with pytest.raises(Interrupted):
-        signal.raise_signal(signal.SIGTERM)  # to the parent alone
-    for worker in (training, idle):
-        worker.join(60)
-    assert events[1].is_set()
-    assert [training.exitcode, idle.exitcode] == [143, 143]
+    training = context.Process(target=_work, args=(fit, *events[:2]))
+    idle = context.Process(target=_idle, args=events[2:])
+    with killed_in_the_end(training, idle):
+        for worker, ready in ((training, events[0]), (idle, events[2])):
+            worker.start()
+            assert ready.wait(60)
+        with pytest.raises(Interrupted):
+            signal.raise_signal(signal.SIGTERM)  # to the parent alone
+        for worker in (training, idle):
+            worker.join(30)
+        assert events[1].is_set()
+        assert [training.exitcode, idle.exitcode] == [143, 143]
     assert kept(folder) == [2]
 
 
@@ -264,11 +278,12 @@ def _refuse(ready: Any) -> None:
 def test_workers_that_do_not_listen_are_killed_when_it_is_said_twice() -> None:
     context = multiprocessing.get_context("fork")
     ready = context.Event()
-    worker = context.Process(target=_refuse, args=(ready,), daemon=True)
-    worker.start()
-    assert ready.wait(60)
-    for _ in range(2):
-        with pytest.raises(Interrupted):
-            signal.raise_signal(signal.SIGTERM)
-    worker.join(60)
-    assert worker.exitcode == -signal.SIGKILL
+    worker = context.Process(target=_refuse, args=(ready,))
+    with killed_in_the_end(worker):
+        worker.start()
+        assert ready.wait(60)
+        for _ in range(2):
+            with pytest.raises(Interrupted):
+                signal.raise_signal(signal.SIGTERM)
+        worker.join(30)
+        assert worker.exitcode == -signal.SIGKILL
