@@ -399,6 +399,20 @@ def test_a_training_finds_the_slot_in_which_its_own_checkpoints_lie(folder: Chec
     assert found.step == 3
 
 
+@pytest.mark.parametrize("first", [(), (2, 3)], ids=["nothing", "less"])
+def test_of_two_alike_that_were_broken_off_the_one_that_came_further_goes_on(
+    folder: CheckpointFolder, first: tuple[int, ...]
+) -> None:
+    """Whichever slot it holds, and though the other broke off before its first checkpoint."""
+    with folder.open(PROVENANCE, NEVER) as in_slot_0:
+        leave(folder, PROVENANCE, 4, 5)  # in slot 1
+        for step in first:
+            in_slot_0.write(step, tensors(step), {})
+    found = newest(folder)
+    assert found is not None
+    assert found.step == 5
+
+
 def test_slots_are_counted_as_numbers(folder: CheckpointFolder) -> None:
     with ExitStack() as stack:
         for _ in range(11):
