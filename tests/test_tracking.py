@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -33,7 +34,7 @@ from gan_pipelines.tracking import (
     start_run,
 )
 from gan_pipelines.training.engine import Resumed, Turn, train
-from gan_pipelines.training.interruption import Interrupted
+from gan_pipelines.training.interruption import STOPPING, Interrupted, stop_on_signals, stop_requested, stoppable
 from gan_pipelines.training.players import make_player
 from gan_pipelines.training.seeding import Stage
 
@@ -278,6 +279,53 @@ def test_a_stage_that_was_told_to_stop_is_killed_not_failed(
     assert store.get_run(parent).data.tags["mlflow.note.content"] == "told to stop"
     assert history(store, run, "loss") == [(100, 0.75)]
     assert run.info.end_time is not None
+
+
+class Signalling(dict[str, Any]):
+    """Facts in the midst of which, while they are on their way to the store, a signal comes."""
+
+    def items(self) -> Any:
+        for pair in super().items():
+            signal.raise_signal(signal.SIGTERM)
+            yield pair
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    stop_on_signals()
+    yield
+    stop_on_signals()  # forgets the signal that came
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_signal_does_not_tear_a_record_apart(begin: Callable[..., str], store: MlflowClient) -> None:
+    """The store would be left with half of it, and its library would complain."""
+    parent = begin()
+    with pytest.raises(Interrupted) as ended:
+        log_tags(Signalling(a="b"))
+    assert ended.value.code == 143
+    finish_run("KILLED", "told to stop")
+    run = store.get_run(parent)
+    assert (run.data.tags["a"], run.info.status) == ("b", "KILLED")
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_signal_during_a_report_leaves_the_training_to_end_its_step(
+    begin: Callable[..., str], store: MlflowClient
+) -> None:
+    parent, clock, reached = begin(), Clock(), []
+    with pytest.raises(Interrupted), stage_run("fc3", clock) as observer, stoppable():
+        observer.start(200, 64)
+        clock.now = 10.0
+        observer.report(100, Signalling(loss=0.75))
+        reached.append(stop_requested())
+    assert reached == [signal.SIGTERM]
+    run = children(store, parent)["fc3"]
+    assert run.info.status == "KILLED"
+    assert history(store, run, "loss") == [(100, 0.75)]
 
 
 PROVENANCE = Provenance(

@@ -27,6 +27,7 @@ from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters.base import Schema, flatten
 from gan_pipelines.progress import Progress, open_progress
 from gan_pipelines.training.engine import Observer, Resumed
+from gan_pipelines.training.interruption import stoppable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -251,7 +252,8 @@ def _send(call: "Callable[[MlflowClient], str | None]", even_if_lost: bool = Fal
     if uri is None or (LOST in os.environ and not even_if_lost):
         return None
     try:
-        return call(_client(uri))
+        with stoppable():  # a signal in the midst of it would tear the record apart
+            return call(_client(uri))
     except Exception as error:  # whatever goes wrong with the record, the training goes on
         if LOST not in os.environ:
             os.environ[LOST] = f"{type(error).__name__}: {error}".splitlines()[0][:300]

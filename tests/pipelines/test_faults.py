@@ -11,10 +11,12 @@ import random
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -313,6 +315,28 @@ def test_stopped_again_and_again_with_every_runner_it_ends_as_if_nothing_had_hap
     assert "goes on from the checkpoint of step" in process.said()
     assert_nothing_happened(fresh_project, finished_project, files)
     assert checkpoints(fresh_project) == {}
+
+
+def open_records(project: Path) -> int:
+    """How many runs seem to go on, asked without MLflow, which would be too slow to hit upon the moment."""
+    with closing(sqlite3.connect(f"file:{project / 'mlflow.db'}?mode=ro", uri=True)) as connection:
+        (count,) = connection.execute("select count(*) from runs where status = 'RUNNING'").fetchone()
+    return int(count)
+
+
+def test_told_to_stop_while_its_record_is_being_opened_it_closes_it(
+    fresh_project: Path, kedro_run: Callable[..., Process]
+) -> None:
+    rng, delays = random.Random(SEED), list[float]()
+    for _ in range(4):
+        process = kedro_run(fresh_project, "--nodes=prepare_images")
+        assert process.wait_until(lambda: open_records(fresh_project) > 0), process.said()
+        delays.append(rng.random() / 20)
+        time.sleep(delays[-1])
+        os.kill(process.number, signal.SIGTERM)
+        assert process.end() == 143, process.said()
+        assert "Traceback" not in process.said(), process.said()
+        assert open_records(fresh_project) == 0, f"after {delays} s"
 
 
 def test_a_run_that_was_killed_after_its_trainings_leaves_no_checkpoints_in_the_end(

@@ -231,7 +231,7 @@ def killed_in_the_end(*workers: multiprocessing.process.BaseProcess) -> Iterator
                 worker.join()
 
 
-def _work(fit: Callable[..., Any], ready: Any, said: Any) -> None:
+def _work(fit: Callable[..., Any], ready: Any, code: Any) -> None:
     """In a worker process: told twice within a step, as from a terminal and by the parent, it still ends the step."""
 
     def wait_for_two_signals() -> None:
@@ -239,32 +239,37 @@ def _work(fit: Callable[..., Any], ready: Any, said: Any) -> None:
         while not stop_requested():
             time.sleep(0.001)
         signal.raise_signal(signal.SIGTERM)
-        said.set()
 
-    fit({2: wait_for_two_signals})
+    try:
+        fit({2: wait_for_two_signals})
+    except Interrupted as ended:
+        code.value = ended.code
 
 
-def _idle(ready: Any) -> None:
-    ready.set()
-    time.sleep(600)
+def _idle(ready: Any, code: Any) -> None:
+    try:
+        ready.set()
+        time.sleep(600)
+    except Interrupted as ended:
+        code.value = ended.code
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
 def test_workers_are_told_and_their_trainings_end_well(fit: Callable[..., Any], folder: CheckpointFolder) -> None:
     context = multiprocessing.get_context("fork")
-    events = [context.Event() for _ in range(3)]
-    training = context.Process(target=_work, args=(fit, *events[:2]))
-    idle = context.Process(target=_idle, args=events[2:])
+    events, codes = [context.Event() for _ in range(2)], [context.Value("i", 0) for _ in range(2)]
+    training = context.Process(target=_work, args=(fit, events[0], codes[0]))
+    idle = context.Process(target=_idle, args=(events[1], codes[1]))
     with killed_in_the_end(training, idle):
-        for worker, ready in ((training, events[0]), (idle, events[2])):
+        for worker, ready in zip((training, idle), events, strict=True):
             worker.start()
             assert ready.wait(60)
         with pytest.raises(Interrupted):
             signal.raise_signal(signal.SIGTERM)  # to the parent alone
         for worker in (training, idle):
             worker.join(30)
-        assert events[1].is_set()
-        assert [training.exitcode, idle.exitcode] == [143, 143]
+            assert not worker.is_alive()
+    assert [code.value for code in codes] == [143, 143]
     assert kept(folder) == [2]
 
 

@@ -18,10 +18,10 @@ class Interrupted(SystemExit):
 
 
 class _Signals:
-    """The signal that has come, if any, and how many trainings are under way."""
+    """The signal that has come, if any, and how many things are under way that must be whole."""
 
     received = 0
-    trainings = 0
+    whole = 0
     lock = threading.Lock()
 
 
@@ -40,19 +40,20 @@ def stop_requested() -> int:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Around a training that looks at `stop_requested` after each of its steps.
+    """Around what must not be torn apart: a training, which looks at `stop_requested` after each step; a few words.
 
     Raises:
-        Interrupted: at the end, if a signal came that the training did not heed any more.
+        Interrupted: at the end of the outermost one, if a signal came meanwhile that nothing within has heeded.
     """
+    known = _Signals.received
     with _Signals.lock:
-        _Signals.trainings += 1
+        _Signals.whole += 1
     try:
         yield
     finally:
         with _Signals.lock:
-            _Signals.trainings -= 1
-    if _Signals.received:  # after the last look
+            _Signals.whole -= 1
+    if _Signals.received and not known and not _Signals.whole:
         raise Interrupted(128 + _Signals.received)
 
 
@@ -68,5 +69,5 @@ def _stop(number: int, _: FrameType | None) -> None:
         else:
             child.terminate()
     is_worker = multiprocessing.parent_process() is not None
-    if (again and not is_worker) or not (again or _Signals.trainings):
+    if (again and not is_worker) or not (again or _Signals.whole):
         raise Interrupted(128 + number)
