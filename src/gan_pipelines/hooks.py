@@ -167,8 +167,8 @@ class TrackingHooks:
         name = "+".join(run_params["pipeline_names"] or ["__default__"])
         tags = {"mlflow.runName": f"{name} {run_params['run_id']}", "pipeline": name, "version": run_params["run_id"]}
         tags |= self.machine
-        tracking.start_run(self.settings, self.project, active_experiment(), self.parameters, tags)
         atexit.register(_end_interrupted_run, os.getpid())
+        tracking.start_run(self.settings, self.project, active_experiment(), self.parameters, tags)
         start = _files(pipeline.inputs(), catalog)
         if "train_images" in start:
             version = start["train_images"].resolve_load_version()

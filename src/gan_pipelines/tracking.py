@@ -97,11 +97,12 @@ def start_run(
         process = {"host": platform.node(), "process": _describe_process(os.getpid())}
         return str(client.create_run(experiment_id, tags={**code, **process, **tags}).info.run_id)
 
-    run_id = _send(create)
-    if run_id is not None:
-        os.environ[RUN_ID] = run_id
-        _log(run_id, parameters=flatten(parameters))
-        _send(lambda client: client.log_dict(run_id, dict(parameters), "parameters.json"))
+    with stoppable():  # until it is known which run is to be closed
+        run_id = _send(create)
+        if run_id is not None:
+            os.environ[RUN_ID] = run_id
+            _log(run_id, parameters=flatten(parameters))
+            _send(lambda client: client.log_dict(run_id, dict(parameters), "parameters.json"))
 
 
 def finish_run(status: Status, note: str = "") -> None:
