@@ -40,7 +40,7 @@ History = list[dict[str, float]]
 class Silent:
     """An observer that keeps nothing."""
 
-    def start(self, steps: int, batch_size: int) -> None:
+    def start(self, steps: int, batch_size: int, *facts: object) -> None:
         """Nothing."""
 
     def report(self, step: int, metrics: object) -> None:
