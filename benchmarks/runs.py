@@ -170,25 +170,24 @@ def memory(_: int) -> list[Sequence[str]]:
 
 
 def runners(repeats: int) -> list[Sequence[str]]:
-    """All levels of an experiment, in parallel and one after the other."""
-    rows: list[Sequence[str]] = []
+    """All levels of the default stack, one after the other and in parallel."""
     ways = {
         "one after the other, all threads": [],
         "ParallelRunner, one thread each": ["--runner=ParallelRunner", "--params=run.threads=1"],
     }
-    for env in ("base", "three_levels"):
-        with temporary_project() as project:
-            kedro_run(project, "--pipelines=data_preparation,classifier", f"--env={env}")
-            seconds: dict[str, list[float]] = {way: [] for way in ways}
-            for repeat in range(repeats):
-                for way, arguments in ways.items():
-                    seconds[way].append(kedro_run(project, "--pipeline=sgan_levels", f"--env={env}", *arguments)[0])
-                    print(f"repeat {repeat}, {env}, {way}: {seconds[way][-1]:.0f} s", file=sys.stderr, flush=True)
-        first, second = seconds.values()
-        ratio = spread([one / other for one, other in zip(first, second, strict=True)], 2)
-        for way, measured in seconds.items():
-            rows.append((f"levels of {env}: {way}", spread(measured, 0) + " s", ratio if measured is second else ""))
-    return rows
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    with temporary_project() as project:
+        kedro_run(project, "--pipelines=data_preparation,classifier")
+        for repeat in range(repeats):
+            for way, arguments in ways.items():
+                seconds[way].append(kedro_run(project, "--pipeline=sgan_levels", *arguments)[0])
+                print(f"repeat {repeat}, {way}: {seconds[way][-1]:.0f} s", file=sys.stderr, flush=True)
+    first, second = seconds.values()
+    ratio = spread([one / other for one, other in zip(first, second, strict=True)], 2)
+    return [
+        (f"levels of the default stack: {way}", spread(measured, 0) + " s", ratio if measured is second else "")
+        for way, measured in seconds.items()
+    ]
 
 
 def workers(repeats: int) -> list[Sequence[str]]:

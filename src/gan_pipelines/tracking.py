@@ -48,6 +48,8 @@ MLFLOW_DEFAULTS = {
 """How MLflow is to behave where the user's environment does not say otherwise."""
 
 FLUSH_SECONDS = 5.0
+CLOCK_TOLERANCE_SECONDS = 5.0
+"""A correction of the clock moves the time at which a process seems to have begun."""
 Report = tuple[int, int, Mapping[str, float]]  # time in milliseconds, step, metrics
 Pairs = Iterable[tuple[str, str]]
 Status = Literal["FINISHED", "FAILED", "KILLED"]
@@ -94,7 +96,7 @@ def start_run(
         experiment_id = _experiment_id(client, experiment, artifacts)
         _close_dead_runs(client, experiment_id)
         code = {"package_version": __version__, **_git_tags(project)}
-        process = {"host": platform.node(), "process": _describe_process(os.getpid())}
+        process = {"host": platform.node(), "process": _describe_process()}
         return str(client.create_run(experiment_id, tags={**code, **process, **tags}).info.run_id)
 
     with stoppable():  # until it is known which run is to be closed
@@ -133,22 +135,21 @@ def _close_dead_runs(client: "MlflowClient", experiment_id: str) -> None:
     """Runs of this machine whose process is gone, killed before it could say so, must not seem to go on."""
     mine = f"attributes.status = 'RUNNING' and tags.host = '{platform.node()}'"
     for run in client.search_runs([experiment_id], mine):
-        process = run.data.tags["process"]
-        if process != _describe_process(int(process.split()[0])):
+        if not _is_alive(run.data.tags["process"]):
             _close(client, run.info.run_id, "KILLED", "The process was killed.")
 
 
-def _describe_process(number: int) -> str:
-    """Its number and when it began, as numbers are given out again; the number alone if there is no such process."""
+def _describe_process() -> str:
+    """This process's number and when it began, since numbers are given out again."""
+    return f"{os.getpid()} since {psutil.Process().create_time():.0f}"
+
+
+def _is_alive(described: str) -> bool:
+    number, _, began = described.partition(" since ")
     try:
-        return f"{number} since {psutil.Process(number).create_time():.0f}"
+        return abs(psutil.Process(int(number)).create_time() - float(began)) < CLOCK_TOLERANCE_SECONDS
     except psutil.NoSuchProcess:
-        return str(number)
-
-
-def _forget_run() -> None:
-    for name in (RUN_ID, TRACKING_URI, LOST):
-        os.environ.pop(name, None)
+        return False
 
 
 def _experiment_id(client: "MlflowClient", name: str, artifacts: str | None) -> str:
@@ -252,14 +253,15 @@ def _send(call: "Callable[[MlflowClient], str | None]", even_if_lost: bool = Fal
     uri = os.environ.get(TRACKING_URI)
     if uri is None or (LOST in os.environ and not even_if_lost):
         return None
-    try:
-        with stoppable():  # a signal in the midst of it would tear the record apart
+    with stoppable():  # a signal in the midst of it would tear the record apart
+        try:
             return call(_client(uri))
-    except Exception as error:  # whatever goes wrong with the record, the training goes on
-        if LOST not in os.environ:
-            os.environ[LOST] = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-            logger.warning("MLflow fails, so no more of this run is recorded; all else goes on. %s", os.environ[LOST])
-        return None
+        except Exception as error:  # whatever goes wrong with the record, the training goes on
+            if LOST not in os.environ:
+                os.environ[LOST] = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+                news = "MLflow fails, so no more of this run is recorded; all else goes on. %s"
+                logger.warning(news, os.environ[LOST])
+    return None
 
 
 @cache

@@ -114,8 +114,8 @@ def _refuse(stage: Path, error: OSError) -> FileError:
 
 
 def _take_slot(stage: Path, key: str) -> tuple[FileLock, Path]:
-    """The slot with this training's checkpoints if it is free, else the first free one; slots have no end."""
-    known = sorted(stage.glob(f"*/{key}"), key=lambda folder: int(folder.parent.name))
+    """The slot with this training's newest checkpoint if it is free, else the first free one; slots have no end."""
+    known = sorted(stage.glob(f"*/{key}"), key=lambda folder: (-_newest_step(folder), int(folder.parent.name)))
     names = [folder.parent.name for folder in known]
     number = 0
     while True:
@@ -150,8 +150,12 @@ def _explain_others(slot: Path, key: str, provenance: Provenance) -> None:
 
 
 def _remove_old_trainings(slot: Path, key: str) -> None:
-    for folder in [folder for folder in _trainings(slot) if folder.name != key][KEPT_TRAININGS - 1 :]:
+    others = [folder for folder in _trainings(slot) if folder.name != key]
+    empty = [folder for folder in others if not _newest_first(folder)]  # broken off before their first checkpoint
+    old = [folder for folder in others if folder not in empty][KEPT_TRAININGS - 1 :]
+    for folder in old:
         logger.info("%s: the oldest interrupted training is removed", folder)
+    for folder in [*empty, *old]:
         shutil.rmtree(folder)
 
 
@@ -162,6 +166,10 @@ def _trainings(slot: Path) -> list[Path]:
 
 def _newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob("step_*.safetensors"), reverse=True)
+
+
+def _newest_step(folder: Path) -> int:
+    return max((int(file.stem.removeprefix("step_")) for file in _newest_first(folder)), default=0)
 
 
 class StageCheckpoints:
