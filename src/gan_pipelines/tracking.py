@@ -152,6 +152,11 @@ def _is_alive(described: str) -> bool:
         return False
 
 
+def _forget_run() -> None:
+    for name in (RUN_ID, TRACKING_URI, LOST):
+        os.environ.pop(name, None)
+
+
 def _experiment_id(client: "MlflowClient", name: str, artifacts: str | None) -> str:
     from mlflow.exceptions import MlflowException
 
