@@ -89,7 +89,8 @@ def overhead(repeats: int) -> list[Sequence[str]]:
     seconds: dict[str, list[float]] = {"bare": [], "tracked": []}
     for repeat in range(repeats):
         with temporary_project() as project:
-            start_run(Settings(tracking_uri="sqlite:///mlflow.db", artifacts="mlartifacts"), project, "bench", {}, {})
+            settings = Settings(tracking_uri="sqlite:///mlflow.db", artifacts="mlartifacts")
+            start_run(settings, project, "benchmark", {"run": run.model_dump(mode="json")}, {})
             for name, fit in {"bare": bare, "tracked": tracked}.items():
                 began = time.perf_counter()
                 fit(project)
