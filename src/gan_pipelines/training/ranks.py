@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import uuid
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -275,6 +276,7 @@ def _listen(queue: Any, observer: Any) -> None:
 def _run_rank(fit: Callable[..., Any], given: dict[str, Any], queue: Any, meeting: Path) -> Any:
     """One rank; what it raises is its result, lest the launcher turn it into a text."""
     stop_on_signals()
+    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")  # of one channel
     rank, run = int(os.environ["RANK"]), given["run"]
     for library in ("GLOO", "NCCL"):  # they talk over the loopback interface
         os.environ[f"{library}_SOCKET_IFNAME"] = "lo" if sys.platform == "linux" else "lo0"
