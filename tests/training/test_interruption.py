@@ -159,6 +159,20 @@ def test_what_is_no_training_ends_at_once(number: int, code: int) -> None:
     assert stop_requested() == number
 
 
+class Finalised:
+    """Hears of a signal where Python lets no exception through."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_signal_that_comes_in_a_finaliser_is_not_lost() -> None:
+    with pytest.raises(Interrupted) as ended:
+        Finalised()
+        time.sleep(30)
+    assert ended.value.code == 143
+
+
 def test_after_a_training_signals_end_the_process_at_once_again(fit: Callable[..., Any]) -> None:
     fit({})
     with pytest.raises(Interrupted):

@@ -4,12 +4,16 @@ Signals belong to the process, so whether one has come is known here, once a pro
 """
 
 import multiprocessing
+import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
+SAY_AGAIN_SECONDS = 0.02
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -22,6 +26,7 @@ class _Signals:
 
     received = 0
     whole = 0
+    report_unraisable: "Callable[[sys.UnraisableHookArgs], Any]" = staticmethod(sys.unraisablehook)
     lock = threading.Lock()
 
 
@@ -31,6 +36,9 @@ def stop_on_signals() -> None:
     if threading.current_thread() is threading.main_thread():
         for number in STOPPING:
             signal.signal(number, _stop)
+        if sys.unraisablehook is not _say_again:
+            _Signals.report_unraisable = sys.unraisablehook
+            sys.unraisablehook = _say_again
 
 
 def stop_requested() -> int:
@@ -71,3 +79,14 @@ def _stop(number: int, _: FrameType | None) -> None:
     is_worker = multiprocessing.parent_process() is not None
     if (again and not is_worker) or not (again or _Signals.whole):
         raise Interrupted(128 + number)
+
+
+def _say_again(lost: "sys.UnraisableHookArgs") -> None:
+    """A signal that came where Python lets no exception through, as in a finaliser, comes again a moment later."""
+    if not isinstance(lost.exc_value, Interrupted):
+        _Signals.report_unraisable(lost)
+        return
+    number, _Signals.received = _Signals.received, 0
+    again = threading.Timer(SAY_AGAIN_SECONDS, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()
