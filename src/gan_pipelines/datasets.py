@@ -11,6 +11,7 @@ from kedro_datasets._typing import ImagePreview
 from PIL import Image
 
 from gan_pipelines.data.images import LabelledImages, Representation
+from gan_pipelines.metrics.features import LabelledReading, RealReadings
 from gan_pipelines.model_file import Model, read_model, write_model
 from gan_pipelines.parameters import ExperimentError
 from gan_pipelines.reporting.pictures import sample_grid
@@ -18,6 +19,8 @@ from gan_pipelines.tensor_file import FileError, read_tensors, replacing, write_
 from gan_pipelines.training.checkpoint import CheckpointFolder
 
 Content = TypeVar("Content")
+READING_PARTS = ("features", "logits", "labels")
+"""Of a `LabelledReading`, in the order of its fields."""
 
 
 class FileDataset(AbstractVersionedDataset[Content, Content]):
@@ -124,6 +127,32 @@ class RepresentationDataset(FileDataset[Representation]):
 
     def _write(self, path: Path, data: Representation) -> None:
         write_tensors(path, {"values": data.values}, {"name": data.name, "encoder_digest": data.encoder_digest})
+
+
+class ReadingsDataset(FileDataset[RealReadings]):
+    """What the networks see in real images, as one .safetensors file."""
+
+    def _read(self, path: Path) -> RealReadings:
+        tensors, description = read_tensors(path)
+        splits = {
+            split: {
+                network: LabelledReading(*(tensors[f"{split}.{network}.{part}"] for part in READING_PARTS))
+                for network in description["networks"]
+            }
+            for split in ("train", "test")
+        }
+        distances = {space: tensors[f"distances.{space}"] for space in description["spaces"]}
+        return RealReadings(**splits, test_distances=distances)
+
+    def _write(self, path: Path, data: RealReadings) -> None:
+        tensors = {
+            f"{split}.{network}.{part}": getattr(reading, part)
+            for split, readings in (("train", data.train), ("test", data.test))
+            for network, reading in readings.items()
+            for part in READING_PARTS
+        }
+        tensors |= {f"distances.{space}": distances for space, distances in data.test_distances.items()}
+        write_tensors(path, tensors, {"networks": list(data.train), "spaces": list(data.test_distances)})
 
 
 class PictureDataset(FileDataset[Image.Image]):

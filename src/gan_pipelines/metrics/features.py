@@ -1,23 +1,30 @@
-"""What the judge sees in pictures; the statistics on it stand apart."""
+"""What a network sees in pictures; the statistics on it stand apart."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from gan_pipelines.data.images import to_unit_range
-from gan_pipelines.models import Encoder
-from gan_pipelines.parameters import LABELS, PIXELS
+from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.metrics.neighbours import nearest_distances
+from gan_pipelines.metrics.networks import FeatureNetwork
+
+JUDGE, PIXEL_SPACE = "judge", "pixels"
+"""The two spaces in which nearest training images are looked for."""
+READ_AT_ONCE = {JUDGE: 500}
+FEW = 25
+"""Pictures read at once by the judge, and by a network that enlarges them; the result does not depend on it."""
 
 
 @dataclass(frozen=True)
-class JudgedImages:
-    """A judge's reading of labelled pictures, on the CPU.
+class LabelledReading:
+    """A network's reading of pictures, on the CPU.
 
     Attributes:
         features: the representation on which distances are computed, flattened.
-        logits: the judge's class logits.
+        logits: the network's class logits; only those of a judge are about the pictures' own classes.
         labels: the classes that the pictures have, or were asked to have.
     """
 
@@ -25,28 +32,48 @@ class JudgedImages:
     logits: Float[Tensor, "count classes"]
     labels: Int64[Tensor, "count"]
 
+    def __len__(self) -> int:
+        return len(self.labels)
+
 
 @torch.no_grad()
-def judge_images(
-    judge: Encoder,
-    images: UInt8[Tensor, "count channels size size"],
-    labels: Int64[Tensor, "count"],
-    features: str,
-    batch_size: int = 500,
-) -> JudgedImages:
-    """Read pictures, stored as uint8 like real ones, with the judge.
+def read_images(network: FeatureNetwork, pictures: LabelledImages) -> LabelledReading:
+    """Read pictures, stored as uint8 like real ones."""
+    rows = [[part.cpu() for part in network(batch)] for batch in pictures.images.split(READ_AT_ONCE.get(network.name, FEW))]
+    features, logits = (torch.cat(column) for column in zip(*rows, strict=True))
+    return LabelledReading(features, logits, pictures.labels)
 
-    Args:
-        judge: a frozen classifier.
-        images: the pictures.
-        labels: their classes.
-        features: name of the representation on which distances are computed.
-        batch_size: pictures read at once; the result does not depend on it.
+
+@dataclass(frozen=True)
+class RealReadings:
+    """What generated pictures are measured against, read once for all generators.
+
+    Attributes:
+        train: readings of the training images by network.
+        test: readings of the test images by network.
+        test_distances: distance of each test image to its nearest training image, in each of the two spaces.
     """
-    device = next(judge.parameters()).device
-    to_features, to_logits = judge.segment(PIXELS, features), judge.segment(features, LABELS)
-    rows = []
-    for batch in images.split(batch_size):
-        values = to_features(to_unit_range(batch).to(device))
-        rows.append((values.flatten(1).cpu(), to_logits(values).cpu()))
-    return JudgedImages(torch.cat([row[0] for row in rows]), torch.cat([row[1] for row in rows]), labels)
+
+    train: Mapping[str, LabelledReading]
+    test: Mapping[str, LabelledReading]
+    test_distances: Mapping[str, Float[Tensor, "tests"]]
+
+
+def read_real_images(
+    networks: Mapping[str, FeatureNetwork], train_images: LabelledImages, test_images: LabelledImages
+) -> RealReadings:
+    """Read training and test images with every network, and see how far the ones lie from the others."""
+    train, test = (
+        {name: read_images(network, pictures) for name, network in networks.items()}
+        for pictures in (train_images, test_images)
+    )
+    distances = {
+        JUDGE: nearest_distances(test[JUDGE].features, train[JUDGE].features),
+        PIXEL_SPACE: nearest_distances(pixel_rows(test_images), pixel_rows(train_images)),
+    }
+    return RealReadings(train, test, distances)
+
+
+def pixel_rows(pictures: LabelledImages) -> UInt8[Tensor, "count pixels"]:
+    """Pictures as rows of bytes; only ratios of distances between them are reported."""
+    return pictures.images.flatten(1)

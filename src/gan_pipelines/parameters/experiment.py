@@ -1,7 +1,7 @@
 """The whole experiment: what is scored, and what must hold between blocks."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -11,18 +11,36 @@ from gan_pipelines.parameters.infogan import InfoGANParameters
 from gan_pipelines.parameters.sgan import LABELS, ClassifierParameters, SGANParameters
 
 
+FeatureNetworkName = Literal["judge", "efficientnet_lite0", "inception_v3"]
+"""On whose features pictures are compared: the experiment's own judge, or a network trained on ImageNet."""
+
+
 class EvaluationParameters(Schema):
     """How generators are judged.
 
     Attributes:
         samples: drawn from each generator; label-balanced where it takes labels.
         features: the judge's representation on which distances are computed; `labels` is not allowed.
+        networks: on whose features distances are computed; the judge is always among them.
+        inception_weights: file with the weights of `inception_v3`; `null` downloads them.
+        resamples: of the bootstrap, from which every interval comes.
+        pictures: a folder of pictures from elsewhere, or of one folder a class; the pipeline `pictures` scores them.
         grid_columns: pictures a class, a category or a traversal in the figures.
     """
 
     samples: Annotated[Count, Field(ge=20)] = 10_000
     features: str
+    networks: tuple[FeatureNetworkName, ...] = ("judge",)
+    inception_weights: str | None = None
+    resamples: Annotated[Count, Field(ge=20)] = 200
+    pictures: str | None = None
     grid_columns: Count = 10
+
+    @model_validator(mode="after")
+    def _check_networks(self) -> Self:
+        if "judge" not in self.networks or len(set(self.networks)) < len(self.networks):
+            raise ValueError(f"networks: must name the judge, and each network once; found {list(self.networks)}")
+        return self
 
 
 class Experiment(Schema):
@@ -44,6 +62,11 @@ class Experiment(Schema):
             problems.append(
                 f"evaluation.features: unknown representation {self.evaluation.features!r}; "
                 f"the judge has {', '.join(known)}"
+            )
+        if self.evaluation.samples < self.judge.training.batch_size:
+            problems.append(
+                f"evaluation.samples: a classifier like the judge is trained on them, so they must be at least its "
+                f"training.batch_size, {self.judge.training.batch_size}; found {self.evaluation.samples}"
             )
         workers = self.run.workers
         problems += [

@@ -1,0 +1,120 @@
+"""Frechet distance, kernel distance and Inception score: torch-fidelity gives the values, resamples their intervals."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+from torch_fidelity.metric_isc import isc_features_to_metric
+from torch_fidelity.metric_kid import kid_features_to_metric
+from torch_fidelity.metric_prc import prc_features_to_metric
+
+from gan_pipelines.metrics.bootstrap import Counts
+from gan_pipelines.metrics.neighbours import BLOCK, PRECISION_NEIGHBOURS
+
+SPLITS = 10
+"""Of the Inception score (Salimans et al. 2016)."""
+SUBSETS, SUBSET_IMAGES = 100, 1000
+"""Of the kernel distance (Binkowski et al. 2018)."""
+SMALLEST_LOGIT = -100.0
+"""Below the greatest one: a class that no picture of a split could have would make 0 x infinity."""
+
+Features = Float[Tensor, "count features"]
+Logits = Float[Tensor, "count classes"]
+
+
+def frechet_distance(samples: Features, real: Features) -> float:
+    """Frechet distance between Gaussians fitted to the features (Heusel et al. 2017)."""
+    statistics = [fid_features_to_statistics(side.double()) for side in (samples, real)]
+    return float(fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"])
+
+
+def resampled_frechet_distance(
+    samples: Features, real: Features, sample_counts: Counts, real_counts: Counts
+) -> Float[Tensor, "resamples"]:
+    """The Frechet distance in each resample of both sides."""
+    samples, real = samples.double(), real.double()
+    found = []
+    for ours, theirs in zip(sample_counts.double(), real_counts.double(), strict=True):
+        (mean, covariance), (real_mean, real_covariance) = _moments(samples, ours), _moments(real, theirs)
+        values, vectors = torch.linalg.eigh(real_covariance)
+        root = vectors * values.clamp(min=0).sqrt() @ vectors.T
+        cross = torch.linalg.eigvalsh(root @ covariance @ root).clamp(min=0).sqrt().sum()
+        found.append(((mean - real_mean) ** 2).sum() + covariance.trace() + real_covariance.trace() - 2 * cross)
+    return torch.stack(found)
+
+
+def _moments(features: Features, counts: Float[Tensor, "count"]) -> tuple[Tensor, Tensor]:
+    mean = counts @ features / len(features)
+    second = (features * counts[:, None]).T @ features
+    return mean, (second - len(features) * torch.outer(mean, mean)) / (len(features) - 1)
+
+
+def kernel_distance(samples: Features, real: Features) -> tuple[float, float]:
+    """Squared maximum mean discrepancy under the kernel (x y / d + 1)^3 (Binkowski et al. 2018), and its spread.
+
+    Returns:
+        Mean and standard deviation over 100 subsets of 1,000 pictures, or as many as there are of either kind.
+    """
+    size = min(SUBSET_IMAGES, len(samples), len(real))
+    settings = {"kid_subsets": SUBSETS, "kid_subset_size": size, "verbose": False}
+    found = kid_features_to_metric(samples.double(), real.double(), **settings)
+    return found["kernel_inception_distance_mean"], found["kernel_inception_distance_std"]
+
+
+def resampled_kernel_distance(
+    samples: Features, real: Features, sample_counts: Counts, real_counts: Counts
+) -> Float[Tensor, "resamples"]:
+    """The unbiased squared maximum mean discrepancy of all pictures, in each resample of both sides."""
+    within = [
+        (_kernel_sums(rows, rows, counts, counts) - _own_kernels(rows, counts)) / (len(rows) * (len(rows) - 1))
+        for rows, counts in ((samples, sample_counts), (real, real_counts))
+    ]
+    across = _kernel_sums(samples, real, sample_counts, real_counts) / (len(samples) * len(real))
+    return within[0] + within[1] - 2 * across
+
+
+def _kernel_sums(ours: Features, theirs: Features, our_counts: Counts, their_counts: Counts) -> Tensor:
+    """Sum of the kernel over all pairs of each resample."""
+    sums, theirs, their_counts = torch.zeros(len(our_counts)).double(), theirs.double(), their_counts.double()
+    size = max(1, BLOCK // len(theirs))
+    for start in range(0, len(ours), size):
+        block, counts = ours[start : start + size].double(), our_counts[:, start : start + size].double()
+        kernel = (block @ theirs.T / theirs.shape[1] + 1) ** 3
+        sums += ((counts @ kernel) * their_counts).sum(dim=1)
+    return sums
+
+
+def _own_kernels(rows: Features, counts: Counts) -> Tensor:
+    """Sum of the kernel over the pairs of a picture and itself, which the unbiased estimate leaves out."""
+    return counts.double() ** 2 @ ((rows.double() ** 2).mean(dim=1) + 1) ** 3
+
+
+def inception_score(logits: Logits) -> float:
+    """Exp E KL(p(y|x) || p(y)) (Salimans et al. 2016), mean over ten splits."""
+    return float(isc_features_to_metric(_bounded(logits), splits=SPLITS)["inception_score_mean"])
+
+
+def resampled_inception_score(logits: Logits, counts: Counts) -> Float[Tensor, "resamples"]:
+    """The Inception score, mean over ten splits of the pictures in their order, in each resample."""
+    log_probs = _bounded(logits).log_softmax(dim=1)
+    probs = log_probs.exp()
+    negative_entropy, scores = (probs * log_probs).sum(dim=1), []
+    bounds = [split * len(logits) // SPLITS for split in range(SPLITS + 1)]
+    for start, end in zip(bounds, bounds[1:], strict=False):
+        weights = counts[:, start:end].double()
+        weights = weights / weights.sum(dim=1, keepdim=True).clamp(min=1)
+        marginal = weights @ probs[start:end]
+        scores.append((weights @ negative_entropy[start:end] - torch.xlogy(marginal, marginal).sum(dim=1)).exp())
+    return torch.stack(scores).mean(dim=0)
+
+
+def _bounded(logits: Logits) -> Float[Tensor, "count classes"]:
+    return (logits.double() - logits.double().amax(dim=1, keepdim=True)).clamp(min=SMALLEST_LOGIT)
+
+
+def precision_and_recall(samples: Features, real: Features) -> tuple[float, float]:
+    """Improved precision and recall, k = 3 (Kynkaanniemi et al. 2019)."""
+    settings = {"prc_neighborhood": PRECISION_NEIGHBOURS, "save_cpu_ram": True, "verbose": False}
+    size = max(1, BLOCK // max(len(samples), len(real)))
+    found = prc_features_to_metric(samples, real, prc_batch_size=size, **settings)
+    return found["precision"], found["recall"]

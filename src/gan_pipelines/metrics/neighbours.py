@@ -1,0 +1,70 @@
+"""Distances to nearest neighbours, block by block: memory does not grow with the number of pictures."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Num
+from torch import Tensor
+
+BLOCK = 2**23
+"""Distances held at once."""
+PRECISION_NEIGHBOURS = 3
+"""k of precision and recall (Kynkaanniemi et al. 2019)."""
+COVERAGE_NEIGHBOURS = 5
+"""k of density and coverage (Naeem et al. 2020)."""
+
+Rows = Num[Tensor, "count dimensions"]
+
+
+def nearest_distances(queries: Rows, pool: Rows) -> Float[Tensor, "count"]:
+    """Euclidean distance of each query to its nearest neighbour in the pool."""
+    pool = pool.float()
+    return torch.cat([torch.cdist(block.float(), pool).amin(dim=1) for block in _blocks(queries, pool)])
+
+
+def neighbour_radii(rows: Rows, neighbour: int) -> Float[Tensor, "count"]:
+    """Distance of each row to its k-th nearest other row."""
+    pool = rows.float()
+    found = [torch.cdist(block.float(), pool).kthvalue(neighbour + 1, dim=1).values for block in _blocks(rows, rows)]
+    return torch.cat(found)
+
+
+@dataclass(frozen=True)
+class Membership:
+    """What precision, recall, density and coverage are means of, one value a picture.
+
+    Attributes:
+        precise: whether a sample lies in the ball of some real image, up to its third neighbour.
+        recalled: whether a real image lies in the ball of some sample.
+        density: number of balls of real images, up to the fifth neighbour, that a sample lies in, over 5.
+        covered: whether the ball of a real image holds a sample.
+    """
+
+    precise: Bool[Tensor, "samples"]
+    recalled: Bool[Tensor, "reals"]
+    density: Float[Tensor, "samples"]
+    covered: Bool[Tensor, "reals"]
+
+
+def manifold_membership(samples: Rows, real: Rows) -> Membership:
+    """Which pictures lie in which neighbourhoods.
+
+    Args:
+        samples: features of generated pictures, more than three of them.
+        real: features of real images, more than five of them.
+    """
+    sample_radii = neighbour_radii(samples, PRECISION_NEIGHBOURS)
+    real_radii, wide_radii = (neighbour_radii(real, k) for k in (PRECISION_NEIGHBOURS, COVERAGE_NEIGHBOURS))
+    precise, density = [], []
+    recalled = covered = torch.zeros(len(real), dtype=torch.bool)
+    for block, radii in zip(_blocks(samples, real), _blocks(sample_radii, real), strict=True):
+        distances = torch.cdist(block, real)
+        precise.append((distances <= real_radii).any(dim=1))
+        density.append((distances <= wide_radii).sum(dim=1) / COVERAGE_NEIGHBOURS)
+        recalled = recalled | (distances <= radii[:, None]).any(dim=0)
+        covered = covered | (distances <= wide_radii).any(dim=0)
+    return Membership(torch.cat(precise), recalled, torch.cat(density), covered)
+
+
+def _blocks(rows: Tensor, others: Tensor) -> tuple[Tensor, ...]:
+    return rows.split(max(1, BLOCK // len(others)))
