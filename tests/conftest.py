@@ -146,7 +146,7 @@ def level_spec(encoder: Encoder) -> Callable[..., LevelSpec]:
             "condition": condition,
             "noise": {"distribution": "uniform", "size": 3},
             "generator": {
-                "condition": branch,
+                "condition": branch if condition != "none" else [],
                 "trunk": [*before, *([BATCH_NORM] if batch_norm else []), {"layer": "leaky_relu"}, *after],
             },
             "discriminator": {"trunk": FULLY_CONNECTED, "adversarial": HEAD, "noise": HEAD},
@@ -156,7 +156,7 @@ def level_spec(encoder: Encoder) -> Callable[..., LevelSpec]:
         return LevelSpec(
             target=target,
             target_shape=encoder.shapes[target],
-            condition_shape=encoder.shapes[condition],
+            condition_shape={**encoder.shapes, "none": (0,)}[condition],
             parameters=LevelParameters.model_validate(parameters),
             data_digest="synthetic",
         )
@@ -166,11 +166,11 @@ def level_spec(encoder: Encoder) -> Callable[..., LevelSpec]:
 
 @pytest.fixture
 def levels(level_spec: Callable[..., LevelSpec]) -> Callable[..., list[LevelGAN]]:
-    """A chain of 1, 2 or 3 levels from the labels down to the pixels."""
+    """A chain of 1, 2 or 3 levels from the top, the labels or nothing, down to the pixels."""
 
-    def build(count: int, batch_norm: bool = True, **replaced: object) -> list[LevelGAN]:
+    def build(count: int, batch_norm: bool = True, top: str = "labels", **replaced: object) -> list[LevelGAN]:
         targets = ["fc", "block1", "pixels"] if count == 3 else ["fc", "pixels"][-count:]
-        conditions = ["labels", *targets[:-1]]
+        conditions = [top, *targets[:-1]]
         return [
             LevelGAN(level_spec(target, condition, batch_norm, **replaced))
             for target, condition in zip(targets, conditions, strict=True)

@@ -69,7 +69,7 @@ def test_every_weight_of_the_stack_of_an_experiment_moves_in_one_step(name: str)
     levels = []
     for target, spec in plan_levels(experiment.sgan, encoder).items():
         above = spec.parameters.condition
-        condition = data.one_hot_labels() if above == "labels" else targets[above]
+        condition = targets[above] if above in targets else data.conditions(above)
         with seeded_stage(run, target):
             before = LevelGAN(spec).state_dict()
         level, history = fit_level(run, spec, encoder, targets[target], condition, Silent())
@@ -78,7 +78,8 @@ def test_every_weight_of_the_stack_of_an_experiment_moves_in_one_step(name: str)
         trained = [key for key, _ in level.named_parameters() if not key.startswith("averaged")]
         assert set(trained) <= set(moved), f"{name}: {target} has weights that do not learn"
         levels.append(level)
-    joint, _ = fit_joint(run, experiment.sgan.joint, levels, encoder, targets, data.one_hot_labels(), Silent())
+    top = data.conditions(levels[0].spec.parameters.condition)
+    joint, _ = fit_joint(run, experiment.sgan.joint, levels, encoder, targets, top, Silent())
     for after, level in zip(joint, levels, strict=True):
         for key, value in after.generator.named_parameters():
             assert not torch.equal(value, level.generator.get_parameter(key)), f"{name}: joint {key} does not learn"
@@ -174,6 +175,12 @@ def test_the_plain_gan_is_the_default_infogan_but_for_its_weights() -> None:
     weights = {"categorical": 0.0, "continuous": 0.0, "categorical_delay_steps": 0, "continuous_delay_steps": 0}
     assert plain == default.model_copy(update={"information_weights": InformationWeights.model_validate(weights)})
     assert default.information_weights.categorical > 0
+
+
+def test_the_label_free_stack_is_the_default_one_but_for_its_first_condition() -> None:
+    label_free, default = (Experiment.read(raw_parameters(name)).sgan for name in ("label_free", "base"))
+    first = default.levels["fc3"].model_copy(update={"condition": "none"})
+    assert label_free == default.model_copy(update={"levels": {**default.levels, "fc3": first}})
 
 
 def test_fashion_mnist_has_the_infogan_of_mnist() -> None:

@@ -12,6 +12,7 @@ from gan_pipelines.parameters import ExperimentError
 
 TARGETS = {"fc": (12,), "block1": (4, 4, 4), "pixels": (1, 8, 8)}
 LINEAR = {"layer": "linear", "features": "target"}
+CONV = {"layer": "conv", "kernel": 3, "padding": 1}
 
 
 def training(ema_decay: float) -> dict[str, float]:
@@ -27,6 +28,8 @@ def training(ema_decay: float) -> dict[str, float]:
         ("pixels", "labels"),
         ("pixels", "fc"),
         ("pixels", "block1"),
+        ("fc", "none"),
+        ("pixels", "none"),
     ],
 )
 def test_a_generator_makes_its_target_from_any_condition_above_it(
@@ -80,6 +83,21 @@ def test_the_generator_depends_on_both_of_its_inputs(
     changed[position] = changed[position] + 1
     difference = (generator(*inputs) - generator(*changed)).abs().flatten(1).amax(dim=1)
     assert (difference > 1e-4).all()
+
+
+def test_a_generator_without_a_condition_depends_on_its_noise_alone(
+    level_spec: Callable[..., LevelSpec], rng: torch.Generator
+) -> None:
+    level = LevelGAN(level_spec("pixels", "none"))
+    assert not level.spec.conditional
+    generator, noise = level.generator.eval(), torch.rand(4, 3, generator=rng)
+    assert_close(generator(torch.empty(4, 0), noise), generator.trunk(noise), rtol=0, atol=0)
+
+
+def test_a_map_of_noise_needs_no_condition_to_be_joined_with(level_spec: Callable[..., LevelSpec]) -> None:
+    networks = {"noise": [{"layer": "project", "channels": 2}], "trunk": [{**CONV, "channels": "target"}]}
+    generator = LevelGAN(level_spec("pixels", "none", generator=networks)).generator
+    assert generator(torch.empty(5, 0), torch.zeros(5, 3)).shape == (5, 1, 8, 8)
 
 
 def test_an_averaged_generator_is_the_generator_at_the_start(level_spec: Callable[..., LevelSpec]) -> None:

@@ -53,6 +53,15 @@ def test_a_plan_finds_every_shape_and_draws_nothing(
     assert {spec.data_digest for spec in specs.values()} == {"digest"}
 
 
+def test_a_first_level_without_a_condition_is_planned_with_an_empty_one(
+    classifier: ClassifierParameters, level_spec: Callable[..., LevelSpec], encoder_spec: EncoderSpec
+) -> None:
+    encoder = plan_classifier(classifier, (1, 8, 8), encoder_spec.classes, "digest", "classifier")
+    levels = {"pixels": level_spec("pixels", "none").parameters}
+    specs = plan_levels(SGANParameters.model_validate({"levels": levels, "joint": {"training": TRAINING}}), encoder)
+    assert (specs["pixels"].condition_shape, specs["pixels"].conditional) == ((0,), False)
+
+
 def test_a_classifier_that_does_not_fit_the_images_is_named_with_its_path(
     classifier: ClassifierParameters, encoder_spec: EncoderSpec
 ) -> None:

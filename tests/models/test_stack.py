@@ -19,8 +19,8 @@ SHAPES = {"fc": (12,), "block1": (4, 4, 4), "pixels": (1, 8, 8)}
 def stack(levels: Callable[..., list[LevelGAN]]) -> Callable[..., StackedGenerator]:
     """A stack of 1, 2 or 3 generators whose running statistics are those of a few passes."""
 
-    def build(count: int) -> StackedGenerator:
-        chain = levels(count)
+    def build(count: int, top: str = "labels") -> StackedGenerator:
+        chain = levels(count, top=top)
         for level in chain:
             for _ in range(3):
                 level.generator(torch.rand(8, *level.spec.condition_shape), torch.rand(8, 3))
@@ -49,6 +49,24 @@ def test_samples_are_pictures_of_the_right_shape_and_range(stack: Callable[..., 
     assert pictures.shape == (40, 1, 8, 8)
     assert pictures.dtype == torch.uint8
     assert pictures.min() < pictures.max()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_of_the_labels_an_unconditional_stack_reads_their_number_alone(
+    stack: Callable[..., StackedGenerator], count: int
+) -> None:
+    built = stack(count, top="none")
+    assert not built.spec.conditional
+    pictures = built.sample(LABELS, draws(0))
+    assert pictures.shape == (40, 1, 8, 8)
+    assert pictures.min() < pictures.max()
+    assert_close(built.sample(torch.full((40,), -7), draws(0)), pictures, rtol=0, atol=0)
+
+
+def test_a_stack_that_starts_from_labels_is_conditional(stack: Callable[..., StackedGenerator]) -> None:
+    built = stack(2)
+    assert built.spec.conditional
+    assert not torch.equal(built.sample((LABELS + 1) % 4, draws(0)), built.sample(LABELS, draws(0)))
 
 
 def test_each_level_is_fed_what_the_level_above_generates(levels: Callable[..., list[LevelGAN]]) -> None:

@@ -131,6 +131,9 @@ CATEGORY, RANGE = {"distribution": "categorical", "classes": 10}, {"distribution
         ("evaluation.features", "fc9", "'fc9'", "block1, block2, features"),
         ("evaluation.features", "labels", "'labels'", "block1, block2, features"),
         ("sgan.levels.pixels.condition", "block1", "'block1'", "must be 'fc3'"),
+        ("sgan.levels.fc3.condition", "block1", "is 'block1'", "must be 'labels' or 'none'"),
+        ("sgan.levels.fc3.condition", None, "None", "string"),
+        ("sgan.levels.pixels.condition", "none", "'none'", "must be 'fc3'"),
         ("sgan.levels.fc3.training.ema_decay", 0, "0", "all"),
         (f"{CODES}.category.classes", 1, "1", "greater than or equal to 2"),
         (f"{CODES}.category.classes", True, "True", "number"),
@@ -253,12 +256,27 @@ def test_a_stack_of_any_number_of_levels_validates(base: dict[str, Any], names: 
     assert tuple(Experiment.read(parameters).sgan.levels) == names
 
 
+@pytest.mark.parametrize("names", [("pixels",), ("fc3", "pixels")])
+def test_a_stack_may_start_from_noise_alone(base: dict[str, Any], names: tuple[str, ...]) -> None:
+    parameters = copy.deepcopy(base)
+    parameters["sgan"]["levels"] = chain(base, *names)
+    parameters["sgan"]["levels"][names[0]]["condition"] = "none"
+    assert Experiment.read(parameters).sgan.levels[names[0]].condition == "none"
+
+
+def test_a_branch_for_a_condition_that_there_is_not_is_refused(refusal: Callable[..., str]) -> None:
+    branch = [{"layer": "linear", "features": 16}]
+    message = refusal({"sgan.levels.fc3.condition": "none", "sgan.levels.fc3.generator.condition": branch})
+    assert "sgan.levels.fc3.generator.condition: there is no condition ('none') to pass it" in message
+
+
 @pytest.mark.parametrize(
     ("stages", "found"),
     [
         (["fc3", "block1"], "['fc3', 'block1']"),
         (["labels", "fc3"], "['labels', 'fc3']"),
         (["pixels", "labels"], "'pixels'"),
+        (["none", "labels"], "'none'"),
         (["fc 3", "labels"], "'fc 3'"),
     ],
 )

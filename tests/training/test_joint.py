@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softplus
 from torch.testing import assert_close
 
-from gan_pipelines.data.images import LabelledImages, Representation, one_hot, to_unit_range
+from gan_pipelines.data.images import LabelledImages, Representation, to_unit_range
 from gan_pipelines.models import Encoder, LevelGAN
 from gan_pipelines.models.blocks import initialise
 from gan_pipelines.parameters import JointParameters, RunParameters, TrainingParameters
@@ -24,7 +24,7 @@ ONE_STEP = TrainingParameters(steps=1, batch_size=16)
 
 
 class Batch:
-    """A chain of levels with what one joint step sees."""
+    """A chain of levels with what one joint step sees; the first one's condition may be nothing."""
 
     def __init__(self, chain: Sequence[LevelGAN], encoder: Encoder, images: LabelledImages) -> None:
         names = ["labels", *(level.spec.target for level in chain)]
@@ -33,7 +33,8 @@ class Batch:
         self.levels = list(chain)
         self.segments = [encoder.segment(name, above) for above, name in pairwise(names)]
         self.reals = {name: found[name] for name in names[1:]}
-        self.labels = one_hot(images.labels[:16], 4)
+        top = images.conditions(chain[0].spec.parameters.condition)
+        self.labels = top.read(torch.arange(16))
         self.noises = {level.spec.target: level.latent.sample(16, rng) for level in chain}
 
     def joint_levels(self) -> list[JointLevel]:
@@ -50,8 +51,8 @@ class Batch:
 def batch(
     levels: Callable[..., list[LevelGAN]], encoder: Encoder, images: LabelledImages
 ) -> Callable[[int, bool], Batch]:
-    def build(count: int, batch_norm: bool = False) -> Batch:
-        return Batch(levels(count, batch_norm, loss_weights=LOSS_WEIGHTS), encoder, images)
+    def build(count: int, batch_norm: bool = False, top: str = "labels") -> Batch:
+        return Batch(levels(count, batch_norm, top, loss_weights=LOSS_WEIGHTS), encoder, images)
 
     return build
 
@@ -86,7 +87,9 @@ def generator_losses(batch: Batch) -> list[Tensor]:
         noise = batch.noises[level.spec.target]
         generated = level.generator(above, noise)
         output, encoded = level.discriminator(generated), segment(generated)
-        conditional = cross_entropy(encoded, above) if depth == 0 else (encoded - above).square().mean()
+        conditional = (encoded - above).square().mean() if depth else torch.zeros(())
+        if level.spec.parameters.condition == "labels":
+            conditional = cross_entropy(encoded, above)
         losses.append(
             0.7 * softplus(-output.logits).mean()
             + 3 * conditional
@@ -112,10 +115,11 @@ def literal_gradients(batch: Batch, upstream_weight: float) -> list[tuple[Tensor
 @pytest.mark.parametrize("upstream_weight", [0.0, 0.01, 0.3, 1.0])
 @pytest.mark.parametrize("batch_norm", [False, True], ids=["plain", "batch norm"])
 @pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("top", ["labels", "none"])
 def test_each_generators_gradient_is_that_of_its_own_loss_plus_w_times_the_losses_below(
-    batch: Callable[..., Batch], recorder: Callable, count: int, batch_norm: bool, upstream_weight: float
+    batch: Callable[..., Batch], recorder: Callable, top: str, count: int, batch_norm: bool, upstream_weight: float
 ) -> None:
-    built = batch(count, batch_norm)
+    built = batch(count, batch_norm, top)
     expected = literal_gradients(built, upstream_weight)
     found = one_step(built, upstream_weight, recorder)
     for level, gradients in zip(built.levels, expected, strict=True):
@@ -258,7 +262,8 @@ def fit(
         training = {"steps": steps, "batch_size": 16, "learning_rate": 1e-2}
         parameters = JointParameters.model_validate({"upstream_weight": 0.3, "training": training, **others})
         targets = {"pixels": images.pixels(), **inner}
-        return fit_joint(run, parameters, chain, encoder, targets, images.one_hot_labels(), recorder())
+        top = images.conditions(chain[0].spec.parameters.condition)
+        return fit_joint(run, parameters, chain, encoder, targets, top, recorder())
 
     return run
 
@@ -268,13 +273,15 @@ def weights(chain: Sequence[LevelGAN]) -> Tensor:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("top", ["labels", "none"])
 def test_a_full_step_gives_every_parameter_a_gradient_and_leaves_the_encoder_alone(
     levels: Callable[..., list[LevelGAN]],
     fit: Callable[..., tuple[list[LevelGAN], object]],
     encoder: Encoder,
+    top: str,
     count: int,
 ) -> None:
-    chain = levels(count)
+    chain = levels(count, top=top)
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
     trained, _ = fit(chain)
     for (name, parameter), old in zip(
@@ -336,6 +343,14 @@ def test_the_history_has_every_term_of_every_level(
         )
     }
     assert set(row) == expected | {"step", "images_per_second"}
+
+
+def test_the_first_level_of_a_label_free_stack_has_no_conditional_term(
+    levels: Callable[..., list[LevelGAN]], fit: Callable[..., tuple[object, list[dict[str, float]]]]
+) -> None:
+    (row,) = fit(levels(2, top="none"))[1]
+    assert "fc.generator.conditional" not in row
+    assert row["pixels.generator.conditional"] > 0
 
 
 def test_joint_training_depends_on_the_seed_and_not_on_the_global_state(

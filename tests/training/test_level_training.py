@@ -30,7 +30,7 @@ def real(encoder: Encoder, images: LabelledImages) -> dict[str, Representation]:
     """Real representations of all images by name."""
     found = encoder.representations(images.pixels().read(torch.arange(64)))
     inner = {name: Representation(name, found[name]) for name in ("block1", "fc")}
-    return {"pixels": images.pixels(), **inner, "labels": images.one_hot_labels()}
+    return {"pixels": images.pixels(), **inner, **{name: images.conditions(name) for name in ("labels", "none")}}
 
 
 @pytest.fixture
@@ -103,6 +103,71 @@ def test_the_generators_terms_are_those_of_the_paper(
     assert_close(found["adversarial"], -0.7 * torch.sigmoid(output.logits).log().mean())
     assert_close(found["conditional"], 3 * conditional)
     assert_close(found["entropy"], 5 * noise_nll(level, noise, output.recovered_noise))
+
+
+@pytest.mark.parametrize("target", ["fc", "pixels"])
+def test_without_a_condition_there_is_no_conditional_term_and_nothing_is_encoded(
+    encoder: Encoder,
+    level_spec: Callable[..., LevelSpec],
+    fit: Callable[..., tuple[LevelGAN, list[dict[str, float]]]],
+    monkeypatch: pytest.MonkeyPatch,
+    target: str,
+) -> None:
+    monkeypatch.setattr(Encoder, "segment", lambda *_: pytest.fail("the encoder was asked"))
+    level, (row,) = fit(level_spec(target, "none", loss_weights=WEIGHTS))
+    terms = {"discriminator.adversarial", "discriminator.entropy", "generator.adversarial", "generator.entropy"}
+    assert set(row) == terms | {"step", "images_per_second"}
+    for name, parameter in level.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 0, name
+
+
+def test_a_plain_gan_steps_on_the_adversarial_and_the_entropy_loss(
+    level_spec: Callable[..., LevelSpec], fit: Callable[..., tuple[LevelGAN, object]], start: Callable[..., Start]
+) -> None:
+    spec = level_spec("pixels", "none", batch_norm=False, loss_weights=WEIGHTS)
+    level, _ = fit(spec)
+    expected, real, nothing, noise = start(spec)
+    assert nothing.shape == (16, 0)
+    of_d = torch.optim.Adam(expected.discriminator.parameters(), lr=1e-3, betas=(0.5, 0.999))
+    generated = expected.generator(nothing, noise)
+    sum(discriminator_terms(expected, real, generated.detach(), noise).values()).backward()
+    of_d.step()
+    output = expected.discriminator(generated)
+    loss = 0.7 * softplus(-output.logits).mean() + 5 * noise_nll(expected, noise, output.recovered_noise)
+    gradients = torch.autograd.grad(loss, list(expected.generator.parameters()))
+    for parameter, wanted in zip(level.generator.parameters(), gradients, strict=True):
+        assert_close(parameter.grad, wanted, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("term", ["adversarial", "conditional", "entropy"])
+def test_a_term_of_weight_0_has_no_gradient_at_all(
+    encoder: Encoder, level_spec: Callable[..., LevelSpec], start: Callable[..., Start], term: str
+) -> None:
+    spec = level_spec("pixels", "fc", loss_weights={**WEIGHTS, term: 0})
+    level, real, above, noise = start(spec)
+    generated, segment = level.generator(above, noise), encoder.segment("pixels", "fc")
+    turns = [
+        (generator_terms(level, segment, generated, above, noise), level.generator),
+        (discriminator_terms(level, real, generated.detach(), noise), level.discriminator),
+    ]
+    for terms, module in turns:
+        if term not in terms:
+            continue
+        assert terms[term].item() == 0
+        if terms[term].requires_grad:
+            weights = list(module.parameters())
+            for gradient in torch.autograd.grad(terms[term], weights, retain_graph=True, allow_unused=True):
+                assert gradient is None or not gradient.any()
+
+
+def test_where_the_conditional_weight_is_0_nothing_is_encoded(
+    level_spec: Callable[..., LevelSpec], start: Callable[..., Start]
+) -> None:
+    level, _, above, noise = start(level_spec("pixels", "fc", loss_weights={**WEIGHTS, "conditional": 0}))
+    segment = torch.nn.Identity()
+    segment.register_forward_hook(lambda *_: pytest.fail("it was encoded"))
+    generator_terms(level, segment, level.generator(above, noise), above, noise)
 
 
 def test_the_discriminators_step_moves_it_and_its_noise_head_only(

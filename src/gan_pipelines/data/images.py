@@ -8,7 +8,7 @@ from jaxtyping import Float, Int64, Shaped, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from gan_pipelines.parameters import LABELS, PIXELS, ExperimentError
+from gan_pipelines.parameters import LABELS, PIXELS, UNCONDITIONAL, ExperimentError
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,10 @@ class LabelledImages:
         """h_N: the labels as one-hot vectors, on which the first generator is conditioned."""
         return Representation(LABELS, one_hot(self.labels, len(self.classes)))
 
+    def conditions(self, name: str) -> "Representation":
+        """What the first level of a stack is conditioned on: `labels`, or `none`."""
+        return self.one_hot_labels() if name == LABELS else Representation(UNCONDITIONAL, no_condition(self.labels))
+
     def subset(self, index: Int64[Tensor, "chosen"]) -> "LabelledImages":
         """The images at the given positions."""
         return LabelledImages(self.images[index], self.labels[index], self.classes)
@@ -84,9 +88,9 @@ class Representation:
     """One representation h_i of every training image, in the images' order.
 
     Attributes:
-        name: such as `fc3`; `pixels` and `labels` are those of the images themselves.
+        name: such as `fc3`; `pixels` and `labels` are those of the images themselves, `none` has no values.
         values: one row an image; uint8 for pixels, float otherwise.
-        encoder_digest: of the encoder that made it; empty for pixels and labels.
+        encoder_digest: of the encoder that made it; empty where none did.
     """
 
     name: str
@@ -106,6 +110,11 @@ class Representation:
 def one_hot(labels: Int64[Tensor, "batch"], classes: int) -> Float[Tensor, "batch classes"]:
     """Labels as the float vectors on which a generator is conditioned."""
     return functional.one_hot(labels, classes).float()
+
+
+def no_condition(labels: Int64[Tensor, "batch"]) -> Float[Tensor, "batch 0"]:
+    """As many empty conditions as there are labels, for a generator that starts from noise alone."""
+    return labels.new_empty((len(labels), 0), dtype=torch.float32)
 
 
 def to_unit_range(images: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

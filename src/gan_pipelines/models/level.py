@@ -10,7 +10,7 @@ from gan_pipelines.models.blocks import Shape, build_network, initialise, pass_t
 from gan_pipelines.models.latent import Latent
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import DiscriminatorParameters, ExperimentError, GeneratorParameters, Schema
-from gan_pipelines.parameters.sgan import LevelParameters
+from gan_pipelines.parameters.sgan import UNCONDITIONAL, LevelParameters
 from gan_pipelines.tensor_file import digest_tensors
 
 
@@ -20,7 +20,7 @@ class LevelSpec(Schema):
     Attributes:
         target: the representation that it generates.
         target_shape: shape of one target.
-        condition_shape: shape of one condition; (classes,) for labels.
+        condition_shape: shape of one condition; (classes,) for labels, (0,) where there is none.
         parameters: the level's YAML.
         data_digest: digest of the images behind it.
         encoder_digest: digest of the encoder behind it.
@@ -36,6 +36,11 @@ class LevelSpec(Schema):
     encoder_digest: str = ""
     provenance: Provenance | None = None
 
+    @property
+    def conditional(self) -> bool:
+        """Whether it generates from anything but noise."""
+        return self.parameters.condition != UNCONDITIONAL
+
 
 class DiscriminatorOutput(NamedTuple):
     """What D_i and Q_i say of a batch of representations."""
@@ -47,7 +52,10 @@ class DiscriminatorOutput(NamedTuple):
 
 
 class Generator(nn.Module):
-    """G_i(h_{i+1}, z_i): condition and noise branches, joined along channels, then the trunk."""
+    """G_i(h_{i+1}, z_i): condition and noise branches, joined along channels, then the trunk.
+
+    An empty condition, of shape (0,), joins any noise.
+    """
 
     def __init__(
         self, parameters: GeneratorParameters, condition: Shape, noise_size: int, target: Shape, where: str
@@ -55,6 +63,9 @@ class Generator(nn.Module):
         super().__init__()
         self.condition, condition_shape = build_network(parameters.condition, condition, target, f"{where}.condition")
         self.noise, noise_shape = build_network(parameters.noise, (noise_size,), target, f"{where}.noise")
+        self.conditional = condition != (0,)
+        if not self.conditional:
+            condition_shape = (0, *noise_shape[1:])
         if condition_shape[1:] != noise_shape[1:]:
             raise ExperimentError(
                 f"{where}: the condition and the noise branch must end in the same height and width to be joined; "
@@ -68,7 +79,10 @@ class Generator(nn.Module):
         self, condition: Float[Tensor, "batch *condition"], noise: Float[Tensor, "batch noise"]
     ) -> Float[Tensor, "batch *target"]:
         """Generate one representation for each condition and noise."""
-        generated: Tensor = self.trunk(torch.cat([self.condition(condition), self.noise(noise)], dim=1))
+        joined = self.noise(noise)
+        if self.conditional:
+            joined = torch.cat([self.condition(condition), joined], dim=1)
+        generated: Tensor = self.trunk(joined)
         return generated
 
 

@@ -12,6 +12,7 @@ from gan_pipelines.models.infogan import InfoGAN, InfoGANSpec
 from gan_pipelines.models.level import LevelGAN, LevelSpec
 from gan_pipelines.parameters import (
     LABELS,
+    UNCONDITIONAL,
     ClassifierParameters,
     Experiment,
     ExperimentError,
@@ -67,14 +68,14 @@ def plan_levels(parameters: SGANParameters, encoder: Encoder, encoder_digest: st
     Raises:
         ExperimentError: a network that does not produce what its level asks for.
     """
-    shapes: Mapping[str, Shape] = encoder.shapes
+    shapes: Mapping[str, Shape] = {**encoder.shapes, UNCONDITIONAL: (0,)}
     specs = {}
     for name, level in parameters.levels.items():
         for representation in (name, level.condition):
             if representation not in shapes:
                 raise ExperimentError(
                     f"sgan.levels.{name}: unknown representation {representation!r}; "
-                    f"the encoder has {', '.join(shapes)}."
+                    f"the encoder has {', '.join(encoder.shapes)}."
                 )
         specs[name] = LevelSpec(
             target=name,

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
-from gan_pipelines.data.images import one_hot, to_bytes
+from gan_pipelines.data.images import no_condition, one_hot, to_bytes
 from gan_pipelines.models.blocks import SAMPLING_BATCH
 from gan_pipelines.models.level import LevelGAN, LevelSpec, build_generator, build_latent
 from gan_pipelines.parameters import PIXELS, Schema
@@ -17,7 +17,7 @@ class StackSpec(Schema):
     """All that it takes to rebuild a stack of generators.
 
     Attributes:
-        levels: the levels from the labels down to the pixels.
+        levels: the levels from the top down to the pixels.
         classes: names of the classes.
         averaged: whether the weights are running averages of the trained ones.
         data_digest: digest of the images behind it.
@@ -28,6 +28,11 @@ class StackSpec(Schema):
     classes: tuple[str, ...]
     averaged: bool
     data_digest: str
+
+    @property
+    def conditional(self) -> bool:
+        """Whether its pictures are of the classes that it is asked for; otherwise it starts from noise alone."""
+        return self.levels[0].conditional
 
 
 def assemble_stack(levels: Sequence[LevelGAN], classes: tuple[str, ...]) -> "StackedGenerator":
@@ -66,16 +71,20 @@ class StackedGenerator(nn.Module):
         """z_i of every level for `count` pictures."""
         return {name: latent.sample(count, rng) for name, latent in self.latents.items()}
 
+    def conditions(self, labels: Int[Tensor, "batch"]) -> Float[Tensor, "batch size"]:
+        """What the first level is given for class indices; of an unconditional stack only their count matters."""
+        return one_hot(labels, len(self.spec.classes)) if self.spec.conditional else no_condition(labels)
+
     def forward(
         self, labels: Int[Tensor, "batch"], noise: Mapping[str, Float[Tensor, "batch size"]]
     ) -> dict[str, Tensor]:
-        """Generate every representation, from the labels down to the pixels in [0, 1].
+        """Generate every representation, from the top down to the pixels in [0, 1].
 
         Args:
-            labels: class indices.
+            labels: class indices; an unconditional stack does not read them.
             noise: z_i of each level by its name.
         """
-        condition = one_hot(labels, len(self.spec.classes))
+        condition = self.conditions(labels)
         result: dict[str, Tensor] = {}
         for name, generator in self.generators.items():
             condition = result[name] = generator(condition, noise[name])
@@ -87,7 +96,8 @@ class StackedGenerator(nn.Module):
     ) -> UInt8[Tensor, "count channels height width"]:
         """Pictures as bytes on the CPU for the given labels; running batch-norm statistics; noise drawn from `rng`.
 
-        Batch by batch: besides the bytes themselves, no number of pictures takes more memory than another.
+        An unconditional stack does not read the labels. Batch by batch: besides the bytes themselves, no number of
+        pictures takes more memory than another.
         """
         self.eval()
         pictures = torch.empty(len(labels), *self.spec.levels[-1].target_shape, dtype=torch.uint8)

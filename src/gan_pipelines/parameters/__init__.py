@@ -32,6 +32,7 @@ from gan_pipelines.parameters.noise import (
 from gan_pipelines.parameters.sgan import (
     LABELS,
     PIXELS,
+    UNCONDITIONAL,
     ClassifierParameters,
     JointParameters,
     LevelParameters,
@@ -43,6 +44,7 @@ from gan_pipelines.parameters.training import TrainingParameters
 __all__ = [
     "LABELS",
     "PIXELS",
+    "UNCONDITIONAL",
     "CategoricalCode",
     "CheckpointParameters",
     "ClassifierParameters",

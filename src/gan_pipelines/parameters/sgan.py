@@ -14,8 +14,10 @@ from gan_pipelines.parameters.training import TrainingParameters
 
 PIXELS = "pixels"
 LABELS = "labels"
+UNCONDITIONAL = "none"
+"""The condition of a first level that generates from noise alone."""
 RESERVED = {"encoder", "judge", "joint", "infogan", "data", "representations", "samples", "scores", "codes"}
-RESERVED |= {"noise_variations", "categories", "traversals"}
+RESERVED |= {"noise_variations", "categories", "traversals", UNCONDITIONAL}
 """Names of stages of an experiment, which draw their random streams, files and records by name."""
 
 
@@ -64,7 +66,8 @@ class LevelParameters(Schema):
     """One level of the stack; its key in `levels` names the representation that it generates.
 
     Attributes:
-        condition: the representation above it, from which it generates: `labels` or another level.
+        condition: the representation above it, from which it generates: another level; of the first level `labels`, or
+            `none` where it generates from noise alone and has no conditional loss.
         noise: z_i.
         generator: G_i.
         discriminator: D_i and Q_i.
@@ -83,6 +86,12 @@ class LevelParameters(Schema):
     loss_weights: LossWeights = LossWeights()
     training: TrainingParameters
 
+    @model_validator(mode="after")
+    def _check_branch(self) -> Self:
+        if self.condition == UNCONDITIONAL and self.generator.condition:
+            raise ValueError(f"generator.condition: there is no condition ({UNCONDITIONAL!r}) to pass it; leave it out")
+        return self
+
 
 class JointParameters(Schema):
     """End-to-end training of the stack.
@@ -99,7 +108,7 @@ class JointParameters(Schema):
 
 
 class SGANParameters(Schema):
-    """Levels from the labels down to the pixels, and the joint training."""
+    """Levels from the top down to the pixels, and the joint training."""
 
     levels: dict[str, LevelParameters] = Field(min_length=1)
     joint: JointParameters
@@ -107,7 +116,13 @@ class SGANParameters(Schema):
     @model_validator(mode="after")
     def _check_chain(self) -> Self:
         names = list(self.levels)
-        for above, name in pairwise([LABELS, *names]):
+        first = self.levels[names[0]].condition
+        if first not in (LABELS, UNCONDITIONAL):
+            raise ValueError(
+                f"levels.{names[0]}.condition: that of the first level must be {LABELS!r} or {UNCONDITIONAL!r}, "
+                f"and is {first!r}"
+            )
+        for above, name in pairwise(names):
             found = self.levels[name].condition
             if found != above:
                 raise ValueError(

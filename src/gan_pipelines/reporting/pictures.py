@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from gan_pipelines.data.images import LabelledImages, one_hot, to_bytes
+from gan_pipelines.data.images import LabelledImages, to_bytes
 from gan_pipelines.models import InfoGAN, StackedGenerator
 from gan_pipelines.parameters import CategoricalCode, ContinuousCode
 
@@ -49,7 +49,7 @@ def noise_variations(stack: StackedGenerator, rng: torch.Generator, columns: int
     classes, lowest = len(stack.spec.classes), stack.spec.levels[-1].target
     labels = torch.arange(classes)
     noise = stack.sample_noise(classes, rng)
-    above = list(stack(labels, noise).values())[-2] if len(noise) > 1 else one_hot(labels, classes)
+    above = list(stack(labels, noise).values())[-2] if len(noise) > 1 else stack.conditions(labels)
     lower_noise = stack.latents[lowest].sample(columns, rng)
     pictures = stack.generators[lowest](above.repeat_interleave(columns, dim=0), lower_noise.repeat(classes, 1))
     return picture_grid(to_bytes(pictures), columns)

@@ -17,7 +17,7 @@ from gan_pipelines.models import Encoder, LevelGAN
 from gan_pipelines.parameters import JointParameters, RunParameters
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.engine import Observer, Turn, train
-from gan_pipelines.training.level import discriminator_terms, generator_terms, preview_pictures
+from gan_pipelines.training.level import discriminator_terms, generator_terms, level_segment, preview_pictures
 from gan_pipelines.training.players import Player, make_player
 from gan_pipelines.training.ranks import shared_by_workers
 from gan_pipelines.training.seeding import training_stage
@@ -40,7 +40,7 @@ class JointLevel:
 def joint_turns(
     levels: Sequence[JointLevel],
     reals: Mapping[str, Tensor],
-    labels: Tensor,
+    top: Tensor,
     noises: Mapping[str, Tensor],
     upstream_weight: float,
 ) -> Iterator[Turn]:
@@ -49,11 +49,11 @@ def joint_turns(
     Args:
         levels: from the labels down to the pixels.
         reals: h_k of each level by its name.
-        labels: one-hot labels, the condition of the first level.
+        top: the condition of the first level, such as one-hot labels.
         noises: z_k of each level by its name.
         upstream_weight: w.
     """
-    conditions, generated = [labels], []
+    conditions, generated = [top], []
     for joint in levels:
         generated.append(joint.level.generator(conditions[-1], noises[joint.name]))
         conditions.append(generated[-1].detach().requires_grad_(upstream_weight > 0))
@@ -99,7 +99,7 @@ def fit_joint(
     trained: Sequence[LevelGAN],
     encoder: Encoder,
     targets: Mapping[str, Representation],
-    labels: Representation,
+    top: Representation,
     observer: Observer,
     checkpoints: CheckpointFolder | None = None,
 ) -> tuple[list[LevelGAN], list[dict[str, float]]]:
@@ -111,7 +111,7 @@ def fit_joint(
         trained: the independent levels from the labels down to the pixels; they stay as they are.
         encoder: frozen; gives every E_k.
         targets: real representations by name.
-        labels: one-hot labels of the same images.
+        top: the condition of the first level for the same images, such as one-hot labels.
         observer: is told of losses and pictures.
         checkpoints: where the training keeps some, if it does.
 
@@ -125,22 +125,22 @@ def fit_joint(
         joint_levels = [
             JointLevel(
                 stage.place(level),
-                stage.place(deepcopy(encoder.segment(level.spec.target, level.spec.parameters.condition))),
+                stage.place(level_segment(encoder, level.spec)),
                 targets[level.spec.target].to(stage.device),
             )
             for level in levels
         ]
-        top, batch_size = labels.to(stage.device), parameters.training.batch_size
-        batches = stage.draw_batches(len(labels.values), batch_size)
+        first, batch_size = top.to(stage.device), parameters.training.batch_size
+        batches = stage.draw_batches(len(top.values), batch_size)
 
         def objective(_: int) -> Iterator[Turn]:
             index = stage.bring(next(batches))
             reals = {joint.name: joint.target.read(index) for joint in joint_levels}
             drawn = {joint.name: joint.level.latent.sample(batch_size, stage.rng) for joint in joint_levels}
             noises = {name: stage.bring(noise) for name, noise in drawn.items()}
-            yield from joint_turns(joint_levels, reals, top.read(index), noises, parameters.upstream_weight)
+            yield from joint_turns(joint_levels, reals, first.read(index), noises, parameters.upstream_weight)
 
-        preview = preview_pictures(levels, labels, stage)
+        preview = preview_pictures(levels, top, stage)
         players = joint_players(joint_levels, parameters)
         history = train(stage, players, objective, parameters.training, observer, preview)
         for level in levels:

@@ -46,22 +46,31 @@ def discriminator_terms(level: LevelGAN, real: Tensor, generated: Tensor, noise:
 def generator_terms(level: LevelGAN, segment: nn.Module, generated: Tensor, condition: Tensor, noise: Tensor) -> Terms:
     """L_G = lambda_1 L_adv + lambda_2 L_cond + lambda_3 L_ent, of which G_i is updated.
 
+    Without a condition there is no L_cond; where lambda_2 is 0 it is not computed.
+
     Args:
         level: the level.
         segment: E_i, frozen.
         generated: h^_i with its graph.
-        condition: h_{i+1}, real or generated above.
+        condition: h_{i+1}, real or generated above; empty rows where there is none.
         noise: z_i.
     """
     weights, loss = level.spec.parameters.loss_weights, ADVERSARIAL_LOSSES[level.spec.parameters.adversarial_loss]
     output: DiscriminatorOutput = level.discriminator(generated)
-    labelled = level.spec.parameters.condition == LABELS
-    conditional = label_conditional_loss if labelled else feature_conditional_loss
-    return {
-        "adversarial": weights.adversarial * loss.generator(output.logits),
-        "conditional": weights.conditional * conditional(segment(generated), condition),
-        "entropy": weights.entropy * entropy_loss(level.latent.log_prob(noise, output.recovered_noise)["noise"]),
-    }
+    terms = {"adversarial": weights.adversarial * loss.generator(output.logits)}
+    if level.spec.conditional:
+        terms["conditional"] = torch.zeros((), device=generated.device)
+        if weights.conditional:
+            labelled = level.spec.parameters.condition == LABELS
+            conditional = label_conditional_loss if labelled else feature_conditional_loss
+            terms["conditional"] = weights.conditional * conditional(segment(generated), condition)
+    entropy = entropy_loss(level.latent.log_prob(noise, output.recovered_noise)["noise"])
+    return {**terms, "entropy": weights.entropy * entropy}
+
+
+def level_segment(encoder: Encoder, spec: LevelSpec) -> nn.Module:
+    """A copy of E_i; nothing that encodes where the level has no condition."""
+    return deepcopy(encoder.segment(spec.target, spec.parameters.condition)) if spec.conditional else nn.Identity()
 
 
 def level_players(level: LevelGAN) -> dict[str, Player]:
@@ -93,7 +102,7 @@ def fit_level(
         spec: the level.
         encoder: frozen; gives E_i.
         target: h_i of every training image.
-        condition: h_{i+1} of every training image.
+        condition: h_{i+1} of every training image; empty rows where there is none.
         observer: is told of losses and pictures.
         checkpoints: where the training keeps some, if it does.
 
@@ -104,7 +113,7 @@ def fit_level(
     inputs = {"images": spec.data_digest, "encoder": spec.encoder_digest}
     with training_stage(run, spec.target, spec.parameters, inputs, checkpoints) as stage:
         level = stage.place(LevelGAN(spec.model_copy(update={"provenance": stage.provenance})))
-        segment = stage.place(deepcopy(encoder.segment(spec.target, spec.parameters.condition)))
+        segment = stage.place(level_segment(encoder, spec))
         target, condition = target.to(stage.device), condition.to(stage.device)
         batches = stage.draw_batches(len(target.values), training.batch_size)
 

@@ -18,6 +18,8 @@ from gan_pipelines.training.seeding import seeded_stage
 def sample_stack(run: RunParameters, evaluation: EvaluationParameters, stack: StackedGenerator) -> LabelledImages:
     """Draw label-balanced samples; every stack of an experiment is fed the same labels and the same noise.
 
+    Of an unconditional stack (`stack.spec.conditional`) the labels say nothing about the pictures.
+
     Args:
         run: seed, device, threads.
         evaluation: how many samples.

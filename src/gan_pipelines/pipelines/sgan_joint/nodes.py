@@ -50,8 +50,8 @@ def train_joint_stack(
         _require_same_parameters(level, sgan)
     targets = {part.name: part for part in [*encoded, train_images.pixels()]}
     with stage_run("joint") as observer:
-        labels = train_images.one_hot_labels()
-        trained, history = fit_joint(run, sgan.joint, levels, encoder, targets, labels, observer, checkpoints)
+        top = train_images.conditions(levels[0].spec.parameters.condition)
+        trained, history = fit_joint(run, sgan.joint, levels, encoder, targets, top, observer, checkpoints)
     return assemble_stack(trained, train_images.classes), pd.DataFrame(history).assign(stage="joint")
 
 

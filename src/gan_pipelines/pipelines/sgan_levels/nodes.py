@@ -26,14 +26,15 @@ def train_level(
         sgan: all levels; all are checked, the target's is trained.
         encoder: gives E_i.
         target: what the level generates; images stand for their pixels.
-        condition: what it generates from; images stand for their labels.
+        condition: what it generates from; images stand for their labels, or for nothing where it is `none`.
         checkpoints: where the training keeps some.
 
     Returns:
         The trained level and the history of its losses.
     """
     lower = target.pixels() if isinstance(target, LabelledImages) else target
-    upper = condition.one_hot_labels() if isinstance(condition, LabelledImages) else condition
+    above = sgan.levels[lower.name].condition
+    upper = condition.conditions(above) if isinstance(condition, LabelledImages) else condition
     images = next((x for x in (target, condition) if isinstance(x, LabelledImages)), None)
     require_same_origin(encoder, images, [lower, upper])
     spec = plan_levels(sgan, encoder, encoder.digest())[lower.name]
