@@ -10,7 +10,7 @@ from torch import Tensor
 from gan_pipelines.data.images import LabelledImages, to_bytes, to_unit_range
 from gan_pipelines.losses import information_bound
 from gan_pipelines.metrics.categories import score_categories
-from gan_pipelines.metrics.features import judge_images
+from gan_pipelines.metrics.networks import FeatureNetwork, judge_network
 from gan_pipelines.metrics.variation import category_changes, drift, explained_share, measure_pictures
 from gan_pipelines.models import Encoder, InfoGAN
 from gan_pipelines.parameters import CategoricalCode, ContinuousCode

@@ -7,11 +7,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from gan_pipelines.data.images import Representation, one_hot
+from gan_pipelines.data.images import Representation, no_condition, one_hot
 from gan_pipelines.metrics.bootstrap import Counts
 from gan_pipelines.metrics.features import LabelledReading
 from gan_pipelines.models import LevelGAN
-from gan_pipelines.models.level import no_condition
 
 CONDITIONS, NOISES = 200, 20
 """Conditions for which a level is watched, and noises at each of them."""

@@ -1,0 +1,49 @@
+"""From a trained generator to samples, scores and a grid."""
+
+from kedro.pipeline import Node, Pipeline
+
+from gan_pipelines.pipelines.evaluation.nodes import (
+    draw_samples,
+    sample_generator,
+    score_samples,
+    train_classifier_on_samples,
+)
+
+SETTINGS = ("params:run", "params:evaluation")
+REAL = ("judge", "train_images", "test_images", "real_readings")
+
+
+def create_pipeline(generator: str, samples: str, labelled: bool) -> Pipeline:
+    """Sample, train a classifier on the samples where they have labels, score, draw.
+
+    Args:
+        generator: its dataset, such as `joint_stack`.
+        samples: how the datasets of its samples begin, such as `joint`.
+        labelled: whether it takes labels, and a classifier is to be trained on its samples.
+    """
+    drawn, classifier = f"{samples}_samples", f"classifier_on_{generator}"
+    nodes = [
+        Node(sample_generator, inputs=[*SETTINGS, generator], outputs=drawn, name=f"sample_{generator}"),
+        Node(
+            score_samples,
+            inputs=[*SETTINGS, *REAL, drawn, *([classifier] if labelled else [])],
+            outputs=f"{generator}_scores",
+            name=f"score_{generator}",
+        ),
+        Node(
+            draw_samples,
+            inputs=["params:evaluation", drawn],
+            outputs=f"{samples}_sample_grid",
+            name=f"draw_{samples}_samples",
+        ),
+    ]
+    if labelled:
+        nodes.append(
+            Node(
+                train_classifier_on_samples,
+                inputs=["params:run", "params:judge", generator, drawn, "test_images", "checkpoints"],
+                outputs=[classifier, f"history_{classifier}"],
+                name=f"train_{classifier}",
+            )
+        )
+    return Pipeline(nodes)
