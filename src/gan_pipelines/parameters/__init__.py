@@ -11,7 +11,7 @@ from gan_pipelines.parameters.data import (
     Source,
     TorchvisionSource,
 )
-from gan_pipelines.parameters.experiment import EvaluationParameters, Experiment
+from gan_pipelines.parameters.experiment import EvaluationParameters, Experiment, FeatureNetworkName
 from gan_pipelines.parameters.infogan import CodeDiscriminatorParameters, InfoGANParameters, InformationWeights
 from gan_pipelines.parameters.networks import (
     DiscriminatorParameters,
@@ -53,6 +53,7 @@ __all__ = [
     "EvaluationParameters",
     "Experiment",
     "ExperimentError",
+    "FeatureNetworkName",
     "GaussianNoise",
     "GaussianPrior",
     "GeneratorParameters",

@@ -1,7 +1,7 @@
 """The whole experiment: what is scored, and what must hold between blocks."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -9,6 +9,9 @@ from gan_pipelines.parameters.base import Count, ExperimentError, Schema, explai
 from gan_pipelines.parameters.data import DataParameters, RunParameters
 from gan_pipelines.parameters.infogan import InfoGANParameters
 from gan_pipelines.parameters.sgan import LABELS, ClassifierParameters, SGANParameters
+
+FeatureNetworkName = Literal["judge", "efficientnet_lite0", "inception_v3"]
+"""On whose features pictures are compared: the experiment's own judge, or a network trained on ImageNet."""
 
 
 class EvaluationParameters(Schema):
