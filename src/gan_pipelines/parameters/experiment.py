@@ -10,6 +10,9 @@ from gan_pipelines.parameters.data import DataParameters, RunParameters
 from gan_pipelines.parameters.infogan import InfoGANParameters
 from gan_pipelines.parameters.sgan import LABELS, ClassifierParameters, SGANParameters
 
+FeatureNetworkName = Literal["judge", "efficientnet_lite0", "inception_v3"]
+"""On whose features pictures are compared: the experiment's own judge, or a network trained on ImageNet."""
+
 
 FeatureNetworkName = Literal["judge", "efficientnet_lite0", "inception_v3"]
 """On whose features pictures are compared: the experiment's own judge, or a network trained on ImageNet."""
