@@ -33,7 +33,8 @@ from gan_pipelines.training.seeding import describe_machine
 Files = Callable[[Path, str], list[Path]]
 Records = Callable[[Path], tuple[MlflowClient, Record, dict[str, Record]]]
 
-MODELS = ("encoder", "judge", "level_fc3", "level_pixels", "independent_stack", "joint_stack", "infogan")
+MODELS = ("encoder", "judge", "level_fc3", "level_pixels", "joint_level_fc3", "joint_level_pixels", "infogan")
+MODELS += ("independent_stack", "joint_stack")
 STAGES = ("encoder", "judge", "fc3", "pixels", "joint", "infogan")
 ALL_STEPS = 190
 """Of the six trainings together."""

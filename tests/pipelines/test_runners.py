@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-MODELS = ("encoder", "judge", "level_fc3", "level_pixels", "independent_stack", "joint_stack", "infogan")
+MODELS = ("encoder", "judge", "level_fc3", "level_pixels", "joint_level_fc3", "joint_level_pixels", "infogan")
+MODELS += ("independent_stack", "joint_stack")
 
 
 def kedro_run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -28,6 +28,8 @@ def test_every_model_is_a_versioned_file_that_opens_alone(finished_project: Path
         "judge": Encoder,
         "level_fc3": LevelGAN,
         "level_pixels": LevelGAN,
+        "joint_level_fc3": LevelGAN,
+        "joint_level_pixels": LevelGAN,
         "independent_stack": StackedGenerator,
         "joint_stack": StackedGenerator,
     }
@@ -37,6 +39,26 @@ def test_every_model_is_a_versioned_file_that_opens_alone(finished_project: Path
         versions.add(path.parent.name)
         assert isinstance(read_model(Path(shutil.copy(path, tmp_path))), kind)
     assert len(versions) == 1
+
+
+def test_the_joint_levels_are_kept_with_their_discriminators_and_the_stack_is_made_of_them(
+    finished_project: Path, files: Files
+) -> None:
+    stack = read_model(files(finished_project, "joint_stack.safetensors")[0])
+    assert isinstance(stack, StackedGenerator)
+    for spec in stack.spec.levels:
+        joint, alone = (
+            read_model(files(finished_project, f"{kind}_{spec.target}.safetensors")[0])
+            for kind in ("joint_level", "level")
+        )
+        assert isinstance(joint, LevelGAN)
+        assert isinstance(alone, LevelGAN)
+        assert joint.spec == spec
+        before = alone.discriminator.state_dict()
+        assert not any(torch.equal(value, before[name]) for name, value in joint.discriminator.named_parameters())
+        own = stack.generators[spec.target].state_dict()
+        for name, value in joint.sampling_generator.state_dict().items():
+            assert torch.equal(own[name], value)
 
 
 def test_the_samples_are_balanced_and_the_stack_alone_draws_them_again(finished_project: Path, files: Files) -> None:
@@ -146,6 +168,6 @@ def test_a_stage_does_not_depend_on_the_stages_run_with_it(
     project = Path(shutil.copytree(finished_project, tmp_path / "a copy"))
     kedro(project, node_names=["pixels.train_level"])
     kedro(project, pipeline_names=["sgan_joint"])
-    for name in ("level_pixels", "joint_stack"):
+    for name in ("level_pixels", "joint_level_fc3", "joint_stack"):
         before, after = (path.read_bytes() for path in files(project, f"{name}.safetensors"))
         assert before == after

@@ -1,4 +1,4 @@
-"""Put the trained levels together, and train them end to end."""
+"""Train the levels end to end, and put levels together."""
 
 import pandas as pd
 
@@ -11,26 +11,26 @@ from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.joint import fit_joint
 
 
-def assemble_independent_stack(encoder: Encoder, *levels: LevelGAN) -> StackedGenerator:
-    """The independently trained levels as one stack, kept for comparison.
+def assemble_levels(encoder: Encoder, *levels: LevelGAN) -> StackedGenerator:
+    """Trained levels as one stack, of what it takes to sample.
 
     Args:
         encoder: knows the classes.
-        levels: from the labels down to the pixels.
+        levels: from the top down to the pixels.
     """
     require_same_origin(encoder, levels=levels)
     return assemble_stack(levels, encoder.spec.classes)
 
 
-def train_joint_stack(
+def train_joint_levels(
     run: RunParameters,
     sgan: SGANParameters,
     encoder: Encoder,
     train_images: LabelledImages,
     checkpoints: CheckpointFolder,
     *parts: LevelGAN | Representation,
-) -> tuple[StackedGenerator, pd.DataFrame]:
-    """Train the stack end to end.
+) -> list[LevelGAN | pd.DataFrame]:
+    """Train the levels end to end.
 
     Args:
         run: seed, device, threads.
@@ -38,10 +38,10 @@ def train_joint_stack(
         encoder: gives every E_i.
         train_images: real pixels and labels.
         checkpoints: where the training keeps some.
-        parts: the levels from the labels down to the pixels, and the real representations between.
+        parts: the levels from the top down to the pixels, and the real representations between.
 
     Returns:
-        The stack and the history of its losses.
+        The jointly trained levels in their order, and the history of their losses.
     """
     levels = [part for part in parts if isinstance(part, LevelGAN)]
     encoded = [part for part in parts if isinstance(part, Representation)]
@@ -52,7 +52,7 @@ def train_joint_stack(
     with stage_run("joint") as observer:
         top = train_images.conditions(levels[0].spec.parameters.condition)
         trained, history = fit_joint(run, sgan.joint, levels, encoder, targets, top, observer, checkpoints)
-    return assemble_stack(trained, train_images.classes), pd.DataFrame(history).assign(stage="joint")
+    return [*trained, pd.DataFrame(history).assign(stage="joint")]
 
 
 def _require_same_parameters(level: LevelGAN, sgan: SGANParameters) -> None:

@@ -1,34 +1,29 @@
-"""From independent levels to the stack."""
+"""From independent levels to joint ones, and to a stack of each."""
 
 from collections.abc import Sequence
 
 from kedro.pipeline import Node, Pipeline
 
 from gan_pipelines.parameters import PIXELS
-from gan_pipelines.pipelines.sgan_joint.nodes import assemble_independent_stack, train_joint_stack
+from gan_pipelines.pipelines.sgan_joint.nodes import assemble_levels, train_joint_levels
 
 
 def create_pipeline(levels: Sequence[str]) -> Pipeline:
-    """Assemble the independent stack; train the joint one.
+    """Train the levels end to end; assemble the independent ones, and the joint ones.
 
     Args:
-        levels: names of the levels, from the labels down to the pixels.
+        levels: names of the levels, from the top down to the pixels.
     """
-    trained = [f"level_{name}" for name in levels]
+    independent, joint = ([f"{prefix}_{name}" for name in levels] for prefix in ("level", "joint_level"))
     encoded = [f"representation_{name}" for name in levels if name != PIXELS]
-    return Pipeline(
-        [
-            Node(
-                assemble_independent_stack,
-                inputs=["encoder", *trained],
-                outputs="independent_stack",
-                name="assemble_independent_stack",
-            ),
-            Node(
-                train_joint_stack,
-                inputs=["params:run", "params:sgan", "encoder", "train_images", "checkpoints", *trained, *encoded],
-                outputs=["joint_stack", "history_joint"],
-                name="train_joint_stack",
-            ),
-        ]
+    training = Node(
+        train_joint_levels,
+        inputs=["params:run", "params:sgan", "encoder", "train_images", "checkpoints", *independent, *encoded],
+        outputs=[*joint, "history_joint"],
+        name="train_joint_stack",
     )
+    return Pipeline([training, _assembly("independent", independent), _assembly("joint", joint)])
+
+
+def _assembly(which: str, levels: Sequence[str]) -> Node:
+    return Node(assemble_levels, inputs=["encoder", *levels], outputs=f"{which}_stack", name=f"assemble_{which}_stack")
