@@ -10,7 +10,8 @@ from torch import Tensor
 from gan_pipelines.data.images import LabelledImages, to_bytes, to_unit_range
 from gan_pipelines.losses import information_bound
 from gan_pipelines.metrics.categories import score_categories
-from gan_pipelines.metrics.networks import FeatureNetwork, judge_network
+from gan_pipelines.metrics.features import read_images
+from gan_pipelines.metrics.networks import judge_network
 from gan_pipelines.metrics.variation import category_changes, drift, explained_share, measure_pictures
 from gan_pipelines.models import Encoder, InfoGAN
 from gan_pipelines.parameters import CategoricalCode, ContinuousCode
@@ -108,10 +109,11 @@ def _seen_by_judge(
     judge: Encoder, features: str, pictures: Tensor, real: LabelledImages, of_categories: bool
 ) -> dict[str, float | None]:
     """How often the class changes; for categories, how much their pictures vary over what those of a class do."""
-    seen = judge_images(judge, to_bytes(pictures), torch.zeros(len(pictures), dtype=torch.int64), features)
+    network = judge_network(judge, features)
+    seen = read_images(network, to_bytes(pictures))
     result: dict[str, float | None] = {"class_changes": category_changes(_by_base(seen.logits.argmax(dim=1)))}
     if of_categories:
-        reference = judge_images(judge, real.images, real.labels, features)
+        reference = read_images(network, real.images)
         in_classes = [reference.features[real.labels == label].double() for label in range(len(real.classes))]
         ours = _by_base(seen.features.double()).var(dim=0).sum(dim=1).mean()
         theirs = torch.stack([rows.var(dim=0).sum() for rows in in_classes if len(rows) > 1]).mean()

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.metrics.neighbours import nearest_distances
-from gan_pipelines.metrics.networks import FeatureNetwork
+from gan_pipelines.metrics.networks import FeatureNetwork, Reading
+from gan_pipelines.parameters import FeatureNetworkName
 
 JUDGE, PIXEL_SPACE = "judge", "pixels"
 """The two spaces in which nearest training images are looked for."""
-READ_AT_ONCE = {JUDGE: 500}
-FEW = 25
-"""Pictures read at once by the judge, and by a network that enlarges them; the result does not depend on it."""
+READ_AT_ONCE = 500
+"""Pictures handed to a network at once; the result does not depend on it."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,15 @@ class LabelledReading:
         return len(self.labels)
 
 
-@torch.no_grad()
-def read_images(network: FeatureNetwork, pictures: LabelledImages) -> LabelledReading:
-    """Read pictures, stored as uint8 like real ones."""
-    rows = [[part.cpu() for part in network(batch)] for batch in pictures.images.split(READ_AT_ONCE.get(network.name, FEW))]
-    features, logits = (torch.cat(column) for column in zip(*rows, strict=True))
-    return LabelledReading(features, logits, pictures.labels)
+def read_images(network: FeatureNetwork, images: UInt8[Tensor, "count channels size size"]) -> Reading:
+    """Read pictures, stored as uint8 like real ones; the reading is on the CPU."""
+    rows = [[part.cpu() for part in network(batch)] for batch in images.split(READ_AT_ONCE)]
+    return Reading(*(torch.cat(column) for column in zip(*rows, strict=True)))
+
+
+def read_labelled(network: FeatureNetwork, pictures: LabelledImages) -> LabelledReading:
+    """Read pictures that have labels."""
+    return LabelledReading(*read_images(network, pictures.images), pictures.labels)
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,11 @@ class RealReadings:
 
 
 def read_real_images(
-    networks: Mapping[str, FeatureNetwork], train_images: LabelledImages, test_images: LabelledImages
+    networks: Mapping[FeatureNetworkName, FeatureNetwork], train_images: LabelledImages, test_images: LabelledImages
 ) -> RealReadings:
     """Read training and test images with every network, and see how far the ones lie from the others."""
     train, test = (
-        {name: read_images(network, pictures) for name, network in networks.items()}
+        {str(name): read_labelled(network, pictures) for name, network in networks.items()}
         for pictures in (train_images, test_images)
     )
     distances = {

@@ -20,7 +20,7 @@ from torchvision.transforms.functional import resize
 
 from gan_pipelines.data.images import to_unit_range
 from gan_pipelines.models import Encoder
-from gan_pipelines.parameters import LABELS, PIXELS, ExperimentError, FeatureNetworkName
+from gan_pipelines.parameters import LABELS, PIXELS, EvaluationParameters, ExperimentError, FeatureNetworkName
 
 NETWORKS: tuple[FeatureNetworkName, ...] = get_args(FeatureNetworkName)
 
@@ -61,6 +61,19 @@ class FeatureNetwork:
         """Read pictures of 1 or 3 channels, 0..255, on any device."""
         rows = [self.module(batch.to(self.device)) for batch in images.split(self.batch_size)]
         return Reading(torch.cat([row[0] for row in rows]), torch.cat([row[1] for row in rows]))
+
+
+def open_networks(
+    evaluation: EvaluationParameters, judge: Encoder, device: torch.device
+) -> dict[FeatureNetworkName, FeatureNetwork]:
+    """Every network that the evaluation names, on the device.
+
+    Raises:
+        ExperimentError: as `open_network`.
+    """
+    weights = Path(evaluation.inception_weights) if evaluation.inception_weights else None
+    opened = (open_network(name, judge, evaluation.features, weights, device) for name in evaluation.networks)
+    return {network.name: network for network in opened}
 
 
 def open_network(

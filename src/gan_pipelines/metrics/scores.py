@@ -22,7 +22,6 @@ from gan_pipelines.metrics.distances import (
 from gan_pipelines.metrics.diversity import LevelVariation, within_class_diversity
 from gan_pipelines.metrics.features import JUDGE, PIXEL_SPACE, LabelledReading, RealReadings, pixel_rows
 from gan_pipelines.metrics.neighbours import (
-    COVERAGE_NEIGHBOURS,
     manifold_membership,
     nearest_distances,
     neighbour_radii,
@@ -251,16 +250,16 @@ def score_levels(
     return found
 
 
-def verdict(scores: Sequence[Score]) -> str:
-    """What a reader must know before any other score: `collapsed`, `copies`, or nothing."""
-    found = {(score.score, score.space): score for score in scores if not score.of_class}
-    diversity = found.get(("within_class_diversity", JUDGE))
-    words = ["collapsed"] if diversity and diversity.high < COLLAPSED_BELOW else []
-    copies = [found[key] for key in (("copies", JUDGE), ("copies", PIXEL_SPACE)) if key in found]
-    if any(score.low > COPIES_ABOVE for score in copies):
+def verdict(intervals: Mapping[tuple[str, str], tuple[float, float]]) -> str:
+    """What a reader must know before any other score: `collapsed`, `copies`, both, or nothing.
+
+    Args:
+        intervals: low and high end of each score by its name and space.
+    """
+    unknown = (float("nan"), float("nan"))
+    words = []
+    if intervals.get(("within_class_diversity", JUDGE), unknown)[1] < COLLAPSED_BELOW:
+        words.append("collapsed")
+    if any(intervals.get(("copies", space), unknown)[0] > COPIES_ABOVE for space in (JUDGE, PIXEL_SPACE)):
         words.append("copies")
     return ", ".join(words)
-
-
-SMALLEST_COUNT = COVERAGE_NEIGHBOURS + 1
-"""Fewer pictures have no fifth neighbour."""

@@ -30,6 +30,12 @@ class StackSpec(Schema):
     data_digest: str
 
     @property
+    def name(self) -> str:
+        """`joint_stack` if its levels were trained end to end, else `independent_stack`."""
+        stages = {level.provenance.stage for level in self.levels if level.provenance}
+        return "joint_stack" if "joint" in stages else "independent_stack"
+
+    @property
     def conditional(self) -> bool:
         """Whether its pictures are of the classes that it is asked for; otherwise it starts from noise alone."""
         return self.levels[0].conditional

@@ -14,10 +14,6 @@ FeatureNetworkName = Literal["judge", "efficientnet_lite0", "inception_v3"]
 """On whose features pictures are compared: the experiment's own judge, or a network trained on ImageNet."""
 
 
-FeatureNetworkName = Literal["judge", "efficientnet_lite0", "inception_v3"]
-"""On whose features pictures are compared: the experiment's own judge, or a network trained on ImageNet."""
-
-
 class EvaluationParameters(Schema):
     """How generators are judged.
 

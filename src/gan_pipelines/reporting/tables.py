@@ -1,25 +1,23 @@
-"""Tables of scores and of networks."""
+"""Tables of scores."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 import pandas as pd
 
-from gan_pipelines.metrics import CodeScores, Scores
+from gan_pipelines.metrics import SCORES, CodeScores, Score, verdict
+
+REAL = "real"
+"""The real training images, scored as if they were samples."""
+SUMMARY = {"label_accuracy": "3f", "frechet_distance": "2f", "within_class_diversity": "2f"}
+"""What is printed at the end of a run, and with how many digits."""
+INTERVAL = ("low", "high", "spread")
+"""What stands beside a value, and ends the name of its metric."""
 
 
-def score_table(scores: Mapping[str, Scores], averaged: Mapping[str, bool]) -> pd.DataFrame:
-    """One row a generator.
-
-    Args:
-        scores: by generator; `real` is the yardstick.
-        averaged: whether a generator's weights are running averages; absent for real images.
-    """
-    rows = []
-    for generator, values in scores.items():
-        weights = "none" if generator not in averaged else "averaged" if averaged[generator] else "last"
-        rows.append({"generator": generator, "weights": weights, **asdict(values)})
-    return pd.DataFrame(rows)
+def score_table(scores: Sequence[Score]) -> pd.DataFrame:
+    """One row a score; what does not apply stays empty."""
+    return pd.DataFrame([asdict(score) for score in scores]).replace({"of_class": {"": None}, "note": {"": None}})
 
 
 def code_table(scores: Mapping[str, CodeScores]) -> pd.DataFrame:
@@ -27,16 +25,66 @@ def code_table(scores: Mapping[str, CodeScores]) -> pd.DataFrame:
     return pd.DataFrame([{"code": code, **asdict(values)} for code, values in scores.items()])
 
 
-def flat_scores(table: pd.DataFrame) -> dict[str, float]:
-    """The table as `<first column>.<score>`, without words and without what is empty."""
-    named = table.set_index(table.columns[0]).select_dtypes("number")
+def score_metrics(table: pd.DataFrame, generator: str) -> dict[str, float]:
+    """The scores of all classes together as `<generator>.<score>.<space>.<N>`, and the ends of their intervals."""
+    return {
+        f"{generator}.{row['score']}.{row['space']}.{row['samples']}{f'.{column}' if column != 'value' else ''}": float(
+            row[column]
+        )
+        for _, row in _overall(table).iterrows()
+        for column in ("value", *INTERVAL)
+        if pd.notna(row[column])
+    }
+
+
+def code_metrics(table: pd.DataFrame) -> dict[str, float]:
+    """The table of codes as `<code>.<score>`, without what is empty."""
+    named = table.set_index("code").select_dtypes("number")
     columns = {score: values.dropna() for score, values in named.items()}
     return {f"{row}.{score}": float(value) for score, values in columns.items() for row, value in values.items()}
 
 
-def format_scores(table: pd.DataFrame) -> str:
-    """The table as text, for the end of a run."""
-    return table.to_string(index=False, float_format="{:.4f}".format, na_rep="-")
+def table_verdict(table: pd.DataFrame) -> str:
+    """`collapsed`, `copies`, both, or nothing."""
+    rows = _overall(table)
+    return verdict({(row["score"], row["space"]): (row["low"], row["high"]) for _, row in rows.iterrows()})
+
+
+def format_summary(tables: Mapping[str, pd.DataFrame]) -> str:
+    """The scores to look at first, one row a generator and the real images last, in 80 columns.
+
+    Args:
+        tables: of scores by generator.
+    """
+    head = ["generator", "N", *(SCORES[score].title for score in SUMMARY), ""]
+    rows = [_summary_row(name, tables[name]) for name in sorted(tables, key=lambda name: name == REAL)]
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows)]
+    references = "Judge's features and classes; +- half of a 95 % interval; real: the training images. All against test images."
+    return "\n".join([*(line.rstrip() for line in lines), references])
+
+
+def _summary_row(generator: str, table: pd.DataFrame) -> list[str]:
+    rows = _overall(table).query("space == 'judge'").set_index("score")
+    cells = [_cell(rows.loc[score], digits) if score in rows.index else "-" for score, digits in SUMMARY.items()]
+    return [generator, str(rows["samples"].max()), *cells, table_verdict(table)]
+
+
+def _cell(row: pd.Series, digits: str) -> str:
+    if pd.isna(row["value"]):
+        return "-"
+    return f"{row['value']:.{digits}} +- {(row['high'] - row['low']) / 2:.{digits}}"
+
+
+def _overall(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of all classes together."""
+    return table[table["of_class"].isna()]
+
+
+def gaps(table: pd.DataFrame) -> Iterator[str]:
+    """One sentence for each score that could not be had."""
+    for _, row in _overall(table[table["value"].isna()]).iterrows():
+        yield f"{SCORES[row['score']].title} ({row['space']}): not measured; {row['note']}"
 
 
 def format_codes(table: pd.DataFrame) -> str:

@@ -5,9 +5,17 @@ import torch
 from PIL import Image
 
 from gan_pipelines.data.images import LabelledImages
-from gan_pipelines.metrics import RealReadings, Score, read_images, score_classification, score_pictures
-from gan_pipelines.metrics.networks import judge_network, open_networks
-from gan_pipelines.metrics.scores import Kind
+from gan_pipelines.metrics import (
+    RealReadings,
+    judge_network,
+    open_networks,
+    read_images,
+    read_labelled,
+    read_real_images,
+    score_classification,
+    score_pictures,
+)
+from gan_pipelines.metrics.scores import Kind, gap
 from gan_pipelines.models import Encoder, InfoGAN, StackedGenerator
 from gan_pipelines.parameters import CategoricalCode, ClassifierParameters, EvaluationParameters, RunParameters
 from gan_pipelines.reporting.pictures import sample_grid
@@ -106,6 +114,18 @@ def score_samples(
     return _score(run, evaluation, judge, train_images, test_images, real_readings, samples, kind, classifier)
 
 
+def read_real(
+    run: RunParameters,
+    evaluation: EvaluationParameters,
+    judge: Encoder,
+    train_images: LabelledImages,
+    test_images: LabelledImages,
+) -> RealReadings:
+    """Read the real images with every network, once for all generators."""
+    with seeded_stage(run, "readings") as stage:
+        return read_real_images(open_networks(evaluation, judge, stage.device), train_images, test_images)
+
+
 def score_real(
     run: RunParameters,
     evaluation: EvaluationParameters,
@@ -133,17 +153,21 @@ def _score(
     kind: Kind,
     classifier: Encoder | None,
 ) -> pd.DataFrame:
+    if len(train_images.classes) < 2:
+        note = "all images are of one class, and a judge that has nothing to tell apart learns nothing"
+        names = ("label_accuracy", "frechet_distance", "within_class_diversity")
+        return score_table([gap(name, "judge", len(pictures), note) for name in names])
     with seeded_stage(run, "scores") as stage:
         networks = open_networks(evaluation, judge, stage.device)
         readings = (
             real.train
             if kind == "real"
-            else {str(name): read_images(network, pictures) for name, network in networks.items()}
+            else {str(name): read_labelled(network, pictures) for name, network in networks.items()}
         )
         draws = evaluation.resamples, stage.rng
         scores = score_pictures(readings, pictures, real, train_images, test_images, kind, *draws)
         if classifier is not None:
-            reading = read_images(judge_network(classifier.to(stage.device), evaluation.features), test_images)
+            reading = read_images(judge_network(classifier.to(stage.device), evaluation.features), test_images.images)
             scores.append(score_classification(reading.logits, test_images, len(pictures), *draws))
     return score_table(scores)
 

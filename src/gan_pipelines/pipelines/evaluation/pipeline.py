@@ -4,13 +4,25 @@ from kedro.pipeline import Node, Pipeline
 
 from gan_pipelines.pipelines.evaluation.nodes import (
     draw_samples,
+    read_real,
     sample_generator,
+    score_real,
     score_samples,
     train_classifier_on_samples,
 )
 
 SETTINGS = ("params:run", "params:evaluation")
 REAL = ("judge", "train_images", "test_images", "real_readings")
+
+
+def create_yardstick() -> Pipeline:
+    """Read the real images once; score the training images like samples."""
+    return Pipeline(
+        [
+            Node(read_real, inputs=[*SETTINGS, *REAL[:3]], outputs=REAL[3], name="read_real_images"),
+            Node(score_real, inputs=[*SETTINGS, *REAL], outputs="real_scores", name="score_real_images"),
+        ]
+    )
 
 
 def create_pipeline(generator: str, samples: str, labelled: bool) -> Pipeline:

@@ -1,4 +1,4 @@
-"""From a trained InfoGAN to scores of its pictures and of its codes, and figures."""
+"""What is particular to an InfoGAN, besides the evaluation that every generator has."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -7,24 +7,15 @@ from gan_pipelines.pipelines.infogan_evaluation.nodes import (
     draw_infogan_curves,
     draw_traversals,
     read_codes,
-    sample_infogan,
-    score_infogan,
 )
 
 SETTINGS = ("params:run", "params:evaluation")
 
 
 def create_pipeline() -> Pipeline:
-    """Sample, score, read the codes, draw."""
+    """Read the codes, draw."""
     return Pipeline(
         [
-            Node(sample_infogan, inputs=[*SETTINGS, "infogan"], outputs="infogan_samples", name="sample_infogan"),
-            Node(
-                score_infogan,
-                inputs=[*SETTINGS, "judge", "train_images", "test_images", "infogan", "infogan_samples"],
-                outputs="infogan_scores",
-                name="score_infogan",
-            ),
             Node(
                 read_codes,
                 inputs=[*SETTINGS, "judge", "infogan", "test_images"],

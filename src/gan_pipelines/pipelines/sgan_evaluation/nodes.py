@@ -1,72 +1,42 @@
-"""Sample each stack, score, draw."""
+"""What is particular to stacks: how each level uses its noise, and the losses of all stages."""
 
 import pandas as pd
 import plotly.graph_objects as go
-import torch
 from PIL import Image
 
-from gan_pipelines.data.images import LabelledImages
-from gan_pipelines.metrics import JudgedImages, Scores, judge_images, score
-from gan_pipelines.models import Encoder, StackedGenerator
-from gan_pipelines.parameters import EvaluationParameters, RunParameters
+from gan_pipelines.data.images import LabelledImages, Representation
+from gan_pipelines.metrics import level_variations, score_levels
+from gan_pipelines.metrics.diversity import CONDITIONS, NOISES
+from gan_pipelines.models import LevelGAN, StackedGenerator
+from gan_pipelines.parameters import PIXELS, EvaluationParameters, RunParameters
 from gan_pipelines.reporting.curves import loss_curves
-from gan_pipelines.reporting.pictures import noise_variations, sample_grid
+from gan_pipelines.reporting.pictures import noise_variations
 from gan_pipelines.reporting.tables import score_table
 from gan_pipelines.training.seeding import seeded_stage
 
 
-def sample_stack(run: RunParameters, evaluation: EvaluationParameters, stack: StackedGenerator) -> LabelledImages:
-    """Draw label-balanced samples; every stack of an experiment is fed the same labels and the same noise.
-
-    Of an unconditional stack (`stack.spec.conditional`) the labels say nothing about the pictures.
+def score_stack_levels(
+    run: RunParameters,
+    evaluation: EvaluationParameters,
+    train_images: LabelledImages,
+    *parts: LevelGAN | Representation,
+) -> pd.DataFrame:
+    """How much each level's output varies over its noise, and how much of the noise Q reads from it.
 
     Args:
         run: seed, device, threads.
-        evaluation: how many samples.
-        stack: the generators.
-    """
-    classes = stack.spec.classes
-    labels = torch.arange(evaluation.samples) % len(classes)
-    with seeded_stage(run, "samples") as stage:
-        pictures = stage.place(stack).sample(labels.to(stage.device), stage.rng)
-    return LabelledImages(pictures, labels, classes)
-
-
-def score_stacks(
-    run: RunParameters,
-    evaluation: EvaluationParameters,
-    judge: Encoder,
-    train_images: LabelledImages,
-    test_images: LabelledImages,
-    independent_stack: StackedGenerator,
-    joint_stack: StackedGenerator,
-    independent_samples: LabelledImages,
-    joint_samples: LabelledImages,
-) -> pd.DataFrame:
-    """Score both stacks, and real test images as the yardstick, against the real training images.
+        evaluation: resamples.
+        train_images: real pixels and labels.
+        parts: the levels from the top down to the pixels, and the real representations between.
 
     Returns:
-        One row a generator: `independent_stack`, `joint_stack`, `real`.
+        One row a score of a level.
     """
+    levels = [part for part in parts if isinstance(part, LevelGAN)]
+    real = {part.name: part for part in parts if isinstance(part, Representation)} | {PIXELS: train_images.pixels()}
     with seeded_stage(run, "scores") as stage:
-        judge.to(stage.device)
-
-        def judged(data: LabelledImages) -> JudgedImages:
-            return judge_images(judge, data.images, data.labels, evaluation.features)
-
-        reference = judged(train_images)
-        scores: dict[str, Scores] = {
-            "independent_stack": score(judged(independent_samples), reference),
-            "joint_stack": score(judged(joint_samples), reference),
-            "real": score(judged(test_images), reference),
-        }
-    averaged = {"independent_stack": independent_stack.spec.averaged, "joint_stack": joint_stack.spec.averaged}
-    return score_table(scores, averaged)
-
-
-def draw_samples(evaluation: EvaluationParameters, samples: LabelledImages) -> Image.Image:
-    """One row a class: the first samples of each."""
-    return sample_grid(samples, evaluation.grid_columns)
+        variations = level_variations(levels, real, train_images.labels, len(train_images.classes), stage.rng)
+        return score_table(score_levels(variations, CONDITIONS * NOISES, evaluation.resamples, stage.rng))
 
 
 def draw_noise_variations(run: RunParameters, evaluation: EvaluationParameters, stack: StackedGenerator) -> Image.Image:
