@@ -1,8 +1,7 @@
-"""Sample each stack, score, draw."""
+"""Score each stack, draw."""
 
 import pandas as pd
 import plotly.graph_objects as go
-import torch
 from PIL import Image
 
 from gan_pipelines.data.images import LabelledImages
@@ -13,23 +12,6 @@ from gan_pipelines.reporting.curves import loss_curves
 from gan_pipelines.reporting.pictures import noise_variations, sample_grid
 from gan_pipelines.reporting.tables import score_table
 from gan_pipelines.training.seeding import seeded_stage
-
-
-def sample_stack(run: RunParameters, evaluation: EvaluationParameters, stack: StackedGenerator) -> LabelledImages:
-    """Draw label-balanced samples; every stack of an experiment is fed the same labels and the same noise.
-
-    Of an unconditional stack (`stack.spec.conditional`) the labels say nothing about the pictures.
-
-    Args:
-        run: seed, device, threads.
-        evaluation: how many samples.
-        stack: the generators.
-    """
-    classes = stack.spec.classes
-    labels = torch.arange(evaluation.samples) % len(classes)
-    with seeded_stage(run, "samples") as stage:
-        pictures = stage.place(stack).sample(labels.to(stage.device), stage.rng)
-    return LabelledImages(pictures, labels, classes)
 
 
 def score_stacks(

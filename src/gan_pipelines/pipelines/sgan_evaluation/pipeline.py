@@ -8,9 +8,9 @@ from gan_pipelines.pipelines.sgan_evaluation.nodes import (
     draw_loss_curves,
     draw_noise_variations,
     draw_samples,
-    sample_stack,
     score_stacks,
 )
+from gan_pipelines.stages import sample_stack
 
 STACKS = ("independent", "joint")
 
