@@ -18,7 +18,7 @@ from torch import Tensor
 from gan_pipelines.data.images import one_hot
 from gan_pipelines.models import LevelGAN, StackedGenerator, assemble_stack
 from gan_pipelines.parameters import EvaluationParameters, RunParameters
-from gan_pipelines.pipelines.sgan_evaluation.nodes import sample_stack
+from gan_pipelines.stages import sample_stack
 from measure import Contestant, Race, count_flops, parse_arguments, run_races
 from networks import CLASSES, default_levels
 from plain import plain_layers

@@ -105,7 +105,7 @@ def test_every_params_input_of_every_pipeline_exists_and_is_typed(name: str, mon
     configure_project("gan_pipelines")
     raw = raw_parameters(name)
     seen = set()
-    for node in pipelines["__default__"].nodes:
+    for node in (pipelines["__default__"] + pipelines["ablation"]).nodes:
         hints = list(get_type_hints(node.func).values())
         for position, source in enumerate(node.inputs):
             if source.startswith("params:"):
@@ -114,7 +114,7 @@ def test_every_params_input_of_every_pipeline_exists_and_is_typed(name: str, mon
                 assert issubclass(hints[position], BaseModel), f"{node.name}: {source} arrives as a raw dict"
                 hints[position].model_validate(raw[block])
                 seen.add(block)
-    assert seen == {"run", "data", "classifier", "judge", "sgan", "infogan", "evaluation"}
+    assert seen == {"run", "data", "classifier", "judge", "sgan", "infogan", "evaluation", "ablation"}
 
 
 def test_three_levels_make_three_level_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,8 +146,8 @@ def test_each_pipeline_is_a_part_of_the_whole_and_what_they_share_is_in_it_once(
     names = {pipeline: [node.name for node in pipelines[pipeline].nodes] for pipeline in pipelines}
     whole = names["__default__"]
     assert len(whole) == len(set(whole))
-    assert all(set(part) <= set(whole) for part in names.values())
-    for pipeline in ("__default__", "sgan", "infogan"):
+    assert all(set(part) <= set(whole) for name, part in names.items() if name != "ablation")
+    for pipeline in ("__default__", "sgan", "infogan", "ablation"):
         assert [names[pipeline].count(node) for node in ("prepare_images", "train_judge", "list_networks")] == [1, 1, 1]
     shared = {"prepare_images", "list_networks", "train_judge"}
     assert set(names["sgan"]) & set(names["infogan"]) == shared
@@ -164,7 +164,7 @@ def test_the_whole_of_a_method_starts_from_nothing_but_parameters_and_checkpoint
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("KEDRO_ENV", "smoke")
     configure_project("gan_pipelines")
-    for pipeline in ("__default__", "sgan", "infogan"):
+    for pipeline in ("__default__", "sgan", "infogan", "ablation"):
         assert {name for name in pipelines[pipeline].inputs() if not name.startswith("params:")} == {"checkpoints"}
     assert pipelines["infogan_training"].inputs() == {"params:run", "params:infogan", "train_images", "checkpoints"}
     assert "params:sgan" not in pipelines["infogan_evaluation"].inputs()

@@ -22,7 +22,8 @@ from yaml import YAMLError
 from gan_pipelines import tracking
 from gan_pipelines.datasets import CheckpointDataset, PictureDataset
 from gan_pipelines.models.plan import check_experiment, require_same_images
-from gan_pipelines.parameters import Experiment, ExperimentError
+from gan_pipelines.parameters import Branch, Experiment, ExperimentError
+from gan_pipelines.parameters.ablation import plan_branches
 from gan_pipelines.parameters.base import explain
 from gan_pipelines.project import active_experiment
 from gan_pipelines.reporting.tables import flat_scores, format_codes, format_scores
@@ -49,8 +50,9 @@ class ExperimentHooks:
         if context.env:
             os.environ["KEDRO_ENV"] = context.env
         active_experiment()
-        parameters = _read_parameters(context)
+        in_yaml, parameters = _read_parameters(context)
         self.experiment = Experiment.read(parameters)
+        _require_seeds_of_graph(self.experiment, in_yaml)
         context.config_loader["parameters"] = parameters
 
     @hook_impl(tryfirst=True)
@@ -73,6 +75,7 @@ class ExperimentHooks:
                 raise ExperimentError(_describe_missing(name, dataset))
             dataset._version = Version(load=dataset.resolve_load_version(), save=dataset.resolve_save_version())
             start[name] = dataset.load()
+        _require_planned(self.experiment, start)
         if "train_images" in start:
             test_images = start["test_images"] if "test_images" in start else catalog.load("test_images")
             check_experiment(self.experiment, start["train_images"], test_images)
@@ -104,8 +107,30 @@ def _require_writable(name: str, folder: Path) -> None:
         ) from None
 
 
-def _read_parameters(context: KedroContext) -> dict[str, Any]:
-    """The experiment's parameters, and over them those of `--params`.
+def _require_seeds_of_graph(experiment: Experiment, in_yaml: dict[str, Any]) -> None:
+    """The graph has a branch for each seed in the YAML; `--params` comes too late to change it."""
+    asked, there = list(experiment.ablation.seeds), in_yaml.get("ablation", {}).get("seeds")
+    if asked != there:
+        raise ExperimentError(
+            f"ablation.seeds: --params cannot change them, since they make the graph; found {asked}, and the "
+            f"experiment's YAML has {there}. Change them in conf/{active_experiment()}/."
+        )
+
+
+def _require_planned(experiment: Experiment, start: dict[str, Any]) -> None:
+    """A branch trains with the settings that lie there; parameters changed since would be recorded, yet not used."""
+    branches = plan_branches(experiment.run, experiment.sgan, experiment.ablation)
+    planned = {f"ablation_{branch.name}_settings": branch for branch in branches}
+    changed = [name for name, value in start.items() if isinstance(value, Branch) and value != planned[name]]
+    if changed:
+        raise ExperimentError(
+            f"{changed[0]}: the parameters have changed since it was planned. Plan again "
+            f"(kedro run --pipeline=ablation --nodes=plan_ablation), or keep them as they were."
+        )
+
+
+def _read_parameters(context: KedroContext) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The experiment's parameters as its YAML has them, and again with those of `--params` over them.
 
     Kedro would merge the latter into each folder of conf/ by itself, and a block that an experiment takes over from
     base would be left with nothing but the one value.
@@ -113,11 +138,12 @@ def _read_parameters(context: KedroContext) -> dict[str, Any]:
     loader = context.config_loader
     try:
         runtime, loader.runtime_params = loader.runtime_params or {}, {}
-        merged = OmegaConf.merge(OmegaConf.create(loader["parameters"]), OmegaConf.create(runtime))
+        in_yaml = loader["parameters"]
+        merged = OmegaConf.merge(OmegaConf.create(in_yaml), OmegaConf.create(runtime))
         loader.runtime_params = runtime
     except (ValueError, YAMLError, OmegaConfBaseException) as error:
         raise ExperimentError(f"conf: the parameters cannot be read: {' '.join(str(error).split())}") from None
-    return cast("dict[str, Any]", OmegaConf.to_container(merged))
+    return in_yaml, cast("dict[str, Any]", OmegaConf.to_container(merged))
 
 
 def _describe_missing(name: str, dataset: AbstractVersionedDataset[Any, Any]) -> str:

@@ -464,6 +464,20 @@ def test_a_good_run_clears_its_own_checkpoints_and_no_others(folder: CheckpointF
     assert newest(folder, other(stage="fc3", seed=3)) is not None
 
 
+def test_a_branch_keeps_its_checkpoints_apart_and_a_good_run_clears_them_too(folder: CheckpointFolder) -> None:
+    branches = [folder.branch(name) for name in ("adv_seed_0", "adv_seed_1", "adv_seed_2", "adv_seed_3")]
+    leave(folder, PROVENANCE, 5)
+    for seed, branch in enumerate(branches):
+        assert newest(branch, other(seed=seed + 2)) is None
+        leave(branch, other(seed=seed + 2), 5)
+    for seed, branch in enumerate(branches):  # more than are kept of one stage in one folder
+        assert newest(branch, other(seed=seed + 2)) is not None
+    CheckpointFolder(folder.path, "second").clear()
+    assert newest(branches[0], other(seed=2)) is not None
+    folder.clear()
+    assert not list(folder.path.rglob("step_*"))
+
+
 def test_a_training_that_a_good_run_took_over_is_cleared_whole(folder: CheckpointFolder) -> None:
     leave(folder, PROVENANCE, 5)
     second = CheckpointFolder(folder.path, "second")

@@ -1,5 +1,6 @@
 """The only place where YAML becomes types: every block of `conf/<experiment>/parameters*.yml` has its schema here."""
 
+from gan_pipelines.parameters.ablation import AblationParameters, Branch
 from gan_pipelines.parameters.base import ExperimentError, Schema
 from gan_pipelines.parameters.data import (
     CheckpointParameters,
@@ -45,6 +46,8 @@ __all__ = [
     "LABELS",
     "PIXELS",
     "UNCONDITIONAL",
+    "AblationParameters",
+    "Branch",
     "CategoricalCode",
     "CheckpointParameters",
     "ClassifierParameters",

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from gan_pipelines.parameters.ablation import AblationParameters
 from gan_pipelines.parameters.base import Count, ExperimentError, Schema, explain
 from gan_pipelines.parameters.data import DataParameters, RunParameters
 from gan_pipelines.parameters.infogan import InfoGANParameters
@@ -52,6 +53,7 @@ class Experiment(Schema):
     sgan: SGANParameters
     infogan: InfoGANParameters
     evaluation: EvaluationParameters
+    ablation: AblationParameters
 
     @model_validator(mode="after")
     def _check_between_blocks(self) -> Self:

@@ -28,7 +28,12 @@ def picture_grid(pictures: UInt8[Tensor, "count channels size size"], columns: i
 
 
 def sample_grid(data: LabelledImages, columns: int) -> Image.Image:
-    """One row a class: the first `columns` pictures of each; a class with fewer leaves blanks."""
+    """One row a class: the first `columns` pictures of each; a class with fewer leaves blanks.
+
+    Pictures of a single class fill a square.
+    """
+    if len(data.classes) == 1:
+        return picture_grid(data.images[: columns**2], columns)
     rows = []
     for label in range(len(data.classes)):
         of_class = data.images[data.labels == label][:columns]

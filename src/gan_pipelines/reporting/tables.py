@@ -31,7 +31,7 @@ def score_metrics(table: pd.DataFrame, generator: str) -> dict[str, float]:
         f"{generator}.{row['score']}.{row['space']}.{row['samples']}{f'.{column}' if column != 'value' else ''}": float(
             row[column]
         )
-        for _, row in _overall(table).iterrows()
+        for _, row in overall(table).iterrows()
         for column in ("value", *INTERVAL)
         if pd.notna(row[column])
     }
@@ -46,7 +46,7 @@ def code_metrics(table: pd.DataFrame) -> dict[str, float]:
 
 def table_verdict(table: pd.DataFrame) -> str:
     """`collapsed`, `copies`, both, or nothing."""
-    rows = _overall(table)
+    rows = overall(table)
     return verdict({(row["score"], row["space"]): (row["low"], row["high"]) for _, row in rows.iterrows()})
 
 
@@ -65,7 +65,7 @@ def format_summary(tables: Mapping[str, pd.DataFrame]) -> str:
 
 
 def _summary_row(generator: str, table: pd.DataFrame) -> list[str]:
-    rows = _overall(table).query("space == 'judge'").set_index("score")
+    rows = overall(table).query("space == 'judge'").set_index("score")
     cells = [_cell(rows.loc[score], digits) if score in rows.index else "-" for score, digits in SUMMARY.items()]
     return [generator, str(rows["samples"].max()), *cells, table_verdict(table)]
 
@@ -76,14 +76,14 @@ def _cell(row: pd.Series, digits: str) -> str:
     return f"{row['value']:.{digits}} +- {(row['high'] - row['low']) / 2:.{digits}}"
 
 
-def _overall(table: pd.DataFrame) -> pd.DataFrame:
+def overall(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of all classes together."""
     return table[table["of_class"].isna()]
 
 
 def gaps(table: pd.DataFrame) -> Iterator[str]:
     """One sentence for each score that could not be had."""
-    for _, row in _overall(table[table["value"].isna()]).iterrows():
+    for _, row in overall(table[table["value"].isna()]).iterrows():
         yield f"{SCORES[row['score']].title} ({row['space']}): not measured; {row['note']}"
 
 

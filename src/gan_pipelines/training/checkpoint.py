@@ -3,6 +3,7 @@
     <folder>/<stage>/<slot>.lock                     held by the training that writes into the slot
     <folder>/<stage>/<slot>/<provenance>/step_*      the two newest checkpoints of one training, and whose they are
 
+In a branch's folder below it the same holds again, so that many trainings of one stage do not crowd each other out.
 A checkpoint belongs to one provenance: configuration, data, code, device. A training takes the slot in which its own
 checkpoints lie, or else the first that no other training holds, so two that run at once never share one.
 """
@@ -12,7 +13,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,13 @@ class CheckpointFolder:
         finally:
             lock.release()
 
+    def branch(self, name: str) -> "CheckpointFolder":
+        """A folder below, for trainings whose stages bear the same names as others'."""
+        return replace(self, path=self.path / name)
+
     def clear(self) -> None:
         """Remove what the trainings of this version wrote; called when the whole run has come to a good end."""
-        for slot in self.path.glob("*/*.lock"):
+        for slot in self.path.rglob("*.lock"):
             lock = FileLock(slot)
             try:
                 lock.acquire(timeout=0)

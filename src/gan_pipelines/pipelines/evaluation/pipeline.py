@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from gan_pipelines.pipelines.evaluation.nodes import (
+from gan_pipelines.evaluation import (
     draw_samples,
     read_real,
     sample_generator,

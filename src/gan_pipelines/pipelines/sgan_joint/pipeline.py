@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from kedro.pipeline import Node, Pipeline
 
 from gan_pipelines.parameters import PIXELS
-from gan_pipelines.pipelines.sgan_joint.nodes import assemble_levels, train_joint_levels
+from gan_pipelines.stages import assemble_levels, train_joint_levels
 
 
 def create_pipeline(levels: Sequence[str]) -> Pipeline:

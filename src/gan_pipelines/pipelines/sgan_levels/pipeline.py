@@ -6,7 +6,7 @@ from itertools import pairwise
 from kedro.pipeline import Node, Pipeline
 
 from gan_pipelines.parameters import LABELS, PIXELS
-from gan_pipelines.pipelines.sgan_levels.nodes import train_level
+from gan_pipelines.stages import train_level
 
 
 def create_pipeline(levels: Sequence[str]) -> Pipeline:

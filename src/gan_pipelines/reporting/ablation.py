@@ -1,0 +1,79 @@
+"""SGAN's table 1 on the data at hand: what each loss and each training brings, beside what the paper found."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from PIL import Image, ImageDraw, ImageFont
+
+from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.reporting.pictures import sample_grid
+from gan_pipelines.reporting.tables import REAL, overall, table_verdict
+
+PAPER = {
+    "adv": "6.16 +- 0.07",
+    "adv_ent": "5.40 +- 0.16",
+    "adv_cond": "5.40 +- 0.08",
+    "adv_cond_ent": "7.16 +- 0.10",
+    "independent": "8.37 +- 0.08",
+    "joint": "8.59 +- 0.12",
+    REAL: "11.24 +- 0.12",
+}
+"""Inception scores on CIFAR-10 (SGAN, table 1; real images besides): another data set, another network."""
+COLUMNS = ("inception_score", "frechet_distance", "label_accuracy", "within_class_diversity")
+TITLE_PIXELS = 28
+PANELS_A_ROW = 4
+
+
+def ablation_table(tables: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame:
+    """One row a variant: mean and standard deviation of each score over the seeds, and the paper's score.
+
+    Args:
+        tables: tables of scores by variant, one a seed.
+    """
+    rows = []
+    for row, of_seeds in tables.items():
+        values = pd.DataFrame([_judged(table) for table in of_seeds])
+        verdicts = sorted(filter(None, map(table_verdict, of_seeds)))
+        cells = {"row": row, "seeds": len(of_seeds), "paper_inception_score": PAPER[row]}
+        for score in COLUMNS:
+            found = values[score] if score in values else pd.Series(dtype=float)
+            cells |= {score: found.mean(), f"{score}_std": found.std()}  # over n - 1; empty for one seed
+        rows.append({**cells, "verdict": "; ".join(verdicts)})
+    return pd.DataFrame(rows)
+
+
+def _judged(table: pd.DataFrame) -> dict[str, float]:
+    rows = overall(table).query("space == 'judge'")
+    return dict(zip(rows["score"], rows["value"], strict=True))
+
+
+def format_ablation(table: pd.DataFrame) -> str:
+    """The table in 80 columns: mean +- standard deviation over the seeds."""
+    shown = pd.DataFrame({"row": table["row"], "paper, CIFAR-10": table["paper_inception_score"]})
+    titles = {"inception_score": "Inception", "frechet_distance": "Frechet", "within_class_diversity": "diversity"}
+    for score, title in titles.items():
+        shown[title] = [
+            "-" if pd.isna(mean) else f"{mean:.2f}" if pd.isna(std) else f"{mean:.2f} +- {std:.2f}"
+            for mean, std in zip(table[score], table[f"{score}_std"], strict=True)
+        ]
+    return shown.to_string(index=False)
+
+
+def ablation_grids(samples: Mapping[str, LabelledImages], columns: int) -> Image.Image:
+    """One panel a variant, titled with it: the first samples, one row a class where it has labels.
+
+    Args:
+        samples: by variant.
+        columns: pictures a row of a panel.
+    """
+    panels = {row: sample_grid(found, columns) for row, found in samples.items()}
+    width, height = (max(panel.size[side] for panel in panels.values()) for side in (0, 1))
+    lines = -(-len(panels) // PANELS_A_ROW)
+    size = (PANELS_A_ROW * (width + TITLE_PIXELS), lines * (height + TITLE_PIXELS))
+    sheet = Image.new("RGB", size, "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=TITLE_PIXELS * 2 / 3)
+    for place, (row, panel) in enumerate(panels.items()):
+        left, top = place % PANELS_A_ROW * (width + TITLE_PIXELS), place // PANELS_A_ROW * (height + TITLE_PIXELS)
+        draw.text((left, top), row, fill="black", font=font)
+        sheet.paste(panel, (left, top + TITLE_PIXELS))
+    return sheet
