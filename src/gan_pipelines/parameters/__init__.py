@@ -1,6 +1,7 @@
 """The only place where YAML becomes types: every block of `conf/<experiment>/parameters*.yml` has its schema here."""
 
 from gan_pipelines.parameters.base import ExperimentError, Schema
+from gan_pipelines.parameters.compare import CompareParameters
 from gan_pipelines.parameters.data import (
     CheckpointParameters,
     DataParameters,
@@ -47,6 +48,7 @@ __all__ = [
     "CheckpointParameters",
     "ClassifierParameters",
     "CodeDiscriminatorParameters",
+    "CompareParameters",
     "ContinuousCode",
     "DataParameters",
     "DiscriminatorParameters",

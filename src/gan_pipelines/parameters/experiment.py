@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError, model_validator
 
 from gan_pipelines.parameters.base import Count, ExperimentError, Schema, explain
+from gan_pipelines.parameters.compare import CompareParameters
 from gan_pipelines.parameters.data import DataParameters, RunParameters
 from gan_pipelines.parameters.infogan import InfoGANParameters
 from gan_pipelines.parameters.sgan import LABELS, ClassifierParameters, SGANParameters
@@ -35,6 +36,7 @@ class Experiment(Schema):
     sgan: SGANParameters
     infogan: InfoGANParameters
     evaluation: EvaluationParameters
+    compare: CompareParameters
 
     @model_validator(mode="after")
     def _check_between_blocks(self) -> Self:
