@@ -10,7 +10,7 @@ from typing import Any, cast
 import plotly.graph_objects as go
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
-from kedro.io import DataCatalog, DatasetError, Version
+from kedro.io import DataCatalog, DatasetError, MemoryDataset, Version
 from kedro.io.core import AbstractVersionedDataset
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
@@ -24,8 +24,12 @@ from gan_pipelines.datasets import CheckpointDataset, PictureDataset
 from gan_pipelines.models.plan import check_experiment, require_same_images
 from gan_pipelines.parameters import Experiment, ExperimentError
 from gan_pipelines.parameters.base import explain
+from gan_pipelines.parameters.data import RunParameters
+from gan_pipelines.pipelines.compare import READS_THE_RECORD
 from gan_pipelines.project import active_experiment
+from gan_pipelines.reporting.comparison import format_comparison
 from gan_pipelines.reporting.tables import flat_scores, format_codes, format_scores
+from gan_pipelines.store import Settings
 from gan_pipelines.training.interruption import stop_on_signals
 from gan_pipelines.training.seeding import describe_machine, require_machine
 
@@ -36,6 +40,10 @@ CHECKPOINTS = "checkpoints"
 
 TABLES = {"scores": format_scores, "infogan_scores": format_scores, "code_scores": format_codes}
 """Tables of scores: recorded, and printed at the end of a run, each by its function."""
+
+
+REPORT = "comparison_report"
+"""The page that compares runs; its place, and a short table, are printed at the end of a run."""
 
 
 class ExperimentHooks:
@@ -56,7 +64,8 @@ class ExperimentHooks:
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Check machine and folders, pin versions, and look at every file that the pipeline starts from."""
-        require_machine(self.experiment.run)
+        if not _only_reads_the_record(pipeline):
+            require_machine(self.experiment.run)
         for name, dataset in _files(pipeline.all_outputs(), catalog).items():
             _require_writable(name, Path(dataset._filepath))
         checkpoints = catalog.get(CHECKPOINTS)
@@ -141,32 +150,44 @@ def _files(names: set[str], catalog: DataCatalog) -> dict[str, AbstractVersioned
     return {name: x for name, x in datasets.items() if isinstance(x, AbstractVersionedDataset) and x._version}
 
 
+def _only_reads_the_record(pipeline: Pipeline) -> bool:
+    """Such a run trains and samples nothing, and leaves no trace in the record that it reads."""
+    return all(READS_THE_RECORD in node.tags for node in pipeline.nodes)
+
+
 class TrackingHooks:
     """Records a run in MLflow and prints its scores."""
 
-    settings: tracking.Settings
+    settings: Settings
     parameters: dict[str, Any]
-    machine: dict[str, str]
+    run: RunParameters
     project: Path
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Read where runs are recorded."""
         try:
-            self.settings = tracking.Settings.model_validate(context.config_loader["mlflow"])
+            self.settings = Settings.model_validate(context.config_loader["mlflow"])
         except ValidationError as error:
             raise ExperimentError(explain(error, context.config_loader["mlflow"], "mlflow")) from None
         experiment = Experiment.read(context.config_loader["parameters"])
-        self.machine = describe_machine(experiment.run)
-        self.parameters = experiment.model_dump(mode="json")
+        self.run = experiment.run
+        self.parameters = experiment.model_dump(mode="json", exclude={"compare"})  # which decides on nothing recorded
         self.project = context.project_path
 
     @hook_impl
+    def after_catalog_created(self, catalog: DataCatalog) -> None:
+        """Tell nodes that read the record where it lies."""
+        catalog["tracking_uri"] = MemoryDataset(self.settings.locate(self.project, active_experiment())[0])
+
+    @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Open the parent run."""
+        """Open the parent run, unless the record is only read."""
+        if _only_reads_the_record(pipeline):
+            return
         name = "+".join(run_params["pipeline_names"] or ["__default__"])
         tags = {"mlflow.runName": f"{name} {run_params['run_id']}", "pipeline": name, "version": run_params["run_id"]}
-        tags |= self.machine
+        tags |= describe_machine(self.run)
         atexit.register(_end_interrupted_run, os.getpid())
         tracking.start_run(self.settings, self.project, active_experiment(), self.parameters, tags)
         start = _files(pipeline.inputs(), catalog)
@@ -203,6 +224,9 @@ class TrackingHooks:
                 print(as_text(catalog.load(table)), end="\n\n")
         for path in paths:
             print(f"Picture: {os.path.relpath(path)}")
+        if REPORT in pipeline.all_outputs():
+            print(format_comparison(catalog.load("compared_scores")), end="\n\n")
+            print(f"Report: {os.path.relpath(_files({REPORT}, catalog)[REPORT]._get_load_path())}")
         print("Compare runs in MLflow: make ui")
 
     @hook_impl

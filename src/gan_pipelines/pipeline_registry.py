@@ -8,6 +8,7 @@ from kedro.pipeline import Pipeline
 from gan_pipelines.parameters import ExperimentError
 from gan_pipelines.pipelines import (
     classifier,
+    compare,
     data_preparation,
     infogan_evaluation,
     infogan_training,
@@ -58,6 +59,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         **infogan,
         "sgan": _sum(shared, sgan),
         "infogan": _sum(shared, infogan),
+        "compare": compare.create_pipeline(),
         "__default__": _sum(shared, sgan, infogan),
     }
 
