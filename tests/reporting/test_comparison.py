@@ -204,7 +204,12 @@ def test_the_short_table_names_who_leads_within_80_columns() -> None:
         ["R1", "infogan", "", "recall", "judge", 100, 0.5, 0.4, 0.6, NAN, "1-2"],
         ["R2", "infogan", "", "recall", "judge", 100, 0.5, 0.4, 0.6, NAN, "1-2"],
         ["R3", "infogan", "", "recall", "judge", 100, 0.1, 0.1, 0.1, NAN, "3"],
+        ["R1", "infogan", "", "precision", "judge", 100, 0.5, 0.4, 0.6, NAN, "1-2"],
+        ["R2", "infogan", "", "precision", "judge", 100, 0.9, NAN, NAN, NAN, "no interval"],
+        ["R3", "infogan", "", "precision", "judge", 100, 0.1, 0.1, 0.1, NAN, "2-3"],
         ["R1", "infogan", "", "twins", "judge", 100, 0.1, 0.1, 0.1, NAN, "no order"],
+        ["R1", "infogan", "", "copies", "judge", 100, 0.1, 0.1, 0.1, NAN, "no order"],
+        ["R2", "infogan", "", "copies", "judge", 100, 0.1, NAN, NAN, NAN, "no interval"],
         ["R1", "real", "", "twins", "judge", 100, 0.0, 0.1, 0.1, NAN, ""],
     ]
     text = format_comparison(pd.DataFrame(rows, columns=COLUMNS))
@@ -213,8 +218,10 @@ def test_the_short_table_names_who_leads_within_80_columns() -> None:
     assert [" ".join(line.split()) for line in lines] == [
         "score.network.samples best",
         f"classification_accuracy.{space}.10000 R1 independent_stack 0.98",
-        "recall.judge.100 no order among 2 of 3",
-        "twins.judge.100 no order among 1 of 1",
+        "recall.judge.100 2 of 3 may be the best",
+        "precision.judge.100 2 of 3 may be the best",
+        "twins.judge.100 no order",
+        "copies.judge.100 no order or no interval",
     ]
 
 

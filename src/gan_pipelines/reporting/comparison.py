@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from gan_pipelines.metrics.definitions import SCORES
-from gan_pipelines.metrics.ranking import MEASURED, YARDSTICK
+from gan_pipelines.metrics.ranking import MEASURED, NO_INTERVAL, YARDSTICK
 
 TERMINAL_COLUMNS = 80
 KEY_COLUMNS = 48
@@ -109,9 +109,10 @@ def format_comparison(scores: pd.DataFrame) -> str:
 
 
 def _leaders(rows: pd.DataFrame) -> str:
-    """Those that no other one is known to surpass."""
-    leading = rows[(rows["rank"] == "1") | rows["rank"].str.startswith("1-")]
-    if len(leading) == 1:
-        first = leading.iloc[0]
+    """The one that surpasses all others, or how many may be it."""
+    for first in rows[rows["rank"] == "1"].to_dict("records"):
         return f"{first['run']} {first['generator']} {_number(first['value'])}"
-    return f"no order among {len(leading) or len(rows)} of {len(rows)}"
+    leading = rows["rank"].str.startswith("1-")
+    if not leading.any():
+        return " or ".join(rows["rank"].drop_duplicates())
+    return f"{(leading | (rows['rank'] == NO_INTERVAL)).sum()} of {len(rows)} may be the best"
