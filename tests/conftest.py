@@ -1,16 +1,21 @@
 """Small shared material: synthetic images, tiny networks, an observer that remembers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 from kedro.config import OmegaConfigLoader
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param
+from PIL import Image
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.models import Encoder, EncoderSpec, InfoGANSpec, LevelGAN, LevelSpec
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import Experiment, InfoGANParameters, LevelParameters
+from gan_pipelines.store import open_client
 from gan_pipelines.training.engine import Resumed
 from gan_pipelines.training.seeding import Stage
 
@@ -213,3 +218,71 @@ def smoke_experiment() -> Experiment:
     return Experiment.read(
         OmegaConfigLoader(str(conf), base_env="base", default_run_env="local", env="smoke")["parameters"]
     )
+
+
+@dataclass(frozen=True)
+class Record:
+    """A real MLflow store in a project's folder, filled by hand, with runs such as `kedro run` records them."""
+
+    project: Path
+
+    @property
+    def uri(self) -> str:
+        return f"sqlite:///{self.project / 'mlflow.db'}"
+
+    @property
+    def client(self) -> MlflowClient:
+        return open_client(self.uri)
+
+    def add(
+        self,
+        name: str,
+        scores: dict[str, float | tuple[float, float, float]],
+        experiment: str = "base",
+        seed: int = 0,
+        parameters: dict[str, str] | None = None,
+        tags: dict[str, str] | None = None,
+        curves: dict[str, dict[str, list[float]]] | None = None,
+        pictures: Sequence[str] = (),
+        status: str = "FINISHED",
+    ) -> str:
+        """Record a run and return its id.
+
+        Args:
+            scores: by name; a value, or value, low and high.
+            curves: values at steps 10, 20, ..., by stage and term.
+            pictures: names of small PNG files below `figures`.
+        """
+        client = self.client
+        known = client.get_experiment_by_name(experiment)
+        files = (self.project / "mlartifacts" / experiment).as_uri()
+        where = known.experiment_id if known else client.create_experiment(experiment, files)
+        origin = {"git_commit": "c0ffee" * 6, "data_source": "mnist_5k", "data_sha256": "da7a" * 16, "pipeline": "sgan"}
+        run = client.create_run(where, tags={**origin, **(tags or {})}, run_name=name).info.run_id
+        values = {"judge.test_accuracy": 0.9, "category.information_nats": 2.0, "joint_stack.unknown.judge.10": 1.0}
+        for score, value in scores.items():
+            ends = zip((score, f"{score}.low", f"{score}.high"), value, strict=True) if isinstance(value, tuple) else ()
+            values |= dict(ends) or {score: value}
+        settings = {"run.seed": str(seed), "sgan.joint.upstream_weight": "0.01", **(parameters or {})}
+        client.log_batch(
+            run,
+            [Metric(key, value, 0, 0) for key, value in values.items()],
+            [Param(*pair) for pair in settings.items()],
+        )
+        client.log_dict(run, {}, "parameters.json")
+        for picture in pictures:
+            client.log_image(run, Image.new("L", (8, 8), 255), f"figures/{picture}.png")
+        for stage, terms in (curves or {}).items():
+            child = client.create_run(where, tags={"mlflow.parentRunId": run}, run_name=stage).info.run_id
+            steps = {**terms, "images_per_second": [1.0]}
+            points = [Metric(term, x, 0, 10 * (i + 1)) for term, row in steps.items() for i, x in enumerate(row)]
+            client.log_batch(child, points)
+            client.set_terminated(child)
+        client.set_terminated(run, status)
+        return run
+
+
+@pytest.fixture(scope="session")
+def record() -> Callable[[Path], Record]:
+    """The record of a project, to be filled."""
+    return Record

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.models import InfoGAN, LevelGAN
 from gan_pipelines.models.plan import plan_classifier, plan_infogan, plan_levels
-from gan_pipelines.parameters import Experiment, InformationWeights, RunParameters
+from gan_pipelines.parameters import CompareParameters, Experiment, InformationWeights, RunParameters
 from gan_pipelines.training.infogan import fit_infogan
 from gan_pipelines.training.joint import fit_joint
 from gan_pipelines.training.level import fit_level
@@ -146,10 +146,12 @@ def test_each_pipeline_is_a_part_of_the_whole_and_what_they_share_is_in_it_once(
     names = {pipeline: [node.name for node in pipelines[pipeline].nodes] for pipeline in pipelines}
     whole = names["__default__"]
     assert len(whole) == len(set(whole))
-    assert all(set(part) <= set(whole) for name, part in names.items() if name != "ablation")
+    apart = ("compare", "ablation", "pictures")
+    assert all(set(part) <= set(whole) for name, part in names.items() if name not in apart)
+    assert not set(names["compare"]) & set(whole)
     for pipeline in ("__default__", "sgan", "infogan", "ablation"):
         assert [names[pipeline].count(node) for node in ("prepare_images", "train_judge", "list_networks")] == [1, 1, 1]
-    shared = {"prepare_images", "list_networks", "train_judge"}
+    shared = {"prepare_images", "list_networks", "train_judge", "read_real_images", "score_real_images"}
     assert set(names["sgan"]) & set(names["infogan"]) == shared
     assert set(names["infogan"]) == shared | {
         "train_infogan", "sample_infogan", "score_infogan", "read_codes", "draw_categories", "draw_traversals",
@@ -168,6 +170,15 @@ def test_the_whole_of_a_method_starts_from_nothing_but_parameters_and_checkpoint
         assert {name for name in pipelines[pipeline].inputs() if not name.startswith("params:")} == {"checkpoints"}
     assert pipelines["infogan_training"].inputs() == {"params:run", "params:infogan", "train_images", "checkpoints"}
     assert "params:sgan" not in pipelines["infogan_evaluation"].inputs()
+
+
+def test_a_comparison_starts_from_nothing_but_its_parameters_and_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("KEDRO_ENV", "smoke")
+    configure_project("gan_pipelines")
+    assert pipelines["compare"].inputs() == {"params:compare", "tracking_uri"}
+    (finder,) = [node for node in pipelines["compare"].nodes if "params:compare" in node.inputs]
+    assert get_type_hints(finder.func)["compare"] is CompareParameters
 
 
 def test_the_plain_gan_is_the_default_infogan_but_for_its_weights() -> None:

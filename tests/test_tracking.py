@@ -23,8 +23,8 @@ from gan_pipelines import __version__
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import TrainingParameters
 from gan_pipelines.parameters.base import flatten
+from gan_pipelines.store import Settings
 from gan_pipelines.tracking import (
-    Settings,
     finish_run,
     log_artifact,
     log_scores,

@@ -3,14 +3,16 @@
 import atexit
 import logging
 import os
+import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import plotly.graph_objects as go
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
-from kedro.io import DataCatalog, DatasetError, Version
+from kedro.io import DataCatalog, DatasetError, MemoryDataset, Version
 from kedro.io.core import AbstractVersionedDataset
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
@@ -25,8 +27,20 @@ from gan_pipelines.models.plan import check_experiment, require_same_images
 from gan_pipelines.parameters import Branch, Experiment, ExperimentError
 from gan_pipelines.parameters.ablation import plan_branches
 from gan_pipelines.parameters.base import explain
+from gan_pipelines.parameters.data import RunParameters
+from gan_pipelines.pipelines.compare import READS_THE_RECORD
 from gan_pipelines.project import active_experiment
-from gan_pipelines.reporting.tables import flat_scores, format_codes, format_scores
+from gan_pipelines.reporting.comparison import format_comparison
+from gan_pipelines.reporting.ablation import ablation_metrics, format_ablation
+from gan_pipelines.reporting.tables import (
+    code_metrics,
+    format_codes,
+    format_summary,
+    gaps,
+    score_metrics,
+    table_verdict,
+)
+from gan_pipelines.store import Settings
 from gan_pipelines.training.interruption import stop_on_signals
 from gan_pipelines.training.seeding import describe_machine, require_machine
 
@@ -35,8 +49,13 @@ logger = logging.getLogger(__name__)
 CHECKPOINTS = "checkpoints"
 """The dataset that knows where checkpoints lie."""
 
-TABLES = {"scores": format_scores, "infogan_scores": format_scores, "code_scores": format_codes}
-"""Tables of scores: recorded, and printed at the end of a run, each by its function."""
+CODE_SCORES, ABLATION_TABLE = "code_scores", "ablation_table"
+GENERATOR_SCORES = re.compile(r"(?!ablation_|code_)(?P<generator>\w+?)(?P<of_levels>_level)?_scores")
+"""Datasets with the scores of one generator; those of an ablation's branches come together in its own table."""
+
+
+REPORT = "comparison_report"
+"""The page that compares runs; its place, and a short table, are printed at the end of a run."""
 
 
 class ExperimentHooks:
@@ -58,7 +77,8 @@ class ExperimentHooks:
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Check machine and folders, pin versions, and look at every file that the pipeline starts from."""
-        require_machine(self.experiment.run)
+        if not _only_reads_the_record(pipeline):
+            require_machine(self.experiment.run)
         for name, dataset in _files(pipeline.all_outputs(), catalog).items():
             _require_writable(name, Path(dataset._filepath))
         checkpoints = catalog.get(CHECKPOINTS)
@@ -167,32 +187,44 @@ def _files(names: set[str], catalog: DataCatalog) -> dict[str, AbstractVersioned
     return {name: x for name, x in datasets.items() if isinstance(x, AbstractVersionedDataset) and x._version}
 
 
+def _only_reads_the_record(pipeline: Pipeline) -> bool:
+    """Such a run trains and samples nothing, and leaves no trace in the record that it reads."""
+    return all(READS_THE_RECORD in node.tags for node in pipeline.nodes)
+
+
 class TrackingHooks:
     """Records a run in MLflow and prints its scores."""
 
-    settings: tracking.Settings
+    settings: Settings
     parameters: dict[str, Any]
-    machine: dict[str, str]
+    run: RunParameters
     project: Path
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Read where runs are recorded."""
         try:
-            self.settings = tracking.Settings.model_validate(context.config_loader["mlflow"])
+            self.settings = Settings.model_validate(context.config_loader["mlflow"])
         except ValidationError as error:
             raise ExperimentError(explain(error, context.config_loader["mlflow"], "mlflow")) from None
         experiment = Experiment.read(context.config_loader["parameters"])
-        self.machine = describe_machine(experiment.run)
-        self.parameters = experiment.model_dump(mode="json")
+        self.run = experiment.run
+        self.parameters = experiment.model_dump(mode="json", exclude={"compare"})  # which decides on nothing recorded
         self.project = context.project_path
 
     @hook_impl
+    def after_catalog_created(self, catalog: DataCatalog) -> None:
+        """Tell nodes that read the record where it lies."""
+        catalog["tracking_uri"] = MemoryDataset(self.settings.locate(self.project, active_experiment())[0])
+
+    @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Open the parent run."""
+        """Open the parent run, unless the record is only read."""
+        if _only_reads_the_record(pipeline):
+            return
         name = "+".join(run_params["pipeline_names"] or ["__default__"])
         tags = {"mlflow.runName": f"{name} {run_params['run_id']}", "pipeline": name, "version": run_params["run_id"]}
-        tags |= self.machine
+        tags |= describe_machine(self.run)
         atexit.register(_end_interrupted_run, os.getpid())
         tracking.start_run(self.settings, self.project, active_experiment(), self.parameters, tags)
         start = _files(pipeline.inputs(), catalog)
@@ -208,8 +240,14 @@ class TrackingHooks:
         """Record scores, accuracies and figures as they are made."""
         if dataset_name == "data_card":
             tracking.log_tags(_data_tags(data))
-        elif dataset_name in TABLES:
-            tracking.log_scores(flat_scores(data))
+        elif dataset_name == CODE_SCORES:
+            tracking.log_scores(code_metrics(data))
+        elif dataset_name == ABLATION_TABLE:
+            tracking.log_scores(ablation_metrics(data))
+        elif found := GENERATOR_SCORES.fullmatch(dataset_name):
+            tracking.log_scores(score_metrics(data, found["generator"]))
+            if word := table_verdict(data):
+                tracking.log_tags({f"verdict.{found['generator']}": word})
         elif dataset_name.endswith("_metrics"):
             stage = dataset_name.removesuffix("_metrics")
             tracking.log_scores({f"{stage}.{name}": value for name, value in data.items()})
@@ -224,17 +262,34 @@ class TrackingHooks:
         for path in paths:
             tracking.log_artifact(path, "figures")
         tracking.finish_run("FINISHED")
-        for table, as_text in TABLES.items():
-            if table in pipeline.all_outputs():
-                print(as_text(catalog.load(table)), end="\n\n")
+        for text in _results(pipeline.all_outputs(), catalog):
+            print(text, end="\n\n")
         for path in paths:
             print(f"Picture: {os.path.relpath(path)}")
+        if REPORT in pipeline.all_outputs():
+            print(format_comparison(catalog.load("compared_scores")), end="\n\n")
+            print(f"Report: {os.path.relpath(_files({REPORT}, catalog)[REPORT]._get_load_path())}")
         print("Compare runs in MLflow: make ui")
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
         """End the run as failed, and say why."""
         tracking.finish_run("FAILED", str(error))
+
+
+def _results(made: set[str], catalog: DataCatalog) -> Iterator[str]:
+    """What a run found out, as text: the scores of its generators in one table, what its codes mean, the ablation."""
+    found = [match for match in map(GENERATOR_SCORES.fullmatch, sorted(made)) if match and not match["of_levels"]]
+    tables = {match["generator"]: catalog.load(match[0]) for match in found}
+    if tables:
+        yield format_summary(tables)
+    notes = [f"{generator}: {note}" for generator, table in tables.items() for note in gaps(table)]
+    if notes:
+        yield "\n".join(notes)
+    if CODE_SCORES in made:
+        yield format_codes(catalog.load(CODE_SCORES))
+    if ABLATION_TABLE in made:
+        yield format_ablation(catalog.load(ABLATION_TABLE))
 
 
 def _data_tags(card: dict[str, Any]) -> dict[str, str]:

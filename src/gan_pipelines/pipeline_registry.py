@@ -14,6 +14,7 @@ from gan_pipelines.parameters.sgan import UNCONDITIONAL
 from gan_pipelines.pipelines import (
     ablation,
     classifier,
+    compare,
     data_preparation,
     evaluation,
     infogan_evaluation,
@@ -96,6 +97,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "sgan": together(*shared, *sgan),
         "infogan": together(*shared, *infogan),
         "ablation": together(*shared, "classifier") + ablation.create_pipeline(levels, seeds),
-        "pictures": pictures.create_pipeline(),
+        "compare": compare.create_pipeline(),
+        "pictures": pictures.create_pipeline() + evaluation.create_scoring("pictures", "pictures"),
         "__default__": together(*shared, *sgan, *infogan),
     }

@@ -7,25 +7,23 @@ run active, or once the store has failed, nothing here does anything. MLflow's i
 import logging
 import os
 import platform
-import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import psutil
-from filelock import FileLock
 from torch import Tensor
 from torchvision.utils import make_grid
 
 from gan_pipelines import __version__
 from gan_pipelines.data.images import to_bytes
 from gan_pipelines.models.provenance import Provenance
-from gan_pipelines.parameters.base import Schema, flatten
+from gan_pipelines.parameters.base import flatten
 from gan_pipelines.progress import Progress, open_progress
+from gan_pipelines.store import Settings, open_client
 from gan_pipelines.training.engine import Observer, Resumed
 from gan_pipelines.training.interruption import stoppable
 
@@ -37,16 +35,6 @@ logger = logging.getLogger(__name__)
 RUN_ID, TRACKING_URI, LOST = "GAN_PIPELINES_RUN_ID", "GAN_PIPELINES_TRACKING_URI", "GAN_PIPELINES_TRACKING_LOST"
 """Environment variables: the parent run, its store, and why that store was given up if it was."""
 
-MLFLOW_DEFAULTS = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "true",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # otherwise a dead server holds the training up for minutes
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",  # an open sqlite connection must not pass through a fork
-}
-"""How MLflow is to behave where the user's environment does not say otherwise."""
-
 FLUSH_SECONDS = 5.0
 CLOCK_TOLERANCE_SECONDS = 5.0
 """A correction of the clock moves the time at which a process seems to have begun."""
@@ -55,26 +43,6 @@ Pairs = Iterable[tuple[str, str]]
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 NOTE = "mlflow.note.content"
 """The tag that MLflow's page shows as the run's description."""
-
-
-class Settings(Schema):
-    """Where runs are recorded.
-
-    Attributes:
-        tracking_uri: MLflow's store, a sqlite path being relative to the root; MLFLOW_TRACKING_URI has precedence.
-        artifacts: folder, relative to the root, for the files of a sqlite store; a server has a place of its own.
-    """
-
-    tracking_uri: str
-    artifacts: str
-
-    def locate(self, project: Path, experiment: str) -> tuple[str, str | None]:
-        """The store's absolute address, and that of an experiment's files unless the store itself decides on it."""
-        uri = os.environ.get("MLFLOW_TRACKING_URI") or self.tracking_uri
-        if not uri.startswith("sqlite:///"):
-            return uri, None
-        file = project.resolve() / uri.removeprefix("sqlite:///")
-        return f"sqlite:///{file.as_posix()}", (project.resolve() / self.artifacts / experiment).as_uri()
 
 
 def start_run(
@@ -260,31 +228,13 @@ def _send(call: "Callable[[MlflowClient], str | None]", even_if_lost: bool = Fal
         return None
     with stoppable():  # a signal in the midst of it would tear the record apart
         try:
-            return call(_client(uri))
+            return call(open_client(uri))
         except Exception as error:  # whatever goes wrong with the record, the training goes on
             if LOST not in os.environ:
                 os.environ[LOST] = f"{type(error).__name__}: {error}".splitlines()[0][:300]
                 news = "MLflow fails, so no more of this run is recorded; all else goes on. %s"
                 logger.warning(news, os.environ[LOST])
     return None
-
-
-@cache
-def _client(uri: str) -> "MlflowClient":
-    for name, value in MLFLOW_DEFAULTS.items():
-        os.environ.setdefault(name, value)
-    from mlflow import MlflowClient
-
-    if uri.startswith("sqlite:///"):  # fail at once; MLflow tries for 100 s to open what cannot be opened
-        file = Path(uri.removeprefix("sqlite:///"))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(file)) as connection:
-            connection.execute("PRAGMA schema_version")
-        with FileLock(file.with_name(f"{file.name}.lock")):  # of two first runs at once one makes the tables
-            client = MlflowClient(uri)
-            client.search_experiments(max_results=1)
-        return client
-    return MlflowClient(uri)
 
 
 def _log(run_id: str | None, reports: Iterable[Report] = (), parameters: Pairs = (), tags: Pairs = ()) -> None:

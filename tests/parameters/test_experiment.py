@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from gan_pipelines.parameters import (
     CategoricalCode,
+    CompareParameters,
     ContinuousCode,
     Experiment,
     ExperimentError,
@@ -53,6 +54,11 @@ def chain(base: dict[str, Any], *names: str) -> dict[str, Any]:
     """Levels of these names, each conditioned on the one before it."""
     level = base["sgan"]["levels"]["fc3"]
     return {name: {**level, "condition": above} for above, name in zip(("labels", *names), names, strict=False)}
+
+
+def test_one_experiment_to_compare_needs_no_list() -> None:
+    """`--params` can give no list."""
+    assert CompareParameters.model_validate({"experiments": "mnist"}).experiments == ("mnist",)
 
 
 def test_the_default_experiment_validates(base: dict[str, Any]) -> None:
@@ -130,6 +136,9 @@ CATEGORY, RANGE = {"distribution": "categorical", "classes": 10}, {"distribution
         ("evaluation.samples", 5, "5", "greater than or equal to 20"),
         ("evaluation.features", "fc9", "'fc9'", "block1, block2, features"),
         ("evaluation.features", "labels", "'labels'", "block1, block2, features"),
+        ("compare.experiments", [], "[]", "at least 1 item"),
+        ("compare.newest", 0, "0", "greater than 0"),
+        ("compare.tags", ["sgan"], "['sgan']", "dictionary"),
         ("sgan.levels.pixels.condition", "block1", "'block1'", "must be 'fc3'"),
         ("sgan.levels.fc3.condition", "block1", "is 'block1'", "must be 'labels' or 'none'"),
         ("sgan.levels.fc3.condition", None, "None", "string"),

@@ -2,6 +2,7 @@
 
 from gan_pipelines.parameters.ablation import AblationParameters, Branch
 from gan_pipelines.parameters.base import ExperimentError, Schema
+from gan_pipelines.parameters.compare import CompareParameters
 from gan_pipelines.parameters.data import (
     CheckpointParameters,
     DataParameters,
@@ -52,6 +53,7 @@ __all__ = [
     "CheckpointParameters",
     "ClassifierParameters",
     "CodeDiscriminatorParameters",
+    "CompareParameters",
     "ContinuousCode",
     "DataParameters",
     "DiscriminatorParameters",

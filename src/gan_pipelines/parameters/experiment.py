@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from gan_pipelines.parameters.ablation import AblationParameters
 from gan_pipelines.parameters.base import Count, ExperimentError, Schema, explain
+from gan_pipelines.parameters.compare import CompareParameters
 from gan_pipelines.parameters.data import DataParameters, RunParameters
 from gan_pipelines.parameters.infogan import InfoGANParameters
 from gan_pipelines.parameters.sgan import LABELS, ClassifierParameters, SGANParameters
@@ -54,6 +55,7 @@ class Experiment(Schema):
     infogan: InfoGANParameters
     evaluation: EvaluationParameters
     ablation: AblationParameters
+    compare: CompareParameters
 
     @model_validator(mode="after")
     def _check_between_blocks(self) -> Self:

@@ -34,7 +34,7 @@ def ablation_table(tables: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame
     for row, of_seeds in tables.items():
         values = pd.DataFrame([_judged(table) for table in of_seeds])
         verdicts = sorted(filter(None, map(table_verdict, of_seeds)))
-        cells = {"row": row, "seeds": len(of_seeds), "paper_inception_score": PAPER[row]}
+        cells = {"row": row, "samples": int(of_seeds[0]["samples"].max()), "seeds": len(of_seeds), "paper_inception_score": PAPER[row]}
         for score in COLUMNS:
             found = values[score] if score in values else pd.Series(dtype=float)
             cells |= {score: found.mean(), f"{score}_std": found.std()}  # over n - 1; empty for one seed
@@ -45,6 +45,17 @@ def ablation_table(tables: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame
 def _judged(table: pd.DataFrame) -> dict[str, float]:
     rows = overall(table).query("space == 'judge'")
     return dict(zip(rows["score"], rows["value"], strict=True))
+
+
+def ablation_metrics(table: pd.DataFrame) -> dict[str, float]:
+    """Means as `<row>.<score>.judge.<N>`, and standard deviations as their spread."""
+    return {
+        f"{row['row']}.{score}.judge.{row['samples']}{ending}": float(row[score + column])
+        for _, row in table.iterrows()
+        for score in COLUMNS
+        for ending, column in (("", ""), (".spread", "_std"))
+        if pd.notna(row[score + column])
+    }
 
 
 def format_ablation(table: pd.DataFrame) -> str:

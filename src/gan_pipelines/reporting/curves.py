@@ -1,10 +1,15 @@
 """Loss curves."""
 
+import itertools
+import math
 from collections.abc import Mapping
 
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.colors import qualitative
 from plotly.subplots import make_subplots
+
+PANELS_A_ROW = 3
 
 
 def loss_curves(histories: Mapping[str, pd.DataFrame]) -> go.Figure:
@@ -45,3 +50,38 @@ def information_curve(history: pd.DataFrame, ceilings: Mapping[str, float]) -> g
         xaxis_title="step",
         yaxis_title="L_I in nats",
     )
+
+
+def overlaid_curves(histories: pd.DataFrame, names: Mapping[str, str]) -> go.Figure:
+    """One panel a stage and term, one line a run, of the same colour in all panels.
+
+    Args:
+        histories: columns `run`, `stage`, `term`, `step`, `value`.
+        names: of all runs, by the short names in `run`.
+    """
+    panels = {f"{stage}: {term}": rows for (stage, term), rows in histories.groupby(["stage", "term"], sort=False)}
+    if not panels:
+        return go.Figure(layout_title="These runs have no curves")
+    height = math.ceil(len(panels) / PANELS_A_ROW)
+    figure = make_subplots(
+        rows=height, cols=PANELS_A_ROW, subplot_titles=list(panels), vertical_spacing=0.3 / height
+    ).update_annotations(font_size=12)
+    colours = dict(zip(names, itertools.cycle(qualitative.D3), strict=False))
+    shown = set[str]()
+    for place, rows in enumerate(panels.values()):
+        row, column = divmod(place, PANELS_A_ROW)
+        for run in [name for name in names if name in set(rows["run"])]:
+            line = rows[rows["run"] == run].sort_values("step")
+            trace = go.Scatter(
+                x=line["step"].tolist(),
+                y=line["value"].tolist(),
+                name=f"{run} {names[run]}",
+                legendgroup=run,
+                showlegend=run not in shown,
+                line_color=colours[run],
+                mode="lines",
+            )
+            figure.add_trace(trace, row=row + 1, col=column + 1)
+            shown.add(run)
+    legend = {"orientation": "h", "y": 1, "yref": "container", "yanchor": "top"}
+    return figure.update_layout(height=120 + 240 * height, legend=legend, margin_t=60 + 20 * len(names))

@@ -25,6 +25,33 @@ def create_yardstick() -> Pipeline:
     )
 
 
+def create_scoring(generator: str, samples: str, classifier: str | None = None) -> Pipeline:
+    """Score samples that are there, and draw some.
+
+    Args:
+        generator: whose scores they are.
+        samples: how the datasets of its samples begin, such as `joint`.
+        classifier: the dataset of one trained on the samples, if there is any.
+    """
+    drawn = f"{samples}_samples"
+    return Pipeline(
+        [
+            Node(
+                score_samples,
+                inputs=[*SETTINGS, *REAL, drawn, *([classifier] if classifier else [])],
+                outputs=f"{generator}_scores",
+                name=f"score_{generator}",
+            ),
+            Node(
+                draw_samples,
+                inputs=["params:evaluation", drawn],
+                outputs=f"{samples}_sample_grid",
+                name=f"draw_{samples}_samples",
+            ),
+        ]
+    )
+
+
 def create_pipeline(generator: str, samples: str, labelled: bool) -> Pipeline:
     """Sample, train a classifier on the samples where they have labels, score, draw.
 
@@ -34,28 +61,14 @@ def create_pipeline(generator: str, samples: str, labelled: bool) -> Pipeline:
         labelled: whether it takes labels, and a classifier is to be trained on its samples.
     """
     drawn, classifier = f"{samples}_samples", f"classifier_on_{generator}"
-    nodes = [
-        Node(sample_generator, inputs=[*SETTINGS, generator], outputs=drawn, name=f"sample_{generator}"),
-        Node(
-            score_samples,
-            inputs=[*SETTINGS, *REAL, drawn, *([classifier] if labelled else [])],
-            outputs=f"{generator}_scores",
-            name=f"score_{generator}",
-        ),
-        Node(
-            draw_samples,
-            inputs=["params:evaluation", drawn],
-            outputs=f"{samples}_sample_grid",
-            name=f"draw_{samples}_samples",
-        ),
-    ]
-    if labelled:
-        nodes.append(
-            Node(
-                train_classifier_on_samples,
-                inputs=["params:run", "params:judge", generator, drawn, "test_images", "checkpoints"],
-                outputs=[classifier, f"history_{classifier}"],
-                name=f"train_{classifier}",
-            )
-        )
-    return Pipeline(nodes)
+    sampling = Node(sample_generator, inputs=[*SETTINGS, generator], outputs=drawn, name=f"sample_{generator}")
+    scoring = create_scoring(generator, samples, classifier if labelled else None)
+    if not labelled:
+        return Pipeline([sampling]) + scoring
+    training = Node(
+        train_classifier_on_samples,
+        inputs=["params:run", "params:judge", generator, drawn, "test_images", "checkpoints"],
+        outputs=[classifier, f"history_{classifier}"],
+        name=f"train_{classifier}",
+    )
+    return Pipeline([sampling, training]) + scoring

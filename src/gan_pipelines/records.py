@@ -1,0 +1,293 @@
+"""Reads MLflow's record: which runs there are, their scores, parameters, curves and pictures, as pandas tables.
+
+Runs have short names here: R1 is the newest of those that were chosen.
+"""
+
+import re
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from gan_pipelines.metrics.definitions import SCORES
+from gan_pipelines.parameters import CompareParameters, ExperimentError
+from gan_pipelines.store import SQLITE, open_client
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+    from mlflow.exceptions import MlflowException
+
+PARENT = "mlflow.parentRunId"
+SEED = "run.seed"
+DATA, COMMIT, CODE = "data_sha256", "git_commit", "code"
+"""Tags that, with the parameters, decide on a run's result."""
+
+ABOUT = {"pipeline": "pipeline", "commit": COMMIT, "changed": "git_dirty", "data": "data_source", "data_sha256": DATA}
+"""Tags that say what a run is, by the column that shows them."""
+
+OWN_TAGS = ("mlflow.", "verdict.", "process", "version")
+"""Beginnings of tags that each run has to itself."""
+
+SCORE = re.compile(
+    rf"(?P<generator>.+)\.(?P<score>{'|'.join(SCORES)})\.(?P<space>[^.]+)\.(?P<samples>\d+)"
+    r"(?:\.(?P<part>low|high|spread))?"
+)
+PARTS = ["value", "low", "high", "spread"]
+SPEED = "images_per_second"
+PNG = b"\x89PNG\r\n\x1a\n"
+FIGURES = "figures"
+PAGE_RUNS = 100
+
+
+def find_runs(uri: str, chosen: CompareParameters) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The chosen runs, newest first, and those among them that cannot be compared.
+
+    Args:
+        uri: the store's absolute address.
+        chosen: which ones.
+
+    Returns:
+        Chosen runs: `run`, `name`, `experiment`, `run_id`, `seed`, `pipeline`, `commit`, `changed` (whether files were
+        since that commit), `data`, `data_sha256`, `started`. Runs left out: `name`, `experiment`, `why`.
+
+    Raises:
+        ExperimentError: the store cannot be read, there is no such experiment, the filter is none, or no run is left.
+    """
+    found, left_out = list[dict[str, str]](), list[dict[str, str]]()
+    with _reading(uri) as client:
+        experiments = _experiments(client, chosen.experiments)
+        for run in _search(client, list(experiments), chosen.filter):
+            tags = run.data.tags
+            if PARENT in tags or not chosen.tags.items() <= tags.items():
+                continue
+            name, experiment, why = run.info.run_name, experiments[run.info.experiment_id], _flaw(run)
+            if why:
+                left_out.append({"name": name, "experiment": experiment, "why": why})
+                continue
+            found.append({"run": f"R{len(found) + 1}", "name": name, "experiment": experiment, **_about(run)})
+            if len(found) == chosen.newest:
+                break
+    if not found:
+        raise ExperimentError(_describe_none(chosen, left_out))
+    return pd.DataFrame(found), pd.DataFrame(left_out, columns=["name", "experiment", "why"])
+
+
+def _about(run: "Run") -> dict[str, str]:
+    tags = {column: run.data.tags.get(tag, "") for column, tag in ABOUT.items()}
+    started = datetime.fromtimestamp(run.info.start_time / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return {"run_id": run.info.run_id, "seed": run.data.params.get(SEED, ""), **tags, "started": started}
+
+
+def _flaw(run: "Run") -> str:
+    """Why a run cannot be compared, if it cannot."""
+    if run.info.status != "FINISHED":
+        return f"not finished: {run.info.status}"
+    return "" if any(SCORE.fullmatch(name) for name in run.data.metrics) else "without scores"
+
+
+def _describe_none(chosen: CompareParameters, left_out: list[dict[str, str]]) -> str:
+    wanted = f"filter {chosen.filter!r}, tags {chosen.tags}"
+    flaws = "; ".join(f"{run['name']!r} is {run['why']}" for run in left_out[:5]) or "nothing else"
+    return (
+        f"compare.experiments: no run of {', '.join(chosen.experiments)} can be compared with {wanted}; found {flaws}. "
+        f"Allowed are finished runs with scores, such as those of `kedro run`, and not the runs of their stages."
+    )
+
+
+def _experiments(client: "MlflowClient", names: tuple[str, ...]) -> dict[str, str]:
+    """Names of experiments by their ids."""
+    known = {experiment.name: str(experiment.experiment_id) for experiment in client.search_experiments()}
+    for name in names:
+        if name not in known:
+            raise ExperimentError(
+                f"compare.experiments: {name!r} is not in the record; found {', '.join(sorted(known)) or 'none'}. "
+                f"Allowed are experiments with runs in MLflow."
+            )
+    return {known[name]: name for name in names}
+
+
+def _search(client: "MlflowClient", experiments: list[str], query: str) -> Iterator["Run"]:
+    """All that match, newest first."""
+    token = None
+    while True:
+        try:
+            page = client.search_runs(
+                experiments, query, max_results=PAGE_RUNS, order_by=["attributes.start_time DESC"], page_token=token
+            )
+        except _mlflow_exception() as error:
+            if error.error_code != "INVALID_PARAMETER_VALUE":
+                raise
+            raise ExperimentError(
+                f"compare.filter: MLflow does not understand it (found {query!r}): {_first_line(error)} Allowed is "
+                f"MLflow's search, such as params.`run.seed` = '0' and tags.pipeline = 'sgan'."
+            ) from None
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def read_scores(uri: str, runs: pd.DataFrame) -> pd.DataFrame:
+    """The scores of chosen runs, one row each, in the order of reports.
+
+    Returns:
+        `run`, `name`, `run_id`, `generator`, `verdict` (a word on it, such as `collapsed`, or empty), `score`, `space`
+        (the network or representation), `samples`, `value`, and, where recorded, `low` and `high` (ends of the
+        interval) and `spread`.
+    """
+    rows = []
+    with _reading(uri) as client:
+        for label, record in _records(client, runs):
+            for (generator, *measured), values in _scores(record.data.metrics).items():
+                about = [label, record.info.run_name, record.info.run_id, generator]
+                verdict = record.data.tags.get(f"verdict.{generator}", "")
+                rows.append([*about, verdict, *measured, *(values.get(part) for part in PARTS)])
+    columns = ["run", "name", "run_id", "generator", "verdict", "score", "space", "samples", *PARTS]
+    table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(PARTS, float))
+    places = {name: place for place, name in enumerate([*SCORES, *runs["run"]])}
+    order = ["score", "space", "samples", "generator", "run"]
+    return table.sort_values(order, key=lambda column: column.map(lambda x: places.get(x, x)), ignore_index=True)
+
+
+def _scores(metrics: Mapping[str, float]) -> dict[tuple[str, str, str, int], dict[str, float]]:
+    """Values and what belongs to them, by generator, score, space and sample count; other metrics are no scores."""
+    scores: dict[tuple[str, str, str, int], dict[str, float]] = {}
+    for name, value in metrics.items():
+        if found := SCORE.fullmatch(name):
+            key = (found["generator"], found["score"], found["space"], int(found["samples"]))
+            scores.setdefault(key, {})[found["part"] or "value"] = value
+    return scores
+
+
+def read_parameters(uri: str, runs: pd.DataFrame) -> pd.DataFrame:
+    """Parameters and tags of chosen runs: `kind`, `name`, and one column a run, empty where a run has none."""
+    columns = {}
+    with _reading(uri) as client:
+        for label, record in _records(client, runs):
+            tags = {name: value for name, value in record.data.tags.items() if not name.startswith(OWN_TAGS)}
+            named = {"parameter": record.data.params, "tag": tags}
+            columns[label] = {(kind, name): value for kind, values in named.items() for name, value in values.items()}
+    table = pd.DataFrame(columns, dtype=object).sort_index().rename_axis(["kind", "name"])
+    return table.reset_index()
+
+
+def differences(parameters: pd.DataFrame) -> pd.DataFrame:
+    """Those parameters and tags that are not the same in all runs; of one run alone, none."""
+    values = parameters.drop(columns=["kind", "name"])
+    return parameters[values.nunique(axis=1, dropna=False) > 1].reset_index(drop=True)
+
+
+def same_but_for_seed(parameters: pd.DataFrame) -> list[list[str]]:
+    """Groups of runs that differ in their seed and in no other parameter, nor in data or code.
+
+    Of several runs with the same seed the newest stands in the group; a run that no other one matches is in none.
+    """
+    table = parameters.set_index(["kind", "name"]).astype(object)
+    settings = [("parameter", name) for kind, name in table.index if kind == "parameter" and name != SEED]
+    settings += [("tag", name) for name in (DATA, COMMIT, CODE)]
+    deciding = table.reindex([*settings, ("parameter", SEED)]).fillna("")
+    groups: dict[tuple[str, ...], dict[str, str]] = {}
+    for run in deciding.columns:
+        *setting, seed = deciding[run]
+        groups.setdefault(tuple(setting), {}).setdefault(seed, run)
+    return [list(group.values()) for group in groups.values() if len(group) > 1]
+
+
+def read_histories(uri: str, runs: pd.DataFrame) -> pd.DataFrame:
+    """What the trainings of chosen runs reported: `run`, `stage`, `term`, `step`, `value`."""
+    rows = []
+    with _reading(uri) as client:
+        for label, record in _records(client, runs):
+            stages = client.search_runs(
+                [record.info.experiment_id],
+                f"tags.`{PARENT}` = '{record.info.run_id}'",
+                order_by=["attributes.start_time ASC"],
+            )
+            for stage in stages:
+                for term in sorted(set(stage.data.metrics) - {SPEED}):
+                    history = client.get_metric_history(stage.info.run_id, term)
+                    rows += [[label, stage.info.run_name, term, point.step, point.value] for point in history]
+    table = pd.DataFrame(rows, columns=["run", "stage", "term", "step", "value"])
+    return table.astype({"step": int, "value": float})
+
+
+def read_pictures(uri: str, runs: pd.DataFrame) -> pd.DataFrame:
+    """The pictures of chosen runs: `run`, `picture`, `png` (bytes, or none), `gap` (why there are none)."""
+    rows = list[list[object]]()
+    with _reading(uri) as client, tempfile.TemporaryDirectory() as folder:
+        for label, record in _records(client, runs):
+            paths, gap = _list_pictures(client, record.info.run_id)
+            if gap:
+                rows.append([label, None, None, gap])
+            pictures = {Path(path).stem: _read_picture(client, record.info.run_id, path, folder) for path in paths}
+            rows += [[label, name, *picture] for name, picture in pictures.items()]
+    return pd.DataFrame(rows, columns=["run", "picture", "png", "gap"])
+
+
+def _list_pictures(client: "MlflowClient", run_id: str) -> tuple[list[str], str]:
+    """Paths of a run's pictures, or why there are none."""
+    try:
+        files = client.list_artifacts(run_id, FIGURES)
+        if not files and not client.list_artifacts(run_id):
+            return [], "the files of this run are gone"
+    except (OSError, _mlflow_exception()) as error:
+        return [], f"the files of this run cannot be read: {_first_line(error)}"
+    paths = [file.path for file in files if file.path.endswith(".png")]
+    return paths, "" if paths else "this run has no pictures"
+
+
+def _read_picture(client: "MlflowClient", run_id: str, path: str, folder: str) -> tuple[bytes | None, str]:
+    try:
+        content = Path(client.download_artifacts(run_id, path, folder)).read_bytes()
+    except (OSError, _mlflow_exception()) as error:
+        return None, f"cannot be read: {_first_line(error)}"
+    return (content, "") if content.startswith(PNG) else (None, "not a PNG file")
+
+
+def _records(client: "MlflowClient", runs: pd.DataFrame) -> Iterator[tuple[str, "Run"]]:
+    """The runs themselves, by their short names."""
+    for label, name, run_id in zip(runs["run"], runs["name"], runs["run_id"], strict=True):
+        record = None
+        try:
+            record = client.get_run(run_id)
+        except _mlflow_exception() as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+        if record is None or record.info.lifecycle_stage != "active":
+            raise ExperimentError(
+                f"compare.experiments: the run {name!r} ({run_id}) was chosen, and is no longer in the record. "
+                f"Run the whole pipeline `compare` again: it takes what is there."
+            )
+        yield label, record
+
+
+@contextmanager
+def _reading(uri: str) -> Iterator["MlflowClient"]:
+    """A client to read with; what the store refuses becomes one paragraph."""
+    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
+        raise ExperimentError(
+            f"compare: there is no record of runs at {uri.removeprefix(SQLITE)}. Run an experiment first, or name "
+            f"another store in MLFLOW_TRACKING_URI."
+        )
+    try:
+        yield open_client(uri)
+    except (OSError, sqlite3.Error, _mlflow_exception()) as error:
+        raise ExperimentError(f"compare: the record of runs at {uri} cannot be read: {_first_line(error)}") from None
+
+
+def _mlflow_exception() -> "type[MlflowException]":
+    """What MLflow raises; read when it is needed, since MLflow's import takes seconds."""
+    from mlflow.exceptions import MlflowException
+
+    kind: type[MlflowException] = MlflowException
+    return kind
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:300] if str(error) else type(error).__name__

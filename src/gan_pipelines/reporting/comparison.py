@@ -1,0 +1,118 @@
+"""Runs side by side: one HTML page that needs no other file and no network, and a short text."""
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from gan_pipelines.metrics.definitions import SCORES
+from gan_pipelines.metrics.ranking import MEASURED, NO_INTERVAL, YARDSTICK
+
+TERMINAL_COLUMNS = 80
+KEY_COLUMNS = 48
+
+
+def comparison_page(
+    runs: pd.DataFrame,
+    left_out: pd.DataFrame,
+    scores: pd.DataFrame,
+    seeds: pd.DataFrame,
+    differing: pd.DataFrame,
+    curves: go.Figure,
+    pictures: pd.DataFrame,
+) -> str:
+    """The comparison as HTML; whatever a run lacks is marked as a gap.
+
+    Args:
+        runs: one row a run; `run` is its short name.
+        left_out: `name`, `experiment`, and `why` a matching run is not compared.
+        scores: one row a score, with interval, rank and verdict.
+        seeds: mean and deviation of scores over seeds.
+        differing: `kind`, `name`, and one column a run.
+        curves: the loss curves of all runs.
+        pictures: `run`, `picture`, `png`, `gap`.
+    """
+    loader = PackageLoader("gan_pipelines", "reporting")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters["number"] = _number
+    names = runs["run"].tolist()
+    return environment.get_template("comparison.html").render(
+        runs=runs.to_dict("records"),
+        names=names,
+        left_out=left_out.to_dict("records"),
+        sections=list(_sections(scores, names)),
+        definitions=SCORES,
+        seeds=seeds.to_dict("records"),
+        differing=differing.fillna("").to_dict("records"),
+        curves=Markup(curves.to_html(full_html=False, include_plotlyjs=True, config={"displaylogo": False})),  # noqa: S704
+        pictures=list(_picture_rows(pictures, names)),
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _sections(scores: pd.DataFrame, names: list[str]) -> Iterator[dict[str, Any]]:
+    """A table a score: rows of one network, sample count and generator, with a cell for each run."""
+    for score, of_score in scores.groupby("score", sort=False):
+        rows = []
+        for (space, samples, generator), measured in of_score.groupby(["space", "samples", "generator"], sort=False):
+            by_run = {row["run"]: _cell(row) for row in measured.to_dict("records")}
+            cells = [by_run.get(name) for name in names]
+            yardstick = generator == YARDSTICK
+            rows.append(
+                {"space": space, "samples": samples, "generator": generator, "yardstick": yardstick, "cells": cells}
+            )
+        yield {"definition": SCORES[str(score)], "rows": rows}
+
+
+def _cell(row: dict[Any, Any]) -> dict[str, str]:
+    """Value, interval, spread, rank and verdict as text; empty where there is none."""
+    has_interval = pd.notna(row["low"]) and pd.notna(row["high"])
+    return {
+        "value": _number(row["value"]) if pd.notna(row["value"]) else "not a number",
+        "interval": f"[{_number(row['low'])}, {_number(row['high'])}]" if has_interval else "no interval",
+        "spread": f"spread {_number(row['spread'])}" if pd.notna(row["spread"]) else "",
+        "rank": row["rank"] if has_interval else "",
+        "verdict": row["verdict"],
+    }
+
+
+def _picture_rows(pictures: pd.DataFrame, names: list[str]) -> Iterator[dict[str, Any]]:
+    """A row a kind of picture: for each run the picture as base64, or why there is none."""
+    kinds = pictures["picture"].dropna().drop_duplicates().tolist()
+    for kind in kinds or ["none"]:
+        cells = []
+        for name in names:
+            mine = pictures[(pictures["run"] == name) & (pictures["picture"].isna() | (pictures["picture"] == kind))]
+            png, gap = (mine["png"].iloc[0], mine["gap"].iloc[0]) if len(mine) else (None, "not drawn by this run")
+            cells.append({"run": name, "png": base64.b64encode(png).decode() if png else "", "gap": gap})
+        yield {"title": kind.replace("_", " "), "cells": cells}
+
+
+def format_comparison(scores: pd.DataFrame) -> str:
+    """Who leads, a line a score, at most 80 columns wide, for the end of a run.
+
+    Args:
+        scores: columns `run`, `generator`, `score`, `space`, `samples`, `value`, `rank`, in the order of reports.
+    """
+    lines = [f"{'score.network.samples':{KEY_COLUMNS}} best"]
+    for measured, rows in scores[scores["generator"] != YARDSTICK].groupby(MEASURED, sort=False):
+        key = ".".join(str(part) for part in measured)
+        lines.append(f"{key:{KEY_COLUMNS}} {_leaders(rows)}"[:TERMINAL_COLUMNS])
+    return "\n".join(lines)
+
+
+def _leaders(rows: pd.DataFrame) -> str:
+    """The one that surpasses all others, or how many may be it."""
+    for first in rows[rows["rank"] == "1"].to_dict("records"):
+        return f"{first['run']} {first['generator']} {_number(first['value'])}"
+    leading = rows["rank"].str.startswith("1-")
+    if not leading.any():
+        return " or ".join(rows["rank"].drop_duplicates())
+    return f"{(leading | (rows['rank'] == NO_INTERVAL)).sum()} of {len(rows)} may be the best"

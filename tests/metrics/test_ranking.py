@@ -1,0 +1,98 @@
+"""Ranks where intervals do not overlap, in closed form; means over seeds."""
+
+import math
+import random
+
+import pandas as pd
+import pytest
+
+from gan_pipelines.metrics.ranking import average_seeds, rank_scores, ranks
+
+NAN = math.nan
+
+
+@pytest.mark.parametrize(
+    ("better", "low", "high", "expected"),
+    [
+        ("lower", [1, 3, 5], [2, 4, 6], ["1", "2", "3"]),
+        ("higher", [1, 3, 5], [2, 4, 6], ["3", "2", "1"]),
+        ("lower", [1, 3, 3.5], [2, 4, 6], ["1", "2-3", "2-3"]),
+        ("lower", [1, 2, 5], [3, 4, 6], ["1-2", "1-2", "3"]),
+        ("lower", [1, 2, 3.5], [2.5, 4, 5], ["1-2", "1-3", "2-3"]),  # the middle one overlaps both
+        ("lower", [1, 2], [2, 3], ["no order", "no order"]),  # they touch
+        ("higher", [1, 1.5, 2], [3, 3.5, 4], ["no order"] * 3),
+        ("lower", [1], [2], ["no order"]),
+        ("near 1", [0.9, 1.4, 0.2], [1.1, 1.5, 0.3], ["1", "2", "3"]),
+        ("near 1", [0.7, 1.2], [0.8, 1.3], ["no order", "no order"]),  # equally far, on either side
+        ("near 1", [0.9, 1.05], [1.3, 1.06], ["no order", "no order"]),  # what holds 1 is from 0 to 0.3 away
+        ("near 1", [0.85, 0.5], [1.3, 0.6], ["1", "2"]),
+    ],
+)
+def test_ranks_in_closed_form(better: str, low: list[float], high: list[float], expected: list[str]) -> None:
+    assert ranks(low, high, better) == expected
+
+
+def test_a_value_without_an_interval_is_not_ranked_and_separates_nobody() -> None:
+    assert ranks([1, NAN, 3], [2, NAN, 4], "lower") == ["1-2", "no interval", "2-3"]
+    assert ranks([1, 3], [2, NAN], "lower") == ["no order", "no interval"]
+    assert ranks([NAN], [NAN], "higher") == ["no interval"]
+
+
+@pytest.mark.parametrize("better", ["lower", "higher", "near 1"])
+def test_a_rank_is_one_more_than_those_surely_better_up_to_all_but_those_surely_worse(better: str) -> None:
+    draw = random.Random(0)
+    badness = {"lower": lambda x: x, "higher": lambda x: -x, "near 1": lambda x: abs(x - 1)}[better]
+    for _ in range(50):
+        intervals = [sorted((draw.uniform(0, 2), draw.uniform(0, 2))) for _ in range(6)]
+        # the best and the worst point of each interval, found on a fine grid
+        points = [[badness(low + (high - low) * i / 999) for i in range(1000)] for low, high in intervals]
+        best, worst = [min(row) for row in points], [max(row) for row in points]
+        expected = []
+        for i in range(6):
+            first = 1 + sum(worst[j] < best[i] for j in range(6))
+            last = 6 - sum(worst[i] < best[j] for j in range(6))
+            expected.append(f"{first}" if first == last else f"{first}-{last}")
+        if set(expected) == {"1-6"}:
+            expected = ["no order"] * 6
+        assert ranks([low for low, _ in intervals], [high for _, high in intervals], better) == expected
+
+
+def table(*rows: tuple[str, str, str, str, int, float, float, float]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["run", "generator", "score", "space", "samples", "value", "low", "high"])
+
+
+def test_scores_are_ranked_among_equal_score_space_and_count_and_the_yardstick_is_not() -> None:
+    scores = table(
+        ("R1", "joint_stack", "frechet_distance", "judge", 100, 2, 1, 3),
+        ("R1", "real", "frechet_distance", "judge", 100, 0, 0, 0),
+        ("R2", "infogan", "frechet_distance", "judge", 100, 5, 4, 6),
+        ("R2", "infogan", "frechet_distance", "judge", 200, 1, 0, 2),
+        ("R2", "infogan", "frechet_distance", "pixels", 100, 1, 0, 2),
+        ("R1", "joint_stack", "coverage", "judge", 100, 0.2, 0.1, 0.3),
+        ("R2", "infogan", "coverage", "judge", 100, 0.5, 0.4, 0.6),
+    )
+    scores.index = scores.index[::-1]
+    assert rank_scores(scores).to_list() == ["1", "", "2", "no order", "no order", "2", "1"]
+    assert rank_scores(scores).index.equals(scores.index)
+
+
+def test_mean_and_deviation_over_the_seeds_of_a_setting() -> None:
+    score = ("joint_stack", "recall", "judge", 100)
+    scores = table(
+        ("R1", *score, 0.1, NAN, NAN),
+        ("R2", *score, 0.2, NAN, NAN),
+        ("R3", *score, 0.6, NAN, NAN),
+        ("R4", *score, 9.0, NAN, NAN),
+        ("R1", "infogan", *score[1:], 0.5, NAN, NAN),  # of one seed alone
+        ("R1", "real", *score[1:], 0.5, NAN, NAN),
+        ("R2", "real", *score[1:], NAN, NAN, NAN),
+        ("R3", "real", *score[1:], 0.7, NAN, NAN),
+    )
+    seeds = pd.Series({"R1": "2", "R2": "1", "R3": "0", "R4": "0"})
+    averaged = average_seeds(scores, [["R1", "R2", "R3"]], seeds)
+    stack, real = averaged.to_dict("records")
+    assert (stack["runs"], stack["seeds"], stack["generator"], stack["count"]) == ("R1, R2, R3", "2, 1, 0", score[0], 3)
+    assert stack["mean"] == pytest.approx(0.3)
+    assert stack["deviation"] == pytest.approx(math.sqrt((0.04 + 0.01 + 0.09) / 2))
+    assert (real["runs"], real["count"], real["deviation"]) == ("R1, R3", 2, pytest.approx(0.2 / math.sqrt(2)))
+    assert average_seeds(scores, [], seeds).empty

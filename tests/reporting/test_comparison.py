@@ -1,0 +1,232 @@
+"""The report as a reader finds it: the HTML is parsed, and needs nothing but itself."""
+
+import base64
+import tomllib
+from html.parser import HTMLParser
+from io import BytesIO
+from pathlib import Path
+
+import pandas as pd
+import plotly.graph_objects as go
+from PIL import Image
+
+from gan_pipelines.metrics.definitions import SCORES
+from gan_pipelines.reporting.comparison import comparison_page, format_comparison
+from gan_pipelines.reporting.curves import overlaid_curves
+
+ROOT = Path(__file__).parents[2]
+NAN = float("nan")
+EVIL = "<script>alert('run')</script>"
+ADDRESSES = {"src", "href", "action", "data", "srcset", "poster"}
+
+
+class Page(HTMLParser):
+    """Text, tables, pictures, scripts and addresses of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.text, self.scripts, self.pictures = "", list[str](), list[str]()
+        self.addresses, self.classes = list[str](), list[str]()
+        self.tag, self.in_cell = "", False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tag = tag
+        named = {name: value or "" for name, value in attributes}
+        self.addresses += [value for name, value in named.items() if name in ADDRESSES]
+        self.classes.append(named.get("class", ""))
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+            self.in_cell = True
+        elif tag == "script":
+            self.scripts.append("")
+        elif tag == "img":
+            self.pictures.append(named["src"])
+
+    def handle_endtag(self, tag: str) -> None:
+        self.tag = ""
+        self.in_cell = self.in_cell and tag not in ("td", "th")
+
+    def handle_data(self, data: str) -> None:
+        if self.tag == "script":
+            self.scripts[-1] += data
+        elif self.tag != "style":
+            self.text += data
+            if self.in_cell:
+                self.rows[-1][-1] = " ".join(f"{self.rows[-1][-1]} {data}".split())
+
+
+def png() -> bytes:
+    buffer = BytesIO()
+    Image.new("L", (4, 4), 7).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+RUNS = pd.DataFrame(
+    {
+        "run": ["R1", "R2"],
+        "name": [EVIL, "second"],
+        "experiment": "base",
+        "run_id": ["1" * 32, "2" * 32],
+        "seed": ["0", "1"],
+        "pipeline": "sgan",
+        "commit": ["c0ffee0000ff", ""],
+        "changed": ["true", ""],
+        "data": ["mnist_5k", ""],
+        "data_sha256": ["da7a" * 16, ""],
+        "started": "2026-01-01 10:00 UTC",
+    }
+)
+COLUMNS = ["run", "generator", "verdict", "score", "space", "samples", "value", "low", "high", "spread", "rank"]
+SCORE_ROWS = [
+    ["R1", "joint_stack", "", "frechet_distance", "judge", 100, 5.12345, 4.5, 5.5, 0.25, "1"],
+    ["R2", "joint_stack", "collapsed & <b>", "frechet_distance", "judge", 100, 7.0, 6.5, 7.5, NAN, "2"],
+    ["R1", "real", "", "frechet_distance", "judge", 100, 0.5, NAN, NAN, NAN, ""],
+    ["R2", "infogan", "", "coverage", "fc3", 100, NAN, NAN, NAN, NAN, "no interval"],
+]
+PICTURES = pd.DataFrame(
+    [["R1", "joint_sample_grid", png(), ""], ["R2", None, None, "the files of this run are gone"]],
+    columns=["run", "picture", "png", "gap"],
+)
+
+
+def write(
+    left_out: pd.DataFrame | None = None,
+    seeds: pd.DataFrame | None = None,
+    differing: pd.DataFrame | None = None,
+    curves: go.Figure | None = None,
+    pictures: pd.DataFrame = PICTURES,
+) -> str:
+    nothing = pd.DataFrame()
+    return comparison_page(
+        RUNS,
+        nothing if left_out is None else left_out,
+        pd.DataFrame(SCORE_ROWS, columns=COLUMNS),
+        nothing if seeds is None else seeds,
+        pd.DataFrame(columns=["kind", "name", "R1", "R2"]) if differing is None else differing,
+        go.Figure() if curves is None else curves,
+        pictures,
+    )
+
+
+def test_a_score_stands_with_interval_rank_spread_and_verdict_and_a_gap_is_marked() -> None:
+    page = Page(write())
+    assert ["network", "N", "generator", "R1", "R2"] in page.rows
+    distance = "5.123 [4.5, 5.5] spread 0.25 rank 1"
+    assert ["judge", "100", "joint_stack", distance, "7 [6.5, 7.5] rank 2 collapsed & <b>"] in page.rows
+    assert ["judge", "100", "real (yardstick)", "0.5 no interval", "not recorded"] in page.rows
+    assert ["fc3", "100", "infogan", "not recorded", "not a number no interval"] in page.rows
+    assert page.classes.count("yardstick") == 1
+    for score in ("frechet_distance", "coverage"):
+        assert SCORES[score].meaning in page.text
+    assert page.text.index("Frechet distance, lower is better") < page.text.index("coverage, higher is better")
+
+
+def test_runs_are_described_and_what_is_not_recorded_is_said() -> None:
+    rows = Page(write()).rows
+    first = [EVIL + " " + "1" * 32, "base", "sgan", "0", "c0ffee0000 and changes", "mnist_5k da7ada7ada7a"]
+    assert ["R1", *first, "2026-01-01 10:00 UTC"] in rows
+    assert next(row for row in rows if row[:1] == ["R2"])[5:7] == ["not recorded"] * 2
+
+
+def test_runs_left_out_are_named_with_their_reason() -> None:
+    left_out = pd.DataFrame([["tried", "base", "without scores"]], columns=["name", "experiment", "why"])
+    assert "tried of base: without scores" in Page(write(left_out)).text
+    assert "Left out" not in Page(write()).text
+
+
+def test_differences_and_seeds_have_tables_of_their_own() -> None:
+    differing = pd.DataFrame([["parameter", "a.b", "1", None], ["tag", "device", "cpu", "cuda"]])
+    differing.columns = pd.Index(["kind", "name", "R1", "R2"])
+    columns = ["runs", "seeds", "generator", "score", "space", "samples", "mean", "deviation", "count"]
+    seeds = pd.DataFrame([["R1, R2", "0, 1", "infogan", "recall", "judge", 100, 0.25, 0.0123456, 2]], columns=columns)
+    rows = Page(write(seeds=seeds, differing=differing)).rows
+    assert ["a.b", "1", "not set"] in rows
+    assert ["device tag", "cpu", "cuda"] in rows
+    assert ["recall", "judge", "100", "infogan", "R1, R2", "0, 1", "0.25 ± 0.01235 (2 seeds)"] in rows
+    assert "all recorded parameters and tags are the same" in Page(write()).text
+
+
+def test_pictures_are_inside_the_page_side_by_side_and_gaps_say_why() -> None:
+    page = Page(write())
+    (picture,) = page.pictures
+    assert base64.b64decode(picture.removeprefix("data:image/png;base64,")) == png()
+    assert "the files of this run are gone" in page.text
+    only_gaps = PICTURES.assign(picture=None, png=None, gap=["this run has no pictures", "gone"])
+    page = Page(write(pictures=only_gaps))
+    assert page.pictures == []
+    assert "this run has no pictures" in page.text
+    assert page.classes.count("gap") >= 2
+    more = pd.concat([PICTURES, pd.DataFrame([["R1", "infogan_categories", png(), ""]], columns=PICTURES.columns)])
+    assert Page(write(pictures=more.iloc[[0, 2]])).text.count("not drawn by this run") == 2
+
+
+def test_names_are_escaped_in_text_and_in_figures() -> None:
+    histories = pd.DataFrame([["R1", EVIL, EVIL, 1, 2.0]], columns=["run", "stage", "term", "step", "value"])
+    page = Page(write(curves=overlaid_curves(histories, {"R1": EVIL, "R2": "second"})))
+    assert EVIL in page.text
+    assert not [script for script in page.scripts if script.startswith("alert")]
+    assert EVIL not in write(curves=overlaid_curves(histories, {"R1": EVIL, "R2": "second"}))
+    assert len(page.scripts) == len(Page(write()).scripts)
+
+
+def test_the_page_holds_plotly_once_and_loads_nothing() -> None:
+    page = Page(write())
+    assert len([script for script in page.scripts if len(script) > 1_000_000]) == 1
+    assert all(address.startswith("data:") for address in page.addresses)
+
+
+def test_curves_of_runs_lie_over_each_other_in_one_panel_a_term_and_one_colour_a_run() -> None:
+    rows = [[run, "fc3", term, step, step / 10] for run in ("R2", "R1") for term in "ab" for step in (20, 10)]
+    rows.append(["R2", "joint", "a", 5, 1.0])
+    histories = pd.DataFrame(rows, columns=["run", "stage", "term", "step", "value"])
+    figure = overlaid_curves(histories, {"R1": "first", "R2": "second"})
+    assert [title.text for title in figure.layout.annotations] == ["fc3: a", "fc3: b", "joint: a"]
+    lines = {(line.legendgroup, line.xaxis): line for line in figure.data}
+    assert len(lines) == len(figure.data) == 5
+    assert list(lines["R1", "x"].x) == [10, 20]
+    assert list(lines["R1", "x"].y) == [1.0, 2.0]
+    assert [line.name for line in figure.data if line.showlegend] == ["R1 first", "R2 second"]
+    colours = {run: {line.line.color for line in figure.data if line.legendgroup == run} for run in ("R1", "R2")}
+    assert [len(colour) for colour in colours.values()] == [1, 1]
+    assert colours["R1"] != colours["R2"]
+    assert len(overlaid_curves(histories.iloc[:0], {"R1": "first"}).data) == 0
+
+
+def test_the_short_table_names_who_leads_within_80_columns() -> None:
+    space = "efficientnet_lite0"
+    rows = [
+        ["R1", "independent_stack", "", "classification_accuracy", space, 10000, 0.98, 0.97, 0.99, NAN, "1"],
+        ["R10", "a_generator_with_a_very_long_name", "", "classification_accuracy", space, 10000, 0.9, 0, 0, NAN, "2"],
+        ["R1", "infogan", "", "recall", "judge", 100, 0.5, 0.4, 0.6, NAN, "1-2"],
+        ["R2", "infogan", "", "recall", "judge", 100, 0.5, 0.4, 0.6, NAN, "1-2"],
+        ["R3", "infogan", "", "recall", "judge", 100, 0.1, 0.1, 0.1, NAN, "3"],
+        ["R1", "infogan", "", "precision", "judge", 100, 0.5, 0.4, 0.6, NAN, "1-2"],
+        ["R2", "infogan", "", "precision", "judge", 100, 0.9, NAN, NAN, NAN, "no interval"],
+        ["R3", "infogan", "", "precision", "judge", 100, 0.1, 0.1, 0.1, NAN, "2-3"],
+        ["R1", "infogan", "", "twins", "judge", 100, 0.1, 0.1, 0.1, NAN, "no order"],
+        ["R1", "infogan", "", "copies", "judge", 100, 0.1, 0.1, 0.1, NAN, "no order"],
+        ["R2", "infogan", "", "copies", "judge", 100, 0.1, NAN, NAN, NAN, "no interval"],
+        ["R1", "real", "", "twins", "judge", 100, 0.0, 0.1, 0.1, NAN, ""],
+    ]
+    text = format_comparison(pd.DataFrame(rows, columns=COLUMNS))
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [" ".join(line.split()) for line in lines] == [
+        "score.network.samples best",
+        f"classification_accuracy.{space}.10000 R1 independent_stack 0.98",
+        "recall.judge.100 2 of 3 may be the best",
+        "precision.judge.100 2 of 3 may be the best",
+        "twins.judge.100 no order",
+        "copies.judge.100 no order or no interval",
+    ]
+
+
+def test_the_template_comes_with_the_package() -> None:
+    source = ROOT / "src" / "gan_pipelines"
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    files = {file for pattern in setuptools["package-data"]["gan_pipelines"] for file in source.glob(pattern)}
+    assert source / "reporting" / "comparison.html" in files
