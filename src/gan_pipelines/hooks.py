@@ -30,8 +30,8 @@ from gan_pipelines.parameters.base import explain
 from gan_pipelines.parameters.data import RunParameters
 from gan_pipelines.pipelines.compare import READS_THE_RECORD
 from gan_pipelines.project import active_experiment
-from gan_pipelines.reporting.comparison import format_comparison
 from gan_pipelines.reporting.ablation import ablation_metrics, format_ablation
+from gan_pipelines.reporting.comparison import format_comparison
 from gan_pipelines.reporting.tables import (
     code_metrics,
     format_codes,

@@ -17,7 +17,10 @@ CONDITIONS, NOISES = 200, 20
 
 
 def within_class_diversity(
-    reading: LabelledReading, reference: LabelledReading, counts: Counts | None = None, reference_counts: Counts | None = None
+    reading: LabelledReading,
+    reference: LabelledReading,
+    counts: Counts | None = None,
+    reference_counts: Counts | None = None,
 ) -> Float[Tensor, "resamples"]:
     """Mean over classes of (total feature variance of the samples / of the real images), in each resample.
 

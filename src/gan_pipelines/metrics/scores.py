@@ -95,7 +95,9 @@ def score_pictures(
     judged = readings[JUDGE]
     if kind == "unlabelled":
         judged = replace(judged, labels=judged.logits.argmax(dim=1))
-    scoring = _Scoring(len(pictures), resample(len(pictures), resamples, rng), resample(len(test_images), resamples, rng))
+    scoring = _Scoring(
+        len(pictures), resample(len(pictures), resamples, rng), resample(len(test_images), resamples, rng)
+    )
     found = [score for name in readings for score in _fidelity(scoring, name, readings[name], real.test[name])]
     if kind != "unlabelled":
         found += _label_accuracy(scoring, judged, pictures.classes)
@@ -211,7 +213,11 @@ def _memory(
 
 
 def score_classification(
-    logits: Float[Tensor, "tests classes"], test_images: LabelledImages, samples: int, resamples: int, rng: torch.Generator
+    logits: Float[Tensor, "tests classes"],
+    test_images: LabelledImages,
+    samples: int,
+    resamples: int,
+    rng: torch.Generator,
 ) -> Score:
     """Classification accuracy score (Ravuri and Vinyals 2019).
 

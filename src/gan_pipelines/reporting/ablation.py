@@ -34,7 +34,12 @@ def ablation_table(tables: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame
     for row, of_seeds in tables.items():
         values = pd.DataFrame([_judged(table) for table in of_seeds])
         verdicts = sorted(filter(None, map(table_verdict, of_seeds)))
-        cells = {"row": row, "samples": int(of_seeds[0]["samples"].max()), "seeds": len(of_seeds), "paper_inception_score": PAPER[row]}
+        cells = {
+            "row": row,
+            "samples": int(of_seeds[0]["samples"].max()),
+            "seeds": len(of_seeds),
+            "paper_inception_score": PAPER[row],
+        }
         for score in COLUMNS:
             found = values[score] if score in values else pd.Series(dtype=float)
             cells |= {score: found.mean(), f"{score}_std": found.std()}  # over n - 1; empty for one seed

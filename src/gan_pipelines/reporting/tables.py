@@ -60,7 +60,9 @@ def format_summary(tables: Mapping[str, pd.DataFrame]) -> str:
     rows = [_summary_row(name, tables[name]) for name in sorted(tables, key=lambda name: name == REAL)]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows)]
-    references = "Judge's features and classes; +- half of a 95 % interval; real: the training images. All against test images."
+    references = (
+        "Judge's features and classes; +- half of a 95 % interval; real: the training images. All against test images."
+    )
     return "\n".join([*(line.rstrip() for line in lines), references])
 
 

@@ -5,8 +5,8 @@ from PIL import Image
 
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.evaluation import sample_generator, score_samples
-from gan_pipelines.models import Encoder, LevelGAN, StackedGenerator
 from gan_pipelines.metrics import RealReadings
+from gan_pipelines.models import Encoder, LevelGAN, StackedGenerator
 from gan_pipelines.models.plan import plan_classifier, plan_levels
 from gan_pipelines.parameters import (
     AblationParameters,
@@ -126,9 +126,7 @@ def collect_scores(ablation: AblationParameters, real_scores: pd.DataFrame, *tab
     return ablation_table({**by_row, REAL: [real_scores]})
 
 
-def draw_grids(
-    evaluation: EvaluationParameters, train_images: LabelledImages, *samples: LabelledImages
-) -> Image.Image:
+def draw_grids(evaluation: EvaluationParameters, train_images: LabelledImages, *samples: LabelledImages) -> Image.Image:
     """One grid a row of the table, of the first seed, and one of real images.
 
     Args:
