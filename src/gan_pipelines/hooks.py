@@ -33,6 +33,7 @@ from gan_pipelines.project import active_experiment
 from gan_pipelines.reporting.ablation import ablation_metrics, format_ablation
 from gan_pipelines.reporting.comparison import format_comparison
 from gan_pipelines.reporting.tables import (
+    REAL,
     code_metrics,
     format_codes,
     format_summary,
@@ -283,7 +284,7 @@ def _results(made: set[str], catalog: DataCatalog) -> Iterator[str]:
     tables = {match["generator"]: catalog.load(match[0]) for match in found}
     if tables:
         yield format_summary(tables)
-    notes = [f"{generator}: {note}" for generator, table in tables.items() for note in gaps(table)]
+    notes = [f"{generator}: {note}" for generator, table in tables.items() if generator != REAL for note in gaps(table)]
     if notes:
         yield "\n".join(notes)
     if CODE_SCORES in made:

@@ -1,5 +1,7 @@
 """Frechet distance, kernel distance and Inception score: torch-fidelity gives the values, resamples their intervals."""
 
+from itertools import pairwise
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -100,7 +102,7 @@ def resampled_inception_score(logits: Logits, counts: Counts) -> Float[Tensor, "
     probs = log_probs.exp()
     negative_entropy, scores = (probs * log_probs).sum(dim=1), []
     bounds = [split * len(logits) // SPLITS for split in range(SPLITS + 1)]
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         weights = counts[:, start:end].double()
         weights = weights / weights.sum(dim=1, keepdim=True).clamp(min=1)
         marginal = weights @ probs[start:end]

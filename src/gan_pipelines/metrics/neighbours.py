@@ -1,5 +1,6 @@
 """Distances to nearest neighbours, block by block: memory does not grow with the number of pictures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -66,5 +67,6 @@ def manifold_membership(samples: Rows, real: Rows) -> Membership:
     return Membership(torch.cat(precise), recalled, torch.cat(density), covered)
 
 
-def _blocks(rows: Tensor, others: Tensor) -> tuple[Tensor, ...]:
-    return rows.split(max(1, BLOCK // len(others)))
+def _blocks(rows: Tensor, others: Tensor) -> Sequence[Tensor]:
+    blocks: Sequence[Tensor] = rows.split(max(1, BLOCK // len(others)))
+    return blocks

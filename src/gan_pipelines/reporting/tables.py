@@ -1,7 +1,8 @@
 """Tables of scores."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import pandas as pd
 
@@ -17,7 +18,8 @@ INTERVAL = ("low", "high", "spread")
 
 def score_table(scores: Sequence[Score]) -> pd.DataFrame:
     """One row a score; what does not apply stays empty."""
-    return pd.DataFrame([asdict(score) for score in scores]).replace({"of_class": {"": None}, "note": {"": None}})
+    rows = [asdict(score) for score in scores]
+    return pd.DataFrame([{**row, "of_class": row["of_class"] or None, "note": row["note"] or None} for row in rows])
 
 
 def code_table(scores: Mapping[str, CodeScores]) -> pd.DataFrame:
@@ -60,19 +62,20 @@ def format_summary(tables: Mapping[str, pd.DataFrame]) -> str:
     rows = [_summary_row(name, tables[name]) for name in sorted(tables, key=lambda name: name == REAL)]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows)]
-    references = (
-        "Judge's features and classes; +- half of a 95 % interval; real: the training images. All against test images."
+    notes = (
+        f"Features and classes of the judge, against the test images; {REAL}: training images.",
+        "+-: half of a 95 % interval. N biases the distance: compare equal N only.",
     )
-    return "\n".join([*(line.rstrip() for line in lines), references])
+    return "\n".join([*(line.rstrip() for line in lines), *notes])
 
 
 def _summary_row(generator: str, table: pd.DataFrame) -> list[str]:
-    rows = overall(table).query("space == 'judge'").set_index("score")
-    cells = [_cell(rows.loc[score], digits) if score in rows.index else "-" for score, digits in SUMMARY.items()]
-    return [generator, str(rows["samples"].max()), *cells, table_verdict(table)]
+    rows = {row["score"]: row for row in overall(table).query("space == 'judge'").to_dict("records")}
+    cells = [_cell(rows[score], digits) if score in rows else "-" for score, digits in SUMMARY.items()]
+    return [generator, str(max(row["samples"] for row in rows.values())), *cells, table_verdict(table)]
 
 
-def _cell(row: pd.Series, digits: str) -> str:
+def _cell(row: Mapping[Hashable, Any], digits: str) -> str:
     if pd.isna(row["value"]):
         return "-"
     return f"{row['value']:.{digits}} +- {(row['high'] - row['low']) / 2:.{digits}}"
