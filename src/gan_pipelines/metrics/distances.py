@@ -97,8 +97,9 @@ def inception_score(logits: Logits) -> float:
 
 
 def resampled_inception_score(logits: Logits, counts: Counts) -> Float[Tensor, "resamples"]:
-    """The Inception score, mean over ten splits of the pictures in their order, in each resample."""
-    log_probs = _bounded(logits).log_softmax(dim=1)
+    """The Inception score, mean over ten splits of the shuffled pictures, in each resample."""
+    order = torch.randperm(len(logits), generator=torch.Generator().manual_seed(0))
+    log_probs, counts = _bounded(logits[order]).log_softmax(dim=1), counts[:, order]
     probs = log_probs.exp()
     negative_entropy, scores = (probs * log_probs).sum(dim=1), []
     bounds = [split * len(logits) // SPLITS for split in range(SPLITS + 1)]
