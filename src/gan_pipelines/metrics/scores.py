@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from gan_pipelines.data.images import LabelledImages
@@ -95,14 +95,13 @@ def score_pictures(
     judged = readings[JUDGE]
     if kind == "unlabelled":
         judged = replace(judged, labels=judged.logits.argmax(dim=1))
-    scoring = _Scoring(
-        len(pictures), resample(len(pictures), resamples, rng), resample(len(test_images), resamples, rng)
-    )
+    counts, real_counts = (resample(len(side), resamples, rng) for side in (pictures, test_images))
+    scoring, order = _Scoring(len(pictures), counts, real_counts), torch.randperm(len(pictures), generator=rng)
     found = [score for name in readings for score in _fidelity(scoring, name, readings[name], real.test[name])]
     if kind != "unlabelled":
         found += _label_accuracy(scoring, judged, pictures.classes)
     found.append(_diversity(scoring, judged, real.test[JUDGE]))
-    found.append(_twins(scoring, pictures, test_images))
+    found.append(_twins(scoring, pictures, test_images, order[: len(test_images)]))
     return [*found, *_memory(scoring, judged, pictures, real, train_images, kind)]
 
 
@@ -176,15 +175,15 @@ def _diversity(scoring: _Scoring, judged: LabelledReading, real: LabelledReading
     return scoring.score("within_class_diversity", JUDGE, value, resampled)
 
 
-def _twins(scoring: _Scoring, pictures: LabelledImages, test_images: LabelledImages) -> Score:
+def _twins(
+    scoring: _Scoring, pictures: LabelledImages, test_images: LabelledImages, chosen: Int64[Tensor, "chosen"]
+) -> Score:
     """Among as many samples as there are real test images, since neighbours come nearer with their number."""
-    count = min(len(pictures), len(test_images))
-    ours, theirs = (pixel_rows(side)[:count] for side in (pictures, test_images))
-    limit = neighbour_radii(theirs, 1).quantile(CLOSE)
-    close = neighbour_radii(ours, 1) <= limit
-    value, counts = close.double().mean().item(), scoring.counts[:, :count].double()
-    low, high = interval(value, counts @ close.double() / counts.sum(dim=1).clamp(min=1), 0.0, 1.0)
-    return Score("twins", PIXEL_SPACE, count, value, low, high)
+    limit = neighbour_radii(pixel_rows(test_images), 1).quantile(CLOSE)
+    close = (neighbour_radii(pixel_rows(pictures)[chosen], 1) <= limit).double()
+    counts = scoring.counts[:, chosen].double()
+    low, high = interval(close.mean().item(), counts @ close / counts.sum(dim=1).clamp(min=1), 0.0, 1.0)
+    return Score("twins", PIXEL_SPACE, len(chosen), close.mean().item(), low, high)
 
 
 def _memory(
@@ -231,7 +230,7 @@ def score_classification(
     right = (logits.argmax(dim=1) == test_images.labels).double()
     resampled = resampled_mean(right, resample(len(right), resamples, rng))
     low, high = interval(right.mean().item(), resampled, 0.0, 1.0)
-    return Score("classification_accuracy", PIXEL_SPACE, samples, right.mean().item(), low, high)
+    return Score("classification_accuracy", JUDGE, samples, right.mean().item(), low, high)
 
 
 def score_levels(
