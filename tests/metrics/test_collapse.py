@@ -1,0 +1,76 @@
+"""What the entropy loss is for (SGAN, section 3.3): a stack trained without it is sure of itself, and collapsed."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.data.sources import read_source
+from gan_pipelines.metrics import Score, judge_network, read_labelled, read_real_images, score_pictures, verdict
+from gan_pipelines.models import Encoder, assemble_stack
+from gan_pipelines.models.encoder import encode
+from gan_pipelines.models.plan import plan_levels
+from gan_pipelines.parameters import ClassifierParameters, Mnist5k, RunParameters, SGANParameters
+from gan_pipelines.training.classifier import fit_classifier
+from gan_pipelines.training.engine import Observer
+from gan_pipelines.training.level import fit_level
+
+RUN = RunParameters(seed=0, threads=1)
+STEPS = {"encoder": 300, "judge": 300, "fc3": 600, "pixels": 400}
+Scores = Callable[[float], dict[tuple[str, str], Score]]
+
+
+@pytest.fixture
+def scored(recorder: Callable[[], Observer]) -> Scores:
+    """Scores of 1,000 digits from a small stack whose levels were trained with some weight of the entropy loss."""
+    smoke: dict[str, Any] = yaml.safe_load((Path(__file__).parents[2] / "conf/smoke/parameters.yml").read_text())
+    digits = read_source(Mnist5k(name="mnist_5k"), Path(), torch.Generator().manual_seed(0))
+
+    def classifier(stage: str, block: str) -> Encoder:
+        training = {**smoke[block]["training"], "steps": STEPS[stage]}
+        parameters = ClassifierParameters.model_validate({**smoke[block], "training": training})
+        return fit_classifier(RUN, stage, parameters, digits.train, digits.test, recorder())[0]
+
+    encoder, judge = classifier("encoder", "classifier"), classifier("judge", "judge")
+    (features,) = encode(encoder, digits.train.pixels(), ["fc3"])
+    network = judge_network(judge, "features")
+    real = read_real_images({"judge": network}, digits.train, digits.test)
+
+    def of_stack(entropy: float) -> dict[tuple[str, str], Score]:
+        sgan = yaml.safe_load(yaml.safe_dump(smoke["sgan"]))
+        for name, level in sgan["levels"].items():
+            level["loss_weights"] = {"adversarial": 1.0, "conditional": 1.0, "entropy": entropy}
+            level["training"] |= {"steps": STEPS[name], "learning_rate": 2e-3, "ema_decay": 0.95}
+        specs = plan_levels(SGANParameters.model_validate(sgan), encoder, encoder.digest())
+        upper, _ = fit_level(RUN, specs["fc3"], encoder, features, digits.train.one_hot_labels(), recorder())
+        lower, _ = fit_level(RUN, specs["pixels"], encoder, digits.train.pixels(), features, recorder())
+        labels, rng = torch.arange(1000) % 10, torch.Generator().manual_seed(1)
+        stack = assemble_stack([upper, lower], digits.train.classes)
+        samples = LabelledImages(stack.sample(labels, rng), labels, digits.train.classes)
+        readings = {"judge": read_labelled(network, samples)}
+        found = score_pictures(readings, samples, real, digits.train, digits.test, "labelled", 50, rng)
+        return {(score.score, score.space): score for score in found if not score.of_class}
+
+    return of_stack
+
+
+def called(scores: dict[tuple[str, str], Score]) -> str:
+    return verdict({name: (score.low, score.high) for name, score in scores.items()})
+
+
+def test_a_stack_without_the_entropy_loss_has_the_higher_inception_score_and_is_called_collapsed(
+    scored: Scores,
+) -> None:
+    without, with_it = scored(0.0), scored(10.0)
+    inception, diversity = ("inception_score", "judge"), ("within_class_diversity", "judge")
+    assert with_it[inception].high < without[inception].low
+    assert 6 < without[inception].value < 10
+    assert 0.99 < without["label_accuracy", "judge"].value <= 1
+    assert 0 <= without[diversity].value < 0.05
+    assert 0.2 < with_it[diversity].value < 1
+    assert called(without) == "collapsed"
+    assert 0.9 < without["twins", "pixels"].value <= 1
