@@ -51,7 +51,7 @@ CHECKPOINTS = "checkpoints"
 """The dataset that knows where checkpoints lie."""
 
 CODE_SCORES, ABLATION_TABLE = "code_scores", "ablation_table"
-GENERATOR_SCORES = re.compile(r"(?!ablation_|code_)(?P<generator>\w+?)(?P<of_levels>_level)?_scores")
+GENERATOR_SCORES = re.compile(r"(?!ablation_|code_|compared_)(?P<generator>\w+?)(?P<of_levels>_level)?_scores")
 """Datasets with the scores of one generator; those of an ablation's branches come together in its own table."""
 
 
