@@ -1,36 +1,63 @@
-"""A judge's reading of pictures."""
+"""A network's reading of pictures, and of real ones once for all."""
 
 import pytest
+import torch
 from torch.testing import assert_close
 
 from gan_pipelines.data.images import LabelledImages, to_unit_range
-from gan_pipelines.metrics import judge_images, score
+from gan_pipelines.metrics import FeatureNetwork, features, judge_network, read_images, read_labelled, read_real_images
 from gan_pipelines.models import Encoder
 
 
-def test_a_judge_reads_features_flattened_and_logits(encoder: Encoder, images: LabelledImages) -> None:
-    found = judge_images(encoder, images.images, images.labels, "block1")
+@pytest.fixture
+def judge(encoder: Encoder) -> FeatureNetwork:
+    return judge_network(encoder, "block1")
+
+
+def test_a_judge_reads_features_flattened_and_logits(
+    encoder: Encoder, judge: FeatureNetwork, images: LabelledImages
+) -> None:
+    found = read_labelled(judge, images)
     expected = encoder.representations(to_unit_range(images.images))
     assert_close(found.features, expected["block1"].flatten(1))
     assert_close(found.logits, expected["labels"])
     assert_close(found.labels, images.labels, rtol=0, atol=0)
     assert not found.features.requires_grad
+    assert len(found) == 64
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 63])
-def test_a_score_does_not_depend_on_how_many_pictures_the_judge_reads_at_once(
-    encoder: Encoder, images: LabelledImages, batch_size: int
+def test_a_reading_does_not_depend_on_how_many_pictures_are_read_at_once(
+    judge: FeatureNetwork, images: LabelledImages, monkeypatch: pytest.MonkeyPatch, batch_size: int
 ) -> None:
-    def scored(size: int) -> dict[str, float]:
-        mirrored = judge_images(encoder, images.images.flip(3), images.labels, "fc", size)
-        return vars(score(mirrored, judge_images(encoder, images.images, images.labels, "fc", size)))
-
-    assert_close(scored(batch_size), scored(500), rtol=1e-3, atol=1e-6)
+    together = read_images(judge, images.images)
+    monkeypatch.setattr(features, "READ_AT_ONCE", batch_size)
+    assert_close(read_images(judge, images.images), together, rtol=1e-4, atol=1e-5)
 
 
-def test_each_picture_is_read_with_its_own_row(encoder: Encoder, images: LabelledImages) -> None:
-    forwards = judge_images(encoder, images.images, images.labels, "fc", 10)
-    backwards = judge_images(encoder, images.images.flip(0), images.labels.flip(0), "fc", 10)
+def test_each_picture_is_read_with_its_own_row(judge: FeatureNetwork, images: LabelledImages) -> None:
+    forwards = read_labelled(judge, images)
+    backwards = read_labelled(judge, images.subset(torch.arange(64).flip(0)))
     assert_close(backwards.features.flip(0), forwards.features)
+    assert_close(backwards.logits.flip(0), forwards.logits)
     assert_close(backwards.labels.flip(0), forwards.labels, rtol=0, atol=0)
     assert len(forwards.features.unique(dim=0)) == 64
+
+
+def test_real_images_are_read_by_every_network_and_their_distances_measured_in_both_spaces(
+    judge: FeatureNetwork, images: LabelledImages
+) -> None:
+    train, test = (images.subset(torch.arange(*ends)) for ends in ((0, 40), (40, 64)))
+    networks = {"judge": judge, "inception_v3": judge}
+    real = read_real_images(networks, train, test)
+    assert list(real.train) == list(real.test) == ["judge", "inception_v3"]
+    assert_close(vars(real.train["judge"]), vars(read_labelled(judge, train)))
+    assert_close(vars(real.test["inception_v3"]), vars(read_labelled(judge, test)))
+    assert set(real.test_distances) == {"judge", "pixels"}
+    sides = {
+        "judge": (real.test["judge"].features, real.train["judge"].features),
+        "pixels": (test.images.flatten(1), train.images.flatten(1)),
+    }
+    for space, (ours, theirs) in sides.items():
+        gaps = (ours.double()[:, None] - theirs.double()[None]).square().sum(dim=2).sqrt()
+        assert_close(real.test_distances[space].double(), gaps.amin(dim=1), rtol=1e-3, atol=1e-5)

@@ -56,7 +56,7 @@ SCORES = {
     "neighbour_distance": Definition(
         "distance to training",
         "near 1",
-        "Median distance to the nearest training image, over that of real test images.",
+        "Mean distance to the nearest training image, over that of real test images.",
     ),
     "copies": Definition(
         "copies", "lower", "Share of samples nearer to a training image than all but 1 % of real test images are."

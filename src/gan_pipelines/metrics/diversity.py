@@ -46,7 +46,10 @@ def within_class_diversity(
 
 
 def _variance(reading: LabelledReading, counts: Counts | None, label: int) -> Float[Tensor, "resamples"] | None:
-    """Total variance of the features of one class; None where it has less than two pictures."""
+    """Total variance of the features of one class; None where it has less than two pictures.
+
+    It is NaN in a resample that drew less than two different ones: of such a class there is nothing to compare.
+    """
     chosen = reading.labels == label
     if chosen.sum() < 2:
         return None
@@ -55,7 +58,8 @@ def _variance(reading: LabelledReading, counts: Counts | None, label: int) -> Fl
     weights = torch.ones(1, len(rows)).double() if counts is None else counts[:, chosen].double()
     total = weights.sum(dim=1)
     squares = weights @ (rows**2).sum(dim=1) - ((weights @ rows) ** 2).sum(dim=1) / total
-    return squares / (total - 1).clamp(min=torch.finfo(torch.float64).tiny)
+    several = (weights > 0).sum(dim=1) > 1
+    return (squares / (total - 1)).where(several, torch.nan)
 
 
 @dataclass(frozen=True)
