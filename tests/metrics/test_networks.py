@@ -21,7 +21,8 @@ from torch_fidelity import feature_extractor_inceptionv3 as torch_fidelity_incep
 from torchvision.transforms.functional import normalize, resize, to_tensor
 
 from gan_pipelines.data.images import LabelledImages, to_unit_range
-from gan_pipelines.metrics import NETWORKS, FeatureNetwork, networks, open_network, require_networks
+from gan_pipelines.metrics import FeatureNetwork, networks, require_networks
+from gan_pipelines.metrics.networks import NETWORKS, open_network
 from gan_pipelines.models import Encoder
 from gan_pipelines.parameters import ExperimentError
 
