@@ -49,6 +49,23 @@ CODES = {
 """7 entries, of which Q reads 4 + 2 x 2 + 1 values, after 3 of noise."""
 
 
+PROVENANCE = Provenance(
+    stage="pixels",
+    parameters={"training": {"steps": 12, "learning_rate": 0.001}},
+    inputs={"images": "abc", "encoder": "def"},
+    seed=1,
+    code="0.1.0+abc",
+    torch="2.0",
+    device="cpu (AVX2)",
+    threads=2,
+    workers=1,
+    precision="float32",
+    compile="off",
+    deterministic=False,
+)
+"""Of a training that never was."""
+
+
 class Recorder:
     """An observer that keeps what it is told, and calls back at each report."""
 

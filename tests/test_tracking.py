@@ -20,7 +20,6 @@ from PIL import Image
 from torch import nn
 
 from gan_pipelines import __version__
-from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import TrainingParameters
 from gan_pipelines.parameters.base import flatten
 from gan_pipelines.store import Settings
@@ -37,6 +36,7 @@ from gan_pipelines.training.engine import Resumed, Turn, train
 from gan_pipelines.training.interruption import STOPPING, Interrupted, stop_on_signals, stop_requested, stoppable
 from gan_pipelines.training.players import make_player
 from gan_pipelines.training.seeding import Stage
+from tests.conftest import PROVENANCE
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")  # inside MLflow
 
@@ -328,34 +328,22 @@ def test_a_signal_during_a_report_leaves_the_training_to_end_its_step(
     assert history(store, run, "loss") == [(100, 0.75)]
 
 
-PROVENANCE = Provenance(
-    stage="fc3",
-    parameters={"training": {"steps": 12, "ema_decay": None}, "trunk": LAYERS},
-    inputs={"images": "abc"},
-    seed=7,
-    code="0.1.0+abc",
-    torch="2.0",
-    device="cpu (AVX2)",
-    threads=2,
-    workers=1,
-    precision="float32",
-    compile="off",
-    deterministic=False,
-)
+TRAINED = PROVENANCE.model_copy(update={"parameters": {"training": {"steps": 12, "ema_decay": None}, "trunk": LAYERS}})
 
 
 def test_a_stage_records_what_decides_its_result(begin: Callable[..., str], store: MlflowClient) -> None:
     parent = begin()
     with stage_run("fc3") as observer:
-        observer.start(200, 64, PROVENANCE)
+        observer.start(200, 64, TRAINED)
     run = children(store, parent)["fc3"]
     assert run.data.params == {
-        "stage": "fc3",
+        "stage": "pixels",
         "parameters.training.steps": "12",
         "parameters.training.ema_decay": "null",
         "parameters.trunk": '[{"layer":"linear","features":512},{"layer":"relu"}]',
         "inputs.images": "abc",
-        "seed": "7",
+        "inputs.encoder": "def",
+        "seed": "1",
         "code": "0.1.0+abc",
         "torch": "2.0",
         "device": "cpu (AVX2)",
@@ -374,7 +362,7 @@ def test_a_stage_that_goes_on_says_from_where_and_has_the_whole_curve(
     parent = begin()
     rows = [{"step": 100, "loss": 0.75, "speed": 64.0}, {"step": 200, "loss": 0.5, "late": 1.0, "speed": 65.0}]
     with stage_run("fc3") as observer:
-        observer.start(300, 64, PROVENANCE, Resumed(250, "2026-01-01T00.00.00.000Z", rows))
+        observer.start(300, 64, TRAINED, Resumed(250, "2026-01-01T00.00.00.000Z", rows))
         observer.report(300, {"loss": 0.25, "late": 2.0, "speed": 66.0})
     run = children(store, parent)["fc3"]
     assert run.data.tags["resumed_at_step"] == "250"
