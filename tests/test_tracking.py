@@ -182,6 +182,20 @@ def test_a_stage_is_a_child_run_with_its_metrics_by_step(begin: Callable[..., st
     assert own_variables() == []
 
 
+def test_a_stage_bears_its_name_and_what_is_known_of_its_run(begin: Callable[..., str], store: MlflowClient) -> None:
+    parent = begin(tags={"git_commit": "c0ffee", "data_source": "mnist_5k", "pipeline": "sgan"})
+    with stage_run("early"):
+        pass
+    log_tags({"data_sha256": "da7a"})
+    with stage_run("late"):
+        pass
+    assert store.get_run(parent).data.tags["experiment"] == "mnist"
+    known = {"experiment": "mnist", "git_commit": "c0ffee", "data_source": "mnist_5k"}
+    stages = {"early": known | {"stage": "early"}, "late": known | {"stage": "late", "data_sha256": "da7a"}}
+    for name, run in children(store, parent).items():
+        assert {tag: value for tag, value in run.data.tags.items() if not tag.startswith("mlflow.")} == stages[name]
+
+
 def test_metrics_wait_for_the_next_batch(begin: Callable[..., str], store: MlflowClient) -> None:
     parent, clock = begin(), Clock()
     with stage_run("fc3", clock) as observer:

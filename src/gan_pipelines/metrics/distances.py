@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -15,6 +16,8 @@ from gan_pipelines.metrics.neighbours import BLOCK, PRECISION_NEIGHBOURS
 
 SPLITS = 10
 """Of the Inception score (Salimans et al. 2016)."""
+SHUFFLE_SEED = 2020
+"""Of the order in which torch-fidelity splits pictures, which may lie sorted by class."""
 SUBSETS, SUBSET_IMAGES = 100, 1000
 """Of the kernel distance (Binkowski et al. 2018)."""
 ROWS = 1000
@@ -100,20 +103,22 @@ def _own_kernels(rows: Features, counts: Counts) -> Tensor:
 
 def inception_score(logits: Logits) -> float:
     """Exp E KL(p(y|x) || p(y)) (Salimans et al. 2016), mean over ten splits."""
-    return float(isc_features_to_metric(_bounded(logits), splits=SPLITS)["inception_score_mean"])
+    return float(isc_features_to_metric(_bounded(logits), splits=SPLITS, rng_seed=SHUFFLE_SEED)["inception_score_mean"])
 
 
 def resampled_inception_score(logits: Logits, counts: Counts) -> Float[Tensor, "resamples"]:
-    """The Inception score, mean over ten splits of the pictures in their order, in each resample."""
+    """The Inception score, mean over torch-fidelity's ten splits of shuffled pictures, in each resample."""
     log_probs = _bounded(logits).log_softmax(dim=1)
     probs = log_probs.exp()
     negative_entropy, scores = (probs * log_probs).sum(dim=1), []
     bounds = [split * len(logits) // SPLITS for split in range(SPLITS + 1)]
+    order = torch.from_numpy(np.random.RandomState(SHUFFLE_SEED).permutation(len(logits)))
     for start, end in pairwise(bounds):
-        weights = counts[:, start:end].double()
+        part = order[start:end]
+        weights = counts[:, part].double()
         weights = weights / weights.sum(dim=1, keepdim=True).clamp(min=1)
-        marginal = weights @ probs[start:end]
-        scores.append((weights @ negative_entropy[start:end] - torch.xlogy(marginal, marginal).sum(dim=1)).exp())
+        marginal = weights @ probs[part]
+        scores.append((weights @ negative_entropy[part] - torch.xlogy(marginal, marginal).sum(dim=1)).exp())
     return torch.stack(scores).mean(dim=0)
 
 

@@ -102,7 +102,7 @@ def score_pictures(
     if kind != "unlabelled":
         found += _label_accuracy(scoring, judged, pictures.classes)
     found.append(_diversity(scoring, judged, real.test[JUDGE]))
-    found.append(_twins(scoring, pictures, test_images))
+    found.append(_twins(scoring, pictures, test_images, rng))
     return [*found, *_memory(scoring, judged, pictures, real, train_images, kind)]
 
 
@@ -176,13 +176,17 @@ def _diversity(scoring: _Scoring, judged: LabelledReading, real: LabelledReading
     return scoring.score("within_class_diversity", JUDGE, value, resampled)
 
 
-def _twins(scoring: _Scoring, pictures: LabelledImages, test_images: LabelledImages) -> Score:
-    """Among as many samples as there are real test images, since neighbours come nearer with their number."""
+def _twins(scoring: _Scoring, pictures: LabelledImages, test_images: LabelledImages, rng: torch.Generator) -> Score:
+    """Among as many samples as there are real test images, since neighbours come nearer with their number.
+
+    They are drawn, since pictures may lie in the order of their classes.
+    """
     count = min(len(pictures), len(test_images))
-    ours, theirs = (pixel_rows(side)[:count] for side in (pictures, test_images))
+    chosen, others = (torch.randperm(len(side), generator=rng)[:count] for side in (pictures, test_images))
+    ours, theirs = pixel_rows(pictures)[chosen], pixel_rows(test_images)[others]
     limit = neighbour_radii(theirs, 1).quantile(CLOSE)
     close = neighbour_radii(ours, 1) <= limit
-    value, counts = close.double().mean().item(), scoring.counts[:, :count].double()
+    value, counts = close.double().mean().item(), scoring.counts[:, chosen].double()
     low, high = interval(value, counts @ close.double() / counts.sum(dim=1).clamp(min=1), 0.0, 1.0)
     return Score("twins", PIXEL_SPACE, count, value, low, high)
 
