@@ -76,8 +76,22 @@ def test_the_printed_table_fits_80_columns_and_marks_gaps() -> None:
     lines = format_ablation(ablation_table({**rows, "real": [without]})).splitlines()
     assert len(lines) == 1 + len(ROWS) + 1
     assert max(map(len, lines)) <= 80
-    assert lines[1].split() == "adv 6.16 +- 0.07 10.50 +- 0.35 1235.50 +- 1.41 0.50 +- 0.00".split()
-    assert lines[-1].split() == "real 11.24 +- 0.12 9.00 - 0.90".split()
+    assert lines[1].split() == [
+        "adv",
+        "6.16",
+        "+-",
+        "0.07",
+        "10.50",
+        "+-",
+        "0.35",
+        "1235.50",
+        "+-",
+        "1.41",
+        "0.50",
+        "+-",
+        "0.00",
+    ]
+    assert lines[-1].split() == ["real", "11.24", "+-", "0.12", "9.00", "-", "0.90"]
 
 
 def test_the_figure_has_a_titled_panel_a_row() -> None:
@@ -92,5 +106,5 @@ def test_the_figure_has_a_titled_panel_a_row() -> None:
     for place in range(len(ROWS)):
         panel = sheet[place // 4 * height :, place % 4 * width :][:height, :width]
         assert (panel[28 + 10 : 28 + 50, 10:50] == 40 * place).all()
-        assert 20 < (panel[:28] < 128).sum()  # the title's letters
+        assert (panel[:28] < 128).sum() > 20  # the title's letters
     assert (sheet[height:, 2 * width :] == 255).all()

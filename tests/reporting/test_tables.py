@@ -102,9 +102,10 @@ def test_the_summary_fits_80_columns_with_real_images_last_verdicts_and_gaps(
     assert max(map(len, lines)) <= 80
     rows = [line.split() for line in lines[1:4]]
     assert [row[0] for row in rows] == ["independent_stack", "infogan", "real"]
-    assert rows[0][1:] == ["10000", *"0.988 +- 0.056 1234.56 +- 100.00 0.20 +- 0.05 collapsed, copies".split()]
+    assert rows[0][1:] == ["10000", *["0.988", "+-", "0.056", "1234.56", "+-", "100.00", "0.20", "+-", "0.05"]]
+    assert lines[4] == "independent_stack: collapsed, copies"
     assert rows[1][1:] == ["200", "-", "-", "0.20", "+-", "0.05"]
-    assert rows[2][1:] == ["60000", *"0.988 +- 0.056 1234.56 +- 100.00 0.20 +- 0.05".split()]
+    assert rows[2][1:] == ["60000", *["0.988", "+-", "0.056", "1234.56", "+-", "100.00", "0.20", "+-", "0.05"]]
 
 
 def test_each_stage_has_its_panel_and_each_term_its_line() -> None:
