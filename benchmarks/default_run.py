@@ -19,7 +19,10 @@ import pandas as pd
 PROJECT = Path(__file__).resolve().parents[1]
 
 
-TABLES = {"sgan": ("scores",), "infogan": ("infogan_scores", "code_scores")}
+TABLES = {
+    "sgan": ("joint_stack_scores", "independent_stack_scores", "real_scores"),
+    "infogan": ("infogan_scores", "real_scores", "code_scores"),
+}
 """What each pipeline leaves behind."""
 
 

@@ -49,6 +49,23 @@ CODES = {
 """7 entries, of which Q reads 4 + 2 x 2 + 1 values, after 3 of noise."""
 
 
+PROVENANCE = Provenance(
+    stage="pixels",
+    parameters={"training": {"steps": 12, "learning_rate": 0.001}},
+    inputs={"images": "abc", "encoder": "def"},
+    seed=1,
+    code="0.1.0+abc",
+    torch="2.0",
+    device="cpu (AVX2)",
+    threads=2,
+    workers=1,
+    precision="float32",
+    compile="off",
+    deterministic=False,
+)
+"""Of a training that never was."""
+
+
 class Recorder:
     """An observer that keeps what it is told, and calls back at each report."""
 
@@ -258,6 +275,7 @@ class Record:
         files = (self.project / "mlartifacts" / experiment).as_uri()
         where = known.experiment_id if known else client.create_experiment(experiment, files)
         origin = {"git_commit": "c0ffee" * 6, "data_source": "mnist_5k", "data_sha256": "da7a" * 16, "pipeline": "sgan"}
+        origin |= {"judge_sha256": "10d9e" * 12}
         run = client.create_run(where, tags={**origin, **(tags or {})}, run_name=name).info.run_id
         values = {"judge.test_accuracy": 0.9, "category.information_nats": 2.0, "joint_stack.unknown.judge.10": 1.0}
         for score, value in scores.items():

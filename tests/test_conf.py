@@ -154,10 +154,25 @@ def test_each_pipeline_is_a_part_of_the_whole_and_what_they_share_is_in_it_once(
     shared = {"prepare_images", "list_networks", "train_judge", "read_real_images", "score_real_images"}
     assert set(names["sgan"]) & set(names["infogan"]) == shared
     assert set(names["infogan"]) == shared | {
-        "train_infogan", "sample_infogan", "score_infogan", "read_codes", "draw_categories", "draw_traversals",
-        "draw_infogan_curves",
+        "train_infogan", "sample_infogan", "score_infogan", "draw_infogan_samples", "read_codes", "draw_categories",
+        "draw_traversals", "draw_infogan_curves",
     }  # fmt: skip
-    assert {"train_encoder", "train_joint_stack", "score_stacks"} <= set(names["sgan"])
+    of_stacks = {
+        f"{verb}_{stack}{rest}"
+        for stack in ("independent_stack", "joint_stack")
+        for verb, rest in (("sample", ""), ("train_classifier_on", ""), ("score", ""), ("score", "_levels"))
+    }
+    assert {"train_encoder", "train_joint_stack", *of_stacks} <= set(names["sgan"])
+    assert set(names["pictures"]) == {"read_folder", "score_pictures", "draw_pictures_samples"}
+
+
+def test_a_stack_without_labels_trains_no_classifier_on_its_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("KEDRO_ENV", "label_free")
+    configure_project("gan_pipelines")
+    names = {node.name for node in pipelines["__default__"].nodes}
+    assert {"score_joint_stack", "score_independent_stack"} <= names
+    assert not [name for name in names if name.startswith("train_classifier_on")]
 
 
 def test_the_whole_of_a_method_starts_from_nothing_but_parameters_and_checkpoints(

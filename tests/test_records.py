@@ -124,6 +124,16 @@ def test_scores_are_tidy_and_other_metrics_are_none(store: Any) -> None:
     ]
     (codes,) = read_scores(store.uri, choose(store, experiments=["mnist"])).to_dict("records")
     assert (codes["space"], codes["samples"], codes["spread"], codes["name"]) == ("fc3", 500, 0.02, "codes")
+    assert (set(scores["judge"]), codes["judge"]) == ({"10d9e" * 12}, "")
+
+
+def test_a_run_without_a_recorded_judge_has_one_of_its_own(tmp_path: Path, record: Callable[[Path], Any]) -> None:
+    store = record(tmp_path)
+    for name, judge in (("same", "a"), ("other", "b"), ("unknown", ""), ("first", "a")):
+        store.add(name, {FRECHET: 1.0}, tags={"judge_sha256": judge} if judge else {})
+    unknown = choose(store, filter="attributes.run_name = 'unknown'")["run_id"][0]
+    store.client.delete_tag(unknown, "judge_sha256")
+    assert read_scores(store.uri, choose(store))["judge"].to_list() == ["a", "R2", "b", "a"]
 
 
 def test_parameters_differ_where_they_are_not_the_same_in_all_runs(store: Any) -> None:

@@ -20,7 +20,6 @@ from PIL import Image
 from torch import nn
 
 from gan_pipelines import __version__
-from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import TrainingParameters
 from gan_pipelines.parameters.base import flatten
 from gan_pipelines.store import Settings
@@ -37,6 +36,7 @@ from gan_pipelines.training.engine import Resumed, Turn, train
 from gan_pipelines.training.interruption import STOPPING, Interrupted, stop_on_signals, stop_requested, stoppable
 from gan_pipelines.training.players import make_player
 from gan_pipelines.training.seeding import Stage
+from tests.conftest import PROVENANCE
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")  # inside MLflow
 
@@ -180,6 +180,20 @@ def test_a_stage_is_a_child_run_with_its_metrics_by_step(begin: Callable[..., st
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
     assert store.get_run(parent).info.status == "FINISHED"
     assert own_variables() == []
+
+
+def test_a_stage_bears_its_name_and_what_is_known_of_its_run(begin: Callable[..., str], store: MlflowClient) -> None:
+    parent = begin(tags={"git_commit": "c0ffee", "data_source": "mnist_5k", "pipeline": "sgan"})
+    with stage_run("early"):
+        pass
+    log_tags({"data_sha256": "da7a"})
+    with stage_run("late"):
+        pass
+    assert store.get_run(parent).data.tags["experiment"] == "mnist"
+    known = {"experiment": "mnist", "git_commit": "c0ffee", "data_source": "mnist_5k"}
+    stages = {"early": known | {"stage": "early"}, "late": known | {"stage": "late", "data_sha256": "da7a"}}
+    for name, run in children(store, parent).items():
+        assert {tag: value for tag, value in run.data.tags.items() if not tag.startswith("mlflow.")} == stages[name]
 
 
 def test_metrics_wait_for_the_next_batch(begin: Callable[..., str], store: MlflowClient) -> None:
@@ -328,34 +342,22 @@ def test_a_signal_during_a_report_leaves_the_training_to_end_its_step(
     assert history(store, run, "loss") == [(100, 0.75)]
 
 
-PROVENANCE = Provenance(
-    stage="fc3",
-    parameters={"training": {"steps": 12, "ema_decay": None}, "trunk": LAYERS},
-    inputs={"images": "abc"},
-    seed=7,
-    code="0.1.0+abc",
-    torch="2.0",
-    device="cpu (AVX2)",
-    threads=2,
-    workers=1,
-    precision="float32",
-    compile="off",
-    deterministic=False,
-)
+TRAINED = PROVENANCE.model_copy(update={"parameters": {"training": {"steps": 12, "ema_decay": None}, "trunk": LAYERS}})
 
 
 def test_a_stage_records_what_decides_its_result(begin: Callable[..., str], store: MlflowClient) -> None:
     parent = begin()
     with stage_run("fc3") as observer:
-        observer.start(200, 64, PROVENANCE)
+        observer.start(200, 64, TRAINED)
     run = children(store, parent)["fc3"]
     assert run.data.params == {
-        "stage": "fc3",
+        "stage": "pixels",
         "parameters.training.steps": "12",
         "parameters.training.ema_decay": "null",
         "parameters.trunk": '[{"layer":"linear","features":512},{"layer":"relu"}]',
         "inputs.images": "abc",
-        "seed": "7",
+        "inputs.encoder": "def",
+        "seed": "1",
         "code": "0.1.0+abc",
         "torch": "2.0",
         "device": "cpu (AVX2)",
@@ -374,7 +376,7 @@ def test_a_stage_that_goes_on_says_from_where_and_has_the_whole_curve(
     parent = begin()
     rows = [{"step": 100, "loss": 0.75, "speed": 64.0}, {"step": 200, "loss": 0.5, "late": 1.0, "speed": 65.0}]
     with stage_run("fc3") as observer:
-        observer.start(300, 64, PROVENANCE, Resumed(250, "2026-01-01T00.00.00.000Z", rows))
+        observer.start(300, 64, TRAINED, Resumed(250, "2026-01-01T00.00.00.000Z", rows))
         observer.report(300, {"loss": 0.25, "late": 2.0, "speed": 66.0})
     run = children(store, parent)["fc3"]
     assert run.data.tags["resumed_at_step"] == "250"

@@ -18,6 +18,7 @@ from gan_pipelines.metrics import (
 from gan_pipelines.metrics.scores import Kind, gap
 from gan_pipelines.models import Encoder, InfoGAN, StackedGenerator
 from gan_pipelines.parameters import CategoricalCode, ClassifierParameters, EvaluationParameters, RunParameters
+from gan_pipelines.project import project_folder
 from gan_pipelines.reporting.pictures import sample_grid
 from gan_pipelines.reporting.tables import score_table
 from gan_pipelines.tracking import stage_run
@@ -123,7 +124,9 @@ def read_real(
 ) -> RealReadings:
     """Read the real images with every network, once for all generators."""
     with seeded_stage(run, "readings") as stage:
-        return read_real_images(open_networks(evaluation, judge, stage.device), train_images, test_images)
+        return read_real_images(
+            open_networks(evaluation, judge, stage.device, project_folder()), train_images, test_images
+        )
 
 
 def score_real(
@@ -158,7 +161,7 @@ def _score(
         names = ("label_accuracy", "frechet_distance", "within_class_diversity")
         return score_table([gap(name, "judge", len(pictures), note) for name in names])
     with seeded_stage(run, "scores") as stage:
-        networks = open_networks(evaluation, judge, stage.device)
+        networks = open_networks(evaluation, judge, stage.device, project_folder())
         readings = (
             real.train
             if kind == "real"

@@ -23,13 +23,16 @@ from yaml import YAMLError
 
 from gan_pipelines import tracking
 from gan_pipelines.datasets import CheckpointDataset, PictureDataset
+from gan_pipelines.metrics import require_networks
+from gan_pipelines.models import Encoder
 from gan_pipelines.models.plan import check_experiment, require_same_images
 from gan_pipelines.parameters import Branch, Experiment, ExperimentError
 from gan_pipelines.parameters.ablation import plan_branches
 from gan_pipelines.parameters.base import explain
 from gan_pipelines.parameters.data import RunParameters
 from gan_pipelines.pipelines.compare import READS_THE_RECORD
-from gan_pipelines.project import active_experiment
+from gan_pipelines.pipelines.pictures import find_folder
+from gan_pipelines.project import active_experiment, project_folder
 from gan_pipelines.reporting.ablation import ablation_metrics, format_ablation
 from gan_pipelines.reporting.comparison import format_comparison
 from gan_pipelines.reporting.tables import (
@@ -50,7 +53,7 @@ logger = logging.getLogger(__name__)
 CHECKPOINTS = "checkpoints"
 """The dataset that knows where checkpoints lie."""
 
-CODE_SCORES, ABLATION_TABLE = "code_scores", "ablation_table"
+JUDGE, CODE_SCORES, ABLATION_TABLE = "judge", "code_scores", "ablation_table"
 GENERATOR_SCORES = re.compile(r"(?!ablation_|code_|compared_)(?P<generator>\w+?)(?P<of_levels>_level)?_scores")
 """Datasets with the scores of one generator; those of an ablation's branches come together in its own table."""
 
@@ -80,6 +83,7 @@ class ExperimentHooks:
         """Check machine and folders, pin versions, and look at every file that the pipeline starts from."""
         if not _only_reads_the_record(pipeline):
             require_machine(self.experiment.run)
+        self._require_what_is_scored(pipeline)
         for name, dataset in _files(pipeline.all_outputs(), catalog).items():
             _require_writable(name, Path(dataset._filepath))
         checkpoints = catalog.get(CHECKPOINTS)
@@ -102,6 +106,15 @@ class ExperimentHooks:
             check_experiment(self.experiment, start["train_images"], test_images)
             for name in sorted({"judge", "infogan"} & set(start)):
                 require_same_images(name, start[name], start["train_images"])
+
+    def _require_what_is_scored(self, pipeline: Pipeline) -> None:
+        """Check the networks that a pipeline scores with, and the folder of pictures that it scores."""
+        evaluation, folder = self.experiment.evaluation, project_folder()
+        if any({"params:evaluation", "judge"} <= set(node.inputs) for node in pipeline.nodes):
+            weights = folder / evaluation.inception_weights if evaluation.inception_weights else None
+            require_networks(evaluation.networks, weights)
+        if "pictures_samples" in pipeline.all_outputs():
+            find_folder(evaluation)
 
     @hook_impl
     def after_node_run(self, node: Node, outputs: dict[str, Any]) -> None:
@@ -235,12 +248,16 @@ class TrackingHooks:
                 tracking.log_tags(_data_tags(catalog.load("data_card", version)))
             except DatasetError:
                 logger.warning("The data card of version %s is missing; the run gets no data digest.", version)
+        if JUDGE in start:
+            tracking.log_tags(_judge_tags(start[JUDGE].load()))
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
         """Record scores, accuracies and figures as they are made."""
         if dataset_name == "data_card":
             tracking.log_tags(_data_tags(data))
+        elif dataset_name == JUDGE:
+            tracking.log_tags(_judge_tags(data))
         elif dataset_name == CODE_SCORES:
             tracking.log_scores(code_metrics(data))
         elif dataset_name == ABLATION_TABLE:
@@ -295,6 +312,10 @@ def _results(made: set[str], catalog: DataCatalog) -> Iterator[str]:
 
 def _data_tags(card: dict[str, Any]) -> dict[str, str]:
     return {"data_source": card["source"], "data_sha256": card["train"]["sha256"]}
+
+
+def _judge_tags(judge: Encoder) -> dict[str, str]:
+    return {"judge_sha256": judge.digest()}
 
 
 def _end_interrupted_run(process: int) -> None:

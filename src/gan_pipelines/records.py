@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from gan_pipelines.metrics.definitions import SCORES
+from gan_pipelines.metrics.ranking import JUDGED
 from gan_pipelines.parameters import CompareParameters, ExperimentError
 from gan_pipelines.store import SQLITE, open_client
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 PARENT = "mlflow.parentRunId"
 SEED = "run.seed"
+JUDGE_DIGEST = "judge_sha256"
 DATA, COMMIT, CODE = "data_sha256", "git_commit", "code"
 """Tags that, with the parameters, decide on a run's result."""
 
@@ -139,16 +141,17 @@ def read_scores(uri: str, runs: pd.DataFrame) -> pd.DataFrame:
     Returns:
         `run`, `name`, `run_id`, `generator`, `verdict` (a word on it, such as `collapsed`, or empty), `score`, `space`
         (the network or representation), `samples`, `value`, and, where recorded, `low` and `high` (ends of the
-        interval) and `spread`.
+        interval) and `spread`; `judge`, in a judge's space, is its digest, or the run itself where none is recorded.
     """
     rows = []
     with _reading(uri) as client:
         for label, record in _records(client, runs):
             for (generator, *measured), values in _scores(record.data.metrics).items():
                 about = [label, record.info.run_name, record.info.run_id, generator]
+                own = record.data.tags.get(JUDGE_DIGEST, label) if measured[1] == JUDGED else ""
                 verdict = record.data.tags.get(f"verdict.{generator}", "")
-                rows.append([*about, verdict, *measured, *(values.get(part) for part in PARTS)])
-    columns = ["run", "name", "run_id", "generator", "verdict", "score", "space", "samples", *PARTS]
+                rows.append([*about, verdict, *measured, *(values.get(part) for part in PARTS), own])
+    columns = ["run", "name", "run_id", "generator", "verdict", "score", "space", "samples", *PARTS, "judge"]
     table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(PARTS, float))
     places = {name: place for place, name in enumerate([*SCORES, *runs["run"]])}
     order = ["score", "space", "samples", "generator", "run"]

@@ -41,6 +41,8 @@ CLOCK_TOLERANCE_SECONDS = 5.0
 Report = tuple[int, int, Mapping[str, float]]  # time in milliseconds, step, metrics
 Pairs = Iterable[tuple[str, str]]
 Status = Literal["FINISHED", "FAILED", "KILLED"]
+INHERITED = ("experiment", "data_source", "data_sha256", "git_commit")
+"""Tags of a run that its stages bear too, so that they can be searched for by themselves."""
 NOTE = "mlflow.note.content"
 """The tag that MLflow's page shows as the run's description."""
 
@@ -55,7 +57,7 @@ def start_run(
         project: the project's root.
         experiment: MLflow's experiment; it is created if need be.
         parameters: plain nested data, recorded one by one, and as a whole in the artifact `parameters.json`.
-        tags: added to the code's commit and version; `mlflow.runName` names the run.
+        tags: added to the experiment, the code's commit and version; `mlflow.runName` names the run.
     """
     _forget_run()
     os.environ[TRACKING_URI], artifacts = settings.locate(project, experiment)
@@ -63,7 +65,7 @@ def start_run(
     def create(client: "MlflowClient") -> str:
         experiment_id = _experiment_id(client, experiment, artifacts)
         _close_dead_runs(client, experiment_id)
-        code = {"package_version": __version__, **_git_tags(project)}
+        code = {"experiment": experiment, "package_version": __version__, **_git_tags(project)}
         process = {"host": platform.node(), "process": _describe_process()}
         return str(client.create_run(experiment_id, tags={**code, **process, **tags}).info.run_id)
 
@@ -142,15 +144,18 @@ def _experiment_id(client: "MlflowClient", name: str, artifacts: str | None) -> 
 def stage_run(name: str, clock: Callable[[], float] = time.monotonic) -> Iterator[Observer]:
     """Open a child run, and a display of progress, for a training stage of that name; `clock` counts seconds.
 
+    The child bears its name as the tag `stage`, and what is known by then of its parent's data and code.
+
     Yields:
         The observer to hand to the training. If the block raises, the child run ends as FAILED, with the message as its
         description; as KILLED if it was told to stop.
     """
 
     def create(client: "MlflowClient") -> str:
-        parent = client.get_run(os.environ[RUN_ID]).info
-        origin = {"mlflow.parentRunId": parent.run_id}
-        return str(client.create_run(parent.experiment_id, tags=origin, run_name=name).info.run_id)
+        parent = client.get_run(os.environ[RUN_ID])
+        inherited = {tag: parent.data.tags[tag] for tag in INHERITED if tag in parent.data.tags}
+        tags = {"mlflow.parentRunId": parent.info.run_id, "stage": name, **inherited}
+        return str(client.create_run(parent.info.experiment_id, tags=tags, run_name=name).info.run_id)
 
     run_id = _send(create)
     status: Status = "KILLED"

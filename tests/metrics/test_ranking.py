@@ -58,7 +58,8 @@ def test_a_rank_is_one_more_than_those_surely_better_up_to_all_but_those_surely_
 
 
 def table(*rows: tuple[str, str, str, str, int, float, float, float]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["run", "generator", "score", "space", "samples", "value", "low", "high"])
+    columns = ["run", "generator", "score", "space", "samples", "value", "low", "high"]
+    return pd.DataFrame(rows, columns=columns).assign(judge="")
 
 
 def test_scores_are_ranked_among_equal_score_space_and_count_and_the_yardstick_is_not() -> None:
@@ -74,6 +75,13 @@ def test_scores_are_ranked_among_equal_score_space_and_count_and_the_yardstick_i
     scores.index = scores.index[::-1]
     assert rank_scores(scores).to_list() == ["1", "", "2", "no order", "no order", "2", "1"]
     assert rank_scores(scores).index.equals(scores.index)
+
+
+def test_scores_of_two_judges_are_ranked_apart() -> None:
+    score = ("joint_stack", "frechet_distance", "judge", 100)
+    scores = table(("R1", *score, 2, 1, 3), ("R2", *score, 5, 4, 6), ("R3", *score, 0, 0, 0.5), ("R4", *score, 9, 8, 9))
+    assert rank_scores(scores.assign(judge=["a", "a", "b", "b"])).to_list() == ["1", "2", "1", "2"]
+    assert rank_scores(scores.assign(judge="a")).to_list() == ["2", "3", "1", "4"]
 
 
 def test_mean_and_deviation_over_the_seeds_of_a_setting() -> None:

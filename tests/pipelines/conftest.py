@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[2]
 def make_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
     def make() -> Path:
         folder = tmp_path_factory.mktemp("a project")
-        shutil.copy(ROOT / "pyproject.toml", folder)
+        for name in ("pyproject.toml", ".telemetry"):
+            shutil.copy(ROOT / name, folder)
         shutil.copytree(ROOT / "conf", folder / "conf", ignore=shutil.ignore_patterns("local"))
         (folder / "conf" / "local").mkdir()
         (folder / "src").mkdir()

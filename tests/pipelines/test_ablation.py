@@ -7,6 +7,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 from kedro.framework.project import configure_project, pipelines
@@ -15,6 +16,7 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from PIL import Image
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.datasets import BranchDataset, ImagesDataset
@@ -51,7 +53,7 @@ def test_every_row_is_a_namespace_of_distinct_nodes(graph: Pipeline) -> None:
         if node.namespace:
             spaces.setdefault(node.namespace, set()).add(node.name.removeprefix(f"{node.namespace}."))
     assert set(spaces) == set(ROWS)
-    common = {f"{verb}_seed_{seed}" for verb in ("assemble", "sample") for seed in (0, 1)}
+    common = {f"{verb}_seed_{seed}" for verb in ("assemble", "sample", "score") for seed in (0, 1)}
     for row in (*SINGLE, "joint"):
         assert spaces[row] == common | {"train_seed_0", "train_seed_1"}
     levels = {f"train_{name}_seed_{seed}" for name in ("fc3", "pixels") for seed in (0, 1)}
@@ -76,9 +78,10 @@ def test_a_joint_branch_starts_from_the_independent_levels_of_its_seed(graph: Pi
         assert start == [f"ablation_independent_seed_{seed}_level_{name}" for name in ("fc3", "pixels")]
 
 
-def test_every_branch_ends_in_samples_and_no_two_share_a_result(graph: Pipeline) -> None:
-    results = {f"ablation_{row}_seed_{seed}_samples" for row in ROWS for seed in (0, 1)}
-    assert results <= graph.outputs()
+def test_every_branch_ends_in_scores_which_end_in_one_table_and_no_two_share_a_result(graph: Pipeline) -> None:
+    names = [f"ablation_{row}_seed_{seed}_scores" for row in ROWS for seed in (0, 1)]
+    assert nodes(graph)["collect_scores"].inputs == ["params:ablation", "real_scores", *names]
+    assert {"ablation_table", "ablation_grids"} <= graph.outputs()
     for one, other in combinations([node for node in graph.nodes if node.namespace], 2):
         assert not set(one.outputs) & set(other.outputs)
 
@@ -118,7 +121,7 @@ def test_every_branch_leaves_settings_levels_a_stack_and_samples(project: Path, 
             assert spec.provenance.seed == 5
         samples = ImagesDataset(filepath=str(files(project, f"{branch}_samples.safetensors")[0])).load()
         assert isinstance(samples, LabelledImages)
-        assert torch.bincount(samples.labels).tolist() == [20] * 10
+        assert torch.bincount(samples.labels).tolist() == ([20] * 10 if stack.spec.conditional else [200])
         settings = json.loads(files(project, f"{branch}_settings.json")[0].read_text())
         assert (settings["row"], settings["run"]["seed"]) == (row, 5)
     assert not [path for path in files(project, "step_*.safetensors") if "checkpoints" in path.parts]
@@ -140,6 +143,36 @@ def test_every_training_of_a_branch_has_a_record_of_its_own(project: Path, recor
     assert "generator.conditional" not in children["adv_ent seed 5"].data.metrics
     assert children["adv_cond seed 5"].data.metrics["generator.conditional"] > 0
     assert children["adv_cond seed 5"].data.metrics["generator.entropy"] == 0
+
+
+def test_the_table_the_figure_and_the_metrics_are_those_of_the_branches(
+    project: Path, files: Files, records: Records
+) -> None:
+    client, parent, _ = records(project)
+    table = pd.read_csv(files(project, "ablation_table.csv")[0]).set_index("row")
+    assert tuple(table.index) == (*ROWS, "real")
+    assert set(table["seeds"]) == {1}
+    for row in table.index:
+        name = "real" if row == "real" else f"ablation_{row}_seed_5"
+        found = pd.read_csv(files(project, f"{name}_scores.csv")[0])
+        judged = found[found["of_class"].isna() & (found["space"] == "judge")].set_index("score")["value"]
+        count = 4000 if row == "real" else 200
+        assert table.loc[row, "samples"] == count
+        for score in ("inception_score", "frechet_distance", "label_accuracy", "within_class_diversity"):
+            value = table.loc[row, score]
+            if score == "label_accuracy" and row in ("adv", "adv_ent"):
+                value = float("nan")
+                assert score not in judged.index
+            else:
+                assert value == pytest.approx(judged[score], rel=1e-12)
+                assert parent.data.metrics[f"{row}.{score}.judge.{count}"] == pytest.approx(value, rel=1e-12)
+            assert f"{row}.{score}.judge.{count}.spread" not in parent.data.metrics  # of one seed
+    assert "adv.label_accuracy.judge.200" not in parent.data.metrics
+    (figure,) = files(project, "ablation_grids.png")
+    with Image.open(figure) as picture:
+        assert picture.size == (4 * (5 * 58 + 2 + 28), 2 * (10 * 58 + 2 + 28))
+    logged = {Path(found.path).name for found in client.list_artifacts(parent.info.run_id, "figures")}
+    assert "ablation_grids.png" in logged
 
 
 def test_an_independent_branch_is_what_the_stacks_own_pipeline_trains_with_that_seed(

@@ -16,10 +16,10 @@ from PIL import Image
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.datasets import ImagesDataset
+from gan_pipelines.evaluation import sample_generator
 from gan_pipelines.model_file import read_model
 from gan_pipelines.models import InfoGAN, InfoGANSpec
 from gan_pipelines.parameters import EvaluationParameters, RunParameters
-from gan_pipelines.pipelines.infogan_evaluation.nodes import sample_infogan
 from gan_pipelines.training.seeding import stage_seed
 
 Files = Callable[[Path, str], list[Path]]
@@ -85,7 +85,7 @@ def test_samples_bear_the_category_of_the_first_categorical_code(
     infogan_spec: Callable[..., InfoGANSpec], codes: dict[str, object], place: slice | None, classes: int
 ) -> None:
     gan = InfoGAN(infogan_spec(codes=codes)).eval()
-    samples = sample_infogan(RunParameters(seed=3), EvaluationParameters(samples=50, features="fc"), gan)
+    samples = sample_generator(RunParameters(seed=3), EvaluationParameters(samples=50, features="fc"), gan)
     rng = torch.Generator().manual_seed(stage_seed(3, "samples"))
     gan.noise.sample(50, rng)
     drawn = gan.codes.sample(50, rng)
@@ -94,16 +94,22 @@ def test_samples_bear_the_category_of_the_first_categorical_code(
     assert samples.classes == tuple(f"category {number}" for number in range(classes))
 
 
-def test_the_score_table_has_the_infogan_and_the_real_yardstick(finished_project: Path, files: Files) -> None:
-    scores = table(files, finished_project, "infogan_scores")
-    assert list(scores.index) == ["infogan", "real"]
-    assert scores["samples"].tolist() == [200, 1000]
-    assert scores["weights"].fillna("none").tolist() == ["averaged", "none"]
-    assert math.isnan(scores.loc["infogan", "label_accuracy"])
-    assert 0 <= scores.loc["real", "frechet_distance"] < scores.loc["infogan", "frechet_distance"]
-    assert 1 <= scores.loc["infogan", "inception_score"] <= 10
-    of_stacks = table(files, finished_project, "scores")
-    pd.testing.assert_series_equal(scores.loc["real"], of_stacks.loc["real"], rtol=1e-9)
+def overall(files: Files, project: Path, name: str) -> pd.DataFrame:
+    """The newest scores of all classes together, by score and network."""
+    found = pd.read_csv(files(project, f"{name}_scores.csv")[-1])
+    return found[found["of_class"].isna()].set_index(["score", "space"])
+
+
+def test_the_infogan_has_the_scores_of_any_generator_but_those_of_labels(finished_project: Path, files: Files) -> None:
+    ours, real = (overall(files, finished_project, name) for name in ("infogan", "real"))
+    of_labels = {("label_accuracy", "judge"), ("classification_accuracy", "pixels")}
+    assert set(real.index) - set(ours.index) == of_labels
+    assert set(ours.index) < set(real.index)
+    assert set(ours["samples"]) == {200}
+    assert ours["value"].notna().all()
+    distance = ("frechet_distance", "judge")
+    assert 0 <= real.loc[distance, "value"] < ours.loc[distance, "low"]
+    assert 1 <= ours.loc[("inception_score", "judge"), "value"] <= 10
 
 
 def test_every_code_has_its_scores(finished_project: Path, files: Files) -> None:
@@ -160,12 +166,21 @@ def test_mlflow_has_the_scores_of_the_infogan_and_of_each_code(
     client, parent, _ = records(finished_project)
     assert parent.data.params["infogan.information_weights.continuous"] == "0.1"
     assert parent.data.params["infogan.codes.category.classes"] == "5"
-    for name in ("infogan_scores", "code_scores"):
-        for row, scores in table(files, finished_project, name).iterrows():
-            for score, value in scores.drop("weights", errors="ignore").items():
-                found = parent.data.metrics.get(f"{row}.{score}")
-                assert found == (None if pd.isna(value) else pytest.approx(value, abs=1e-9)), f"{row}.{score}"
-    assert {"infogan.frechet_distance", "category.information_nats", "width.leakage"} <= set(parent.data.metrics)
+    for row, scores in table(files, finished_project, "code_scores").iterrows():
+        for score, value in scores.items():
+            found = parent.data.metrics.get(f"{row}.{score}")
+            assert found == (None if pd.isna(value) else pytest.approx(value, abs=1e-9)), f"{row}.{score}"
+    expected = {
+        f"infogan.{score}.{space}.200{ending}": row[column]
+        for (score, space), row in overall(files, finished_project, "infogan").iterrows()
+        for column, ending in {"value": "", "low": ".low", "high": ".high", "spread": ".spread"}.items()
+        if pd.notna(row[column])
+    }
+    found = {name: value for name, value in parent.data.metrics.items() if name.startswith("infogan.")}
+    assert found == pytest.approx(expected, abs=1e-9)
+    assert {"infogan.frechet_distance.judge.200.low", "category.information_nats", "width.leakage"} <= set(
+        parent.data.metrics
+    )
     figures = {Path(found.path).name for found in client.list_artifacts(parent.info.run_id, "figures")}
     assert {"infogan_categories.png", "infogan_traversals.png", "information_curve.html"} <= figures
 
@@ -200,7 +215,7 @@ def test_infogan_alone_trains_no_encoder_and_no_level_and_makes_the_same_files(
     for name in ("infogan.safetensors", "judge.safetensors", "infogan_samples.safetensors", "code_scores.csv"):
         (ours,), (theirs,) = (files(folder, name) for folder in (project, finished_project))
         assert ours.read_bytes() == theirs.read_bytes(), name
-    assert not files(project, "scores.csv")
+    assert not files(project, "*_stack_scores.csv")
     _, parent, children = records(project)
     assert parent.info.status == "FINISHED"
     assert set(children) == {"judge", "infogan"}
@@ -220,8 +235,11 @@ def test_coloured_pictures_of_one_class_run_through_without_the_scores_that_have
     source = "data: {source: {name: npz, path: faces.npz}}\n"
     (project / "conf" / "smoke" / "parameters_data.yml").write_text(source)
     kedro(project, pipeline_names=["infogan"])
-    scores = table(files, project, "infogan_scores")
-    assert scores.to_dict() == {"samples": {"infogan": 200, "real": 24}}
+    for name, count in {"infogan": 200, "real": 100}.items():
+        scores = overall(files, project, name)
+        assert scores["value"].isna().all()
+        assert set(scores["samples"]) == {count}
+        assert scores["note"].str.startswith("all images are of one class").all()
     codes = table(files, project, "code_scores")
     assert set(codes.columns[codes.notna().any()]) == {"information_nats", "ceiling_nats", "leakage"}
     assert codes[["information_nats", "leakage"]].notna().all(axis=None)
@@ -230,8 +248,7 @@ def test_coloured_pictures_of_one_class_run_through_without_the_scores_that_have
         assert picture.mode == "RGB"
         assert picture.size == (5 * 33 + 1, 17 * 33 + 1)
     _, parent, _ = records(project)
-    assert parent.data.metrics["infogan.samples"] == 200
-    assert "infogan.frechet_distance" not in parent.data.metrics
+    assert not [name for name in parent.data.metrics if name.startswith(("infogan.", "real."))]
 
 
 def test_parts_of_infogan_run_again_on_what_lies_there(
@@ -239,9 +256,9 @@ def test_parts_of_infogan_run_again_on_what_lies_there(
 ) -> None:
     project = Path(shutil.copytree(finished_project, tmp_path / "a copy"))
     kedro(project, pipeline_names=["infogan_evaluation"], params={"evaluation": {"samples": 100}})
-    old, new = (pd.read_csv(path).set_index("generator") for path in files(project, "infogan_scores.csv"))
-    assert new["samples"].tolist() == [100, 1000]
-    assert new.loc["real", "frechet_distance"] == pytest.approx(old.loc["real", "frechet_distance"])
+    old, new = (pd.read_csv(path) for path in files(project, "infogan_scores.csv"))
+    assert (set(old["samples"]), set(new["samples"])) == ({200}, {100})
+    assert len(files(project, "real_scores.csv")) == 1
     kedro(project, pipeline_names=["infogan_training"])
     kedro(project, pipeline_names=["infogan_training"], params={"run": {"seed": 5}})
     first, again, other = (path.read_bytes() for path in files(project, "infogan.safetensors"))

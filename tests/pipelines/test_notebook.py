@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "look_at_samples.ipynb"
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "explore_stack.ipynb"
 
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # zmq's sockets, closed by the interpreter's end
@@ -20,6 +20,9 @@ def test_the_notebook_shows_the_scores_and_the_pictures(
     client.execute()
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 4
+    walked = [output["text"].strip() for output in outputs if output.get("name") == "stdout"]
+    assert "\n".join(walked).split() == ["fc3", "pixels"]
+    assert any("noise_recovery" in output.get("data", {}).get("text/plain", "") for output in outputs)
     assert any("joint_stack" in output.get("data", {}).get("text/plain", "") for output in outputs)
 
 

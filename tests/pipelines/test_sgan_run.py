@@ -19,7 +19,20 @@ Files = Callable[[Path, str], list[Path]]
 Kedro = Callable[..., None]
 Records = Callable[[Path], tuple[MlflowClient, Run, dict[str, Run]]]
 GENERATORS = ("independent_stack", "joint_stack", "real")
-SCORES = ("label_accuracy", "within_class_diversity", "frechet_distance", "inception_score")
+OF_JUDGE = {
+    "frechet_distance", "kernel_distance", "inception_score", "precision", "recall", "density", "coverage",
+    "label_accuracy", "within_class_diversity", "neighbour_distance", "copies",
+}  # fmt: skip
+
+
+def table(files: Files, project: Path, name: str) -> pd.DataFrame:
+    """The newest version of a table of scores."""
+    return pd.read_csv(files(project, f"{name}_scores.csv")[-1])
+
+
+def overall(found: pd.DataFrame) -> pd.DataFrame:
+    """The rows of all classes together."""
+    return found[found["of_class"].isna()].set_index(["score", "space"])
 
 
 def test_every_model_is_a_versioned_file_that_opens_alone(finished_project: Path, files: Files, tmp_path: Path) -> None:
@@ -77,16 +90,51 @@ def test_the_samples_are_balanced_and_the_stack_alone_draws_them_again(finished_
     assert difference <= 1
 
 
-def test_the_score_table_has_both_stacks_and_the_real_yardstick(finished_project: Path, files: Files) -> None:
-    (path,) = files(finished_project, "scores.csv")
-    table = pd.read_csv(path).set_index("generator")
-    assert tuple(table.index) == GENERATORS
-    assert table["samples"].tolist() == [200, 200, 1000]
-    assert table["weights"].fillna("none").tolist() == ["averaged", "averaged", "none"]
-    real = table.loc["real"]
-    assert 0.5 < real["label_accuracy"] <= 1
-    assert 0.8 < real["within_class_diversity"] < 1.2
-    assert 0 <= real["frechet_distance"] < table.loc["joint_stack", "frechet_distance"]
+def test_every_generator_has_a_table_of_the_same_scores_and_real_images_are_the_yardstick(
+    finished_project: Path, files: Files
+) -> None:
+    tables = {name: table(files, finished_project, name) for name in GENERATORS}
+    counts = {"independent_stack": 200, "joint_stack": 200, "real": 4000}
+    columns = ["score", "space", "samples", "value", "low", "high", "spread", "of_class", "note"]
+    for name, found in tables.items():
+        assert list(found.columns) == columns
+        rows = overall(found)
+        of_pixels = {"twins", "neighbour_distance", "copies", "classification_accuracy"}
+        assert set(rows.index) == {(x, "judge") for x in OF_JUDGE} | {(x, "pixels") for x in of_pixels}
+        assert set(rows["samples"]) == {counts[name], min(counts[name], 1000)}  # twins: no more than test images
+        assert found["of_class"].dropna().astype(int).tolist() == list(range(10))
+        measured = found.dropna(subset="value")
+        assert (measured["low"] <= measured["value"]).all()
+        assert (measured["value"] <= measured["high"]).all()
+    of_real, of_stack = overall(tables["real"]), overall(tables["joint_stack"])
+    assert set(of_real.index[of_real["value"].isna()]) == {
+        (score, space) for score in ("neighbour_distance", "copies") for space in ("judge", "pixels")
+    }
+    assert of_stack["value"].notna().all()
+    real, ours = of_real["value"], of_stack["value"]
+    assert 0.5 < real["label_accuracy", "judge"] <= 1
+    assert 0.8 < real["within_class_diversity", "judge"] < 1.2
+    assert 0 <= real["frechet_distance", "judge"] < ours["frechet_distance", "judge"]
+    assert real["twins", "pixels"] < 0.05  # about 1 % by its definition, although the images are sorted by class
+    assert 3 < real["inception_score", "judge"] <= 10
+    assert 0.8 < real["precision", "judge"] <= 1
+    assert 0.5 < real["classification_accuracy", "pixels"] <= 1
+
+
+def test_the_classifier_of_the_real_images_is_the_judge(finished_project: Path, files: Files) -> None:
+    judged = json.loads(files(finished_project, "judge_metrics.json")[0].read_text())
+    value = overall(table(files, finished_project, "real")).loc[("classification_accuracy", "pixels"), "value"]
+    assert value == pytest.approx(judged["test_accuracy"], abs=1e-6)
+
+
+def test_each_level_has_scores_of_its_own(finished_project: Path, files: Files) -> None:
+    for stack in ("independent_stack", "joint_stack"):
+        levels = table(files, finished_project, f"{stack}_level").set_index(["score", "space"])
+        scores = ("noise_variance", "noise_recovery")
+        assert set(levels.index) == {(score, level) for score in scores for level in ("fc3", "pixels")}
+        assert set(levels["samples"]) == {200 * 20}
+        assert (levels.loc["noise_variance", "value"] >= 0).all()
+        assert (levels.loc["noise_recovery", "value"] <= 1).all()
 
 
 def test_the_figures_are_pictures_of_every_class(finished_project: Path, files: Files) -> None:
@@ -122,10 +170,27 @@ def test_mlflow_has_a_parent_with_its_parameters_scores_and_figures(
     assert parent.info.status == "FINISHED"
     assert parent.data.params["sgan.levels.pixels.loss_weights.entropy"] == "10.0"
     assert parent.data.params["run.seed"] == "0"
-    table = pd.read_csv(files(finished_project, "scores.csv")[0]).set_index("generator")
-    for generator in GENERATORS:
-        for score in SCORES:
-            assert parent.data.metrics[f"{generator}.{score}"] == pytest.approx(table.loc[generator, score], abs=1e-9)
+    for name in (*GENERATORS, "independent_stack_level", "joint_stack_level"):
+        generator = name.removesuffix("_level")
+        of_levels = {"noise_variance", "noise_recovery"}
+        expected = {
+            f"{generator}.{score}.{space}.{int(row['samples'])}{ending}": row[column]
+            for (score, space), row in overall(table(files, finished_project, name)).iterrows()
+            for column, ending in {"value": "", "low": ".low", "high": ".high", "spread": ".spread"}.items()
+            if pd.notna(row[column])
+        }
+        found = {
+            metric: value
+            for metric, value in parent.data.metrics.items()
+            if metric.startswith(f"{generator}.") and (metric.split(".")[1] in of_levels) == name.endswith("_level")
+        }
+        assert found == pytest.approx(expected, abs=1e-9)
+    assert parent.data.metrics["joint_stack.kernel_distance.judge.200.spread"] > 0
+    assert parent.data.tags["verdict.joint_stack"] == "collapsed"  # after ten steps
+    assert "verdict.real" not in parent.data.tags
+    judge = read_model(files(finished_project, "judge.safetensors")[0])
+    assert isinstance(judge, Encoder)
+    assert parent.data.tags["judge_sha256"] == judge.digest()
     card = json.loads(files(finished_project, "data_card.json")[0].read_text())
     assert parent.data.tags["data_sha256"] == card["train"]["sha256"]
     figures = {Path(found.path).name for found in client.list_artifacts(parent.info.run_id, "figures")}
@@ -133,25 +198,38 @@ def test_mlflow_has_a_parent_with_its_parameters_scores_and_figures(
 
 
 def test_mlflow_has_one_child_a_stage_with_the_same_metric_names(finished_project: Path, records: Records) -> None:
-    client, _, children = records(finished_project)
-    assert set(children) == {"encoder", "judge", "fc3", "pixels", "joint", "infogan"}
+    client, parent, children = records(finished_project)
+    on_samples = {"classifier_on_independent_stack", "classifier_on_joint_stack"}
+    assert set(children) == {"encoder", "judge", "fc3", "pixels", "joint", "infogan"} | on_samples
     assert {child.info.status for child in children.values()} == {"FINISHED"}
     assert set(children["fc3"].data.metrics) == set(children["pixels"].data.metrics)
     steps = [m.step for m in client.get_metric_history(children["fc3"].info.run_id, "generator.adversarial")]
     assert steps == [10, 20]
+    for name, child in children.items():
+        tags = child.data.tags
+        assert (tags["experiment"], tags["stage"]) == ("smoke", name)
+        assert tags["data_source"] == parent.data.tags["data_source"] == "mnist_5k"
+        assert tags["data_sha256"] == parent.data.tags["data_sha256"]
     images = [found.path for found in client.list_artifacts(children["joint"].info.run_id, "images")]
     assert len([path for path in images if path.endswith(".png")]) == 10
 
 
 def test_a_part_runs_again_on_the_versions_that_lie_there(
-    finished_project: Path, files: Files, kedro: Kedro, tmp_path: Path
+    finished_project: Path, files: Files, kedro: Kedro, records: Records, tmp_path: Path
 ) -> None:
     project = Path(shutil.copytree(finished_project, tmp_path / "a copy"))
-    first = files(project, "scores.csv")[0].parent.name
+    first = files(project, "joint_stack_scores.csv")[0].parent.name
     kedro(project, pipeline_names=["sgan_evaluation"], params={"evaluation": {"samples": 100}})
-    old, new = (pd.read_csv(path).set_index("generator") for path in files(project, "scores.csv"))
-    assert new.loc["joint_stack", "samples"] == 100
-    assert new.loc["real", "label_accuracy"] == old.loc["real", "label_accuracy"]
+    _, parent, _ = records(project)
+    judge = read_model(files(project, "judge.safetensors")[0])
+    assert isinstance(judge, Encoder)
+    assert parent.data.tags["judge_sha256"] == judge.digest()  # which this run did not train
+    old, new = (overall(pd.read_csv(path)) for path in files(project, "joint_stack_scores.csv"))
+    assert set(old["samples"]) == {200}
+    assert set(new["samples"]) == {100}
+    kedro(project, pipeline_names=["yardstick"], params={"evaluation": {"samples": 100}})
+    old, new = (pd.read_csv(path) for path in files(project, "real_scores.csv"))
+    pd.testing.assert_frame_equal(old, new)
     kedro(project, namespaces=["fc3"], params={"run": {"seed": 5}})
     older, newer = files(project, "level_fc3.safetensors")
     assert older.read_bytes() != newer.read_bytes()

@@ -37,7 +37,7 @@ def test_each_level_is_a_namespace_with_its_own_training_node(graph: dict[str, A
     tasks = {task["full_name"]: task["modular_pipelines"] for task in graph["nodes"] if task["type"] == "task"}
     assert tasks["fc3.train_level"] == ["fc3"]
     assert tasks["pixels.train_level"] == ["pixels"]
-    assert {"prepare_images", "train_encoder", "train_joint_stack", "train_judge", "score_stacks"} <= set(tasks)
+    assert {"prepare_images", "train_encoder", "train_joint_stack", "train_judge", "score_joint_stack"} <= set(tasks)
     assert {"train_infogan", "sample_infogan", "score_infogan", "read_codes"} <= set(tasks)
 
 
@@ -55,7 +55,13 @@ def test_the_layers_follow_the_stages(graph: dict[str, Any]) -> None:
         ("joint_noise_variations", "ImagePreview"),
         ("train_images", "ImagePreview"),
         ("joint_samples", "ImagePreview"),
-        ("scores", "TablePreview"),
+        ("joint_stack_scores", "TablePreview"),
+        ("independent_stack_scores", "TablePreview"),
+        ("real_scores", "TablePreview"),
+        ("joint_stack_level_scores", "TablePreview"),
+        ("independent_stack_level_scores", "TablePreview"),
+        ("independent_sample_grid", "ImagePreview"),
+        ("infogan_sample_grid", "ImagePreview"),
         ("network_table", "TablePreview"),
         ("loss_curves", "PlotlyPreview"),
         ("data_card", "JSONPreview"),

@@ -81,11 +81,12 @@ RUNS = pd.DataFrame(
     }
 )
 COLUMNS = ["run", "generator", "verdict", "score", "space", "samples", "value", "low", "high", "spread", "rank"]
+COLUMNS.append("judge")
 SCORE_ROWS = [
-    ["R1", "joint_stack", "", "frechet_distance", "judge", 100, 5.12345, 4.5, 5.5, 0.25, "1"],
-    ["R2", "joint_stack", "collapsed & <b>", "frechet_distance", "judge", 100, 7.0, 6.5, 7.5, NAN, "2"],
-    ["R1", "real", "", "frechet_distance", "judge", 100, 0.5, NAN, NAN, NAN, ""],
-    ["R2", "infogan", "", "coverage", "fc3", 100, NAN, NAN, NAN, NAN, "no interval"],
+    ["R1", "joint_stack", "", "frechet_distance", "judge", 100, 5.12345, 4.5, 5.5, 0.25, "1", "a"],
+    ["R2", "joint_stack", "collapsed & <b>", "frechet_distance", "judge", 100, 7.0, 6.5, 7.5, NAN, "2", "a"],
+    ["R1", "real", "", "frechet_distance", "judge", 100, 0.5, NAN, NAN, NAN, "", "a"],
+    ["R2", "infogan", "", "coverage", "fc3", 100, NAN, NAN, NAN, NAN, "no interval", ""],
 ]
 PICTURES = pd.DataFrame(
     [["R1", "joint_sample_grid", png(), ""], ["R2", None, None, "the files of this run are gone"]],
@@ -212,7 +213,7 @@ def test_the_short_table_names_who_leads_within_80_columns() -> None:
         ["R2", "infogan", "", "copies", "judge", 100, 0.1, NAN, NAN, NAN, "no interval"],
         ["R1", "real", "", "twins", "judge", 100, 0.0, 0.1, 0.1, NAN, ""],
     ]
-    text = format_comparison(pd.DataFrame(rows, columns=COLUMNS))
+    text = format_comparison(pd.DataFrame(rows, columns=COLUMNS[:-1]).assign(judge="a"))
     lines = text.splitlines()
     assert max(map(len, lines)) <= 80
     assert [" ".join(line.split()) for line in lines] == [
@@ -223,6 +224,22 @@ def test_the_short_table_names_who_leads_within_80_columns() -> None:
         "twins.judge.100 no order",
         "copies.judge.100 no order or no interval",
     ]
+
+
+def test_a_score_by_another_judge_is_marked_and_nobody_leads_over_two_judges() -> None:
+    rows = [
+        ["R1", "joint_stack", "", "recall", "judge", 100, 0.5, 0.4, 0.6, NAN, "1", "a"],
+        ["R1", "infogan", "", "recall", "judge", 100, 0.2, 0.1, 0.3, NAN, "2", "a"],
+        ["R2", "joint_stack", "", "recall", "judge", 100, 0.9, 0.8, 1.0, NAN, "1", "b"],
+    ]
+    scores = pd.DataFrame(rows, columns=COLUMNS)
+    nothing = pd.DataFrame()
+    differing = pd.DataFrame(columns=["kind", "name", "R1", "R2"])
+    page = Page(comparison_page(RUNS, nothing, scores, nothing, differing, go.Figure(), PICTURES))
+    marked = "0.9 [0.8, 1] rank 1 another judge"
+    assert ["judge", "100", "joint_stack", "0.5 [0.4, 0.6] rank 1", marked] in page.rows
+    assert ["judge", "100", "infogan", "0.2 [0.1, 0.3] rank 2", "not recorded"] in page.rows
+    assert format_comparison(scores).splitlines()[1].split() == ["recall.judge.100", "2", "judges,", "ranked", "apart"]
 
 
 def test_the_template_comes_with_the_package() -> None:

@@ -1,48 +1,111 @@
 """Tables and curves carry the numbers that they were given."""
 
 import math
+from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from gan_pipelines.metrics import CodeScores, Scores
+from gan_pipelines.metrics import CodeScores, Score
+from gan_pipelines.metrics.scores import gap
 from gan_pipelines.reporting.curves import information_curve, loss_curves
-from gan_pipelines.reporting.tables import code_table, flat_scores, format_codes, format_scores, score_table
+from gan_pipelines.reporting.tables import (
+    code_metrics,
+    code_table,
+    format_codes,
+    format_summary,
+    gaps,
+    score_metrics,
+    score_table,
+    table_verdict,
+)
 
 CODES = {
     "category": CodeScores(2.25, 2.3026, 0.06, 0.9, 0.94, 0.7, 0.5, 0.25, 0.125, 0.875, 0.03125),
     "style_1": CodeScores(1.5, None, slant_share=0.75, class_changes=0.0625),
 }
-SCORES = {"joint_stack": Scores(0.9, 0.8, 7.0, 9.0, 100), "real": Scores(0.98, 1.0, 1.0, 9.5, 50)}
 
 
-def test_the_score_table_says_which_weights_were_scored() -> None:
-    table = score_table(
-        {**SCORES, "independent_stack": Scores(0.5, 0.5, 5, 5, 5)}, {"joint_stack": True, "independent_stack": False}
+def generator(low: float = 0.7, copies: float = 0.1, samples: int = 10000) -> pd.DataFrame:
+    """A table of scores with a gap, a score without an interval, and one of a class."""
+    return score_table(
+        [
+            Score("frechet_distance", "judge", samples, 1234.56, 1134.56, 1334.56),
+            Score("kernel_distance", "judge", samples, 0.5, 0.25, 0.75, spread=0.125),
+            Score("label_accuracy", "judge", samples, 0.9876, 0.8876, 1.0),
+            Score("label_accuracy", "judge", samples // 2, 0.25, 0.0, 0.5, of_class="cat"),
+            Score("within_class_diversity", "judge", samples, 0.2, low - 0.05, low + 0.05),
+            Score("copies", "pixels", samples, copies, copies, copies),
+            gap("neighbour_distance", "judge", samples, "nothing near"),
+        ]
     )
-    assert dict(zip(table["generator"], table["weights"], strict=True)) == {
-        "joint_stack": "averaged",
-        "real": "none",
-        "independent_stack": "last",
+
+
+@pytest.fixture(params=["from memory", "from a file"])
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """A table as it is, or as it is read back."""
+
+    def keep(table: pd.DataFrame) -> pd.DataFrame:
+        if request.param == "from memory":
+            return table
+        table.to_csv(tmp_path / "scores.csv", index=False)
+        return pd.read_csv(tmp_path / "scores.csv")
+
+    return keep
+
+
+def test_metrics_are_the_scores_of_all_classes_with_their_intervals(kept: Callable[..., pd.DataFrame]) -> None:
+    assert score_metrics(kept(generator()), "infogan") == {
+        "infogan.frechet_distance.judge.10000": 1234.56,
+        "infogan.frechet_distance.judge.10000.low": 1134.56,
+        "infogan.frechet_distance.judge.10000.high": 1334.56,
+        "infogan.kernel_distance.judge.10000": 0.5,
+        "infogan.kernel_distance.judge.10000.low": 0.25,
+        "infogan.kernel_distance.judge.10000.high": 0.75,
+        "infogan.kernel_distance.judge.10000.spread": 0.125,
+        "infogan.label_accuracy.judge.10000": 0.9876,
+        "infogan.label_accuracy.judge.10000.low": 0.8876,
+        "infogan.label_accuracy.judge.10000.high": 1.0,
+        "infogan.within_class_diversity.judge.10000": 0.2,
+        "infogan.within_class_diversity.judge.10000.low": pytest.approx(0.65),
+        "infogan.within_class_diversity.judge.10000.high": pytest.approx(0.75),
+        "infogan.copies.pixels.10000": 0.1,
+        "infogan.copies.pixels.10000.low": 0.1,
+        "infogan.copies.pixels.10000.high": 0.1,
     }
 
 
-def test_flat_scores_have_stable_names() -> None:
-    flat = flat_scores(score_table(SCORES, {"joint_stack": True}))
-    assert flat["joint_stack.within_class_diversity"] == 0.8
-    assert flat["real.frechet_distance"] == 1.0
-    assert set(flat) == {
-        f"{generator}.{score}"
-        for generator in SCORES
-        for score in ("label_accuracy", "within_class_diversity", "frechet_distance", "inception_score", "samples")
-    }
+@pytest.mark.parametrize(
+    ("low", "copied", "word"),
+    [(0.7, 0.1, ""), (0.2, 0.1, "collapsed"), (0.28, 0.1, ""), (0.7, 0.6, "copies"), (0.2, 0.6, "collapsed, copies")],
+)
+def test_a_verdict_is_given_where_the_interval_leaves_no_doubt(
+    kept: Callable[..., pd.DataFrame], low: float, copied: float, word: str
+) -> None:
+    assert table_verdict(kept(generator(low, copied))) == word
 
 
-def test_the_printed_table_shows_every_number() -> None:
-    text = format_scores(score_table(SCORES, {"joint_stack": True}))
-    assert len(text.splitlines()) == 3
-    for shown in ("0.9000", "0.8000", "7.0000", "0.9800"):
-        assert shown in text
+def test_gaps_say_why(kept: Callable[..., pd.DataFrame]) -> None:
+    assert list(gaps(kept(generator()))) == ["distance to training (judge): not measured; nothing near"]
+
+
+def test_the_summary_fits_80_columns_with_real_images_last_verdicts_and_gaps(
+    kept: Callable[..., pd.DataFrame],
+) -> None:
+    without = generator(samples=200)
+    without = without[without["score"] != "label_accuracy"]
+    without.loc[without["score"] == "frechet_distance", ["value", "low", "high"]] = float("nan")
+    tables = {"independent_stack": generator(0.2, 0.6), "real": generator(0.95, 0.1, 60000), "infogan": without}
+    text = format_summary({name: kept(table) for name, table in tables.items()})
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 80
+    rows = [line.split() for line in lines[1:4]]
+    assert [row[0] for row in rows] == ["independent_stack", "infogan", "real"]
+    assert rows[0][1:] == ["10000", *["0.988", "+-", "0.056", "1234.56", "+-", "100.00", "0.20", "+-", "0.05"]]
+    assert lines[4] == "independent_stack: collapsed, copies"
+    assert rows[1][1:] == ["200", "-", "-", "0.20", "+-", "0.05"]
+    assert rows[2][1:] == ["60000", *["0.988", "+-", "0.056", "1234.56", "+-", "100.00", "0.20", "+-", "0.05"]]
 
 
 def test_each_stage_has_its_panel_and_each_term_its_line() -> None:
@@ -62,25 +125,19 @@ def test_the_table_of_codes_has_a_row_a_code_and_nothing_where_a_score_does_not_
     assert empty == {name for name, value in vars(CODES["style_1"]).items() if value is None}
 
 
-def test_flat_scores_have_neither_words_nor_what_is_empty() -> None:
-    flat = flat_scores(code_table(CODES))
+def test_the_metrics_of_codes_leave_out_what_is_empty() -> None:
+    flat = code_metrics(code_table(CODES))
     assert flat["category.information_nats"] == 2.25
     assert {name: value for name, value in flat.items() if name.startswith("style_1.")} == {
         "style_1.information_nats": 1.5, "style_1.slant_share": 0.75, "style_1.class_changes": 0.0625
     }  # fmt: skip
     assert len(flat) == 11 + 3
-    unlabelled = {"infogan": Scores(None, 0.5, 3.0, 9.0, 200), "real": Scores(0.98, 1.0, 1.0, 9.5, 50)}
-    flat = flat_scores(score_table(unlabelled, {"infogan": True}))
-    assert flat["infogan.frechet_distance"] == 3
-    assert flat["real.label_accuracy"] == 0.98
-    assert "infogan.label_accuracy" not in flat
     assert all(isinstance(value, float) for value in flat.values())
-    assert not any(name.endswith(".weights") for name in flat)
 
 
-def test_a_column_without_any_number_is_left_out_of_flat_scores() -> None:
+def test_a_column_without_any_number_is_left_out_of_code_metrics() -> None:
     ranges = {"a": CodeScores(1.0, None), "b": CodeScores(2.0, None)}
-    assert flat_scores(code_table(ranges)) == {"a.information_nats": 1, "b.information_nats": 2}
+    assert code_metrics(code_table(ranges)) == {"a.information_nats": 1, "b.information_nats": 2}
 
 
 def test_the_printed_table_of_codes_has_a_column_a_code_and_a_dash_where_a_score_does_not_apply() -> None:

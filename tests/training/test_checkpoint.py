@@ -19,22 +19,9 @@ from gan_pipelines.parameters import CheckpointParameters
 from gan_pipelines.tensor_file import FileError
 from gan_pipelines.training import checkpoint
 from gan_pipelines.training.checkpoint import Checkpoint, CheckpointFolder
+from tests.conftest import PROVENANCE
 
 NEVER = CheckpointParameters(every_seconds=None, every_steps=None)
-PROVENANCE = Provenance(
-    stage="pixels",
-    parameters={"training": {"steps": 12, "learning_rate": 0.001}},
-    inputs={"images": "abc", "encoder": "def"},
-    seed=1,
-    code="0.1.0+abc",
-    torch="2.0",
-    device="cpu (AVX2)",
-    threads=2,
-    workers=1,
-    precision="float32",
-    compile="off",
-    deterministic=False,
-)
 CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "parameters": (
         {"parameters": {"training": {"steps": 12, "learning_rate": 0.002}}},

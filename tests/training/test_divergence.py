@@ -8,28 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import CheckpointParameters, TrainingParameters
 from gan_pipelines.tensor_file import read_tensors
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.engine import TrainingDiverged, Turn, train
 from gan_pipelines.training.players import Player
 from gan_pipelines.training.seeding import Stage
-
-PROVENANCE = Provenance(
-    stage="toy",
-    parameters={},
-    inputs={},
-    seed=0,
-    code="",
-    torch="",
-    device="",
-    threads=1,
-    workers=1,
-    precision="float32",
-    compile="off",
-    deterministic=False,
-)
+from tests.conftest import PROVENANCE
 
 
 class Scalar(nn.Module):

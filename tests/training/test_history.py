@@ -8,28 +8,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import CheckpointParameters, TrainingParameters
 from gan_pipelines.training import history as history_module
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.engine import Turn, train
 from gan_pipelines.training.players import make_player
 from gan_pipelines.training.seeding import Stage
+from tests.conftest import PROVENANCE
 
-PROVENANCE = Provenance(
-    stage="toy",
-    parameters={},
-    inputs={},
-    seed=0,
-    code="",
-    torch="",
-    device="",
-    threads=1,
-    workers=1,
-    precision="float32",
-    compile="off",
-    deterministic=False,
-)
 TERMS = {1: 0.1, 2: 0.7, 3: 1e-8, 4: 3e5, 5: -0.3, 6: 1 / 3, 7: 2.5}
 """What the term is worth at each step: numbers whose sum depends on its order."""
 

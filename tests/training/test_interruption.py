@@ -14,7 +14,6 @@ import pytest
 import torch
 from torch import nn
 
-from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import CheckpointParameters, TrainingParameters
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.engine import Turn, train
@@ -27,22 +26,9 @@ from gan_pipelines.training.interruption import (
 )
 from gan_pipelines.training.players import make_player
 from gan_pipelines.training.seeding import Stage
+from tests.conftest import PROVENANCE
 
 CODES = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
-PROVENANCE = Provenance(
-    stage="toy",
-    parameters={},
-    inputs={},
-    seed=0,
-    code="",
-    torch="",
-    device="",
-    threads=1,
-    workers=1,
-    precision="float32",
-    compile="off",
-    deterministic=False,
-)
 NEVER = CheckpointParameters(every_seconds=None)
 
 

@@ -237,6 +237,8 @@ def read_pictures(path: Path, like: LabelledImages) -> LabelledImages:
         files = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMG_EXTENSIONS)
         if not files:
             raise ValueError("it holds no pictures")
+        if folders and (loose := [file for file in files if file.parent == path]):
+            raise ValueError(f"{loose[0]} lies beside folders of classes")
         pictures = [_read_picture(str(file), "grey" if channels == 1 else "colour") for file in files]
         for file, picture in zip(files, pictures, strict=True):
             if picture.shape[1:] != (side, side):

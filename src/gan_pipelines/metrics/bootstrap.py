@@ -41,4 +41,10 @@ def interval(
 
 def resampled_mean(values: Float[Tensor, "count"], counts: Counts) -> Float[Tensor, "resamples"]:
     """The mean of one value a picture, in each resample."""
-    return counts.double() @ values.double() / counts.shape[1]
+    return weighted_sums(counts, values) / counts.shape[1]
+
+
+def weighted_sums(counts: Counts, values: Float[Tensor, "count"]) -> Float[Tensor, "resamples"]:
+    """The sum of one value a picture in each resample, in float64, of which only a row is held at once."""
+    values = values.double()
+    return torch.stack([row.double() @ values for row in counts])

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -10,13 +11,17 @@ from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from gan_pipelines.metrics.bootstrap import Counts
+from gan_pipelines.metrics.bootstrap import Counts, weighted_sums
 from gan_pipelines.metrics.neighbours import BLOCK, PRECISION_NEIGHBOURS
 
 SPLITS = 10
 """Of the Inception score (Salimans et al. 2016)."""
+SHUFFLE_SEED = 2020
+"""Of the order in which torch-fidelity splits pictures, which may lie sorted by class."""
 SUBSETS, SUBSET_IMAGES = 100, 1000
 """Of the kernel distance (Binkowski et al. 2018)."""
+ROWS = 1000
+"""Features that are held as float64 at once, as far as torch-fidelity leaves that open."""
 SMALLEST_LOGIT = -100.0
 """Below the greatest one: a class that no picture of a split could have would make 0 x infinity."""
 
@@ -34,9 +39,8 @@ def resampled_frechet_distance(
     samples: Features, real: Features, sample_counts: Counts, real_counts: Counts
 ) -> Float[Tensor, "resamples"]:
     """The Frechet distance in each resample of both sides."""
-    samples, real = samples.double(), real.double()
     found = []
-    for ours, theirs in zip(sample_counts.double(), real_counts.double(), strict=True):
+    for ours, theirs in zip(sample_counts, real_counts, strict=True):
         (mean, covariance), (real_mean, real_covariance) = _moments(samples, ours), _moments(real, theirs)
         values, vectors = torch.linalg.eigh(real_covariance)
         root = vectors * values.clamp(min=0).sqrt() @ vectors.T
@@ -46,9 +50,14 @@ def resampled_frechet_distance(
 
 
 def _moments(features: Features, counts: Float[Tensor, "count"]) -> tuple[Tensor, Tensor]:
-    mean = counts @ features / len(features)
-    second = (features * counts[:, None]).T @ features
-    return mean, (second - len(features) * torch.outer(mean, mean)) / (len(features) - 1)
+    """Mean and covariance of a resample; of the features, a block is held as float64."""
+    sums, squares = torch.zeros(()).double(), torch.zeros(()).double()
+    for rows, weights in zip(features.split(ROWS), counts.split(ROWS), strict=True):
+        block, weights = rows.double(), weights.double()
+        sums = sums + weights @ block
+        squares = squares + (block * weights[:, None]).T @ block
+    mean = sums / len(features)
+    return mean, (squares - len(features) * torch.outer(mean, mean)) / (len(features) - 1)
 
 
 def kernel_distance(samples: Features, real: Features) -> tuple[float, float]:
@@ -88,26 +97,28 @@ def _kernel_sums(ours: Features, theirs: Features, our_counts: Counts, their_cou
 
 def _own_kernels(rows: Features, counts: Counts) -> Tensor:
     """Sum of the kernel over the pairs of a picture and itself, which the unbiased estimate leaves out."""
-    return counts.double() ** 2 @ ((rows.double() ** 2).mean(dim=1) + 1) ** 3
+    kernels = torch.cat([(block.double() ** 2).mean(dim=1) for block in rows.split(ROWS)])
+    return weighted_sums(counts**2, (kernels + 1) ** 3)
 
 
 def inception_score(logits: Logits) -> float:
     """Exp E KL(p(y|x) || p(y)) (Salimans et al. 2016), mean over ten splits."""
-    return float(isc_features_to_metric(_bounded(logits), splits=SPLITS)["inception_score_mean"])
+    return float(isc_features_to_metric(_bounded(logits), splits=SPLITS, rng_seed=SHUFFLE_SEED)["inception_score_mean"])
 
 
 def resampled_inception_score(logits: Logits, counts: Counts) -> Float[Tensor, "resamples"]:
-    """The Inception score, mean over ten splits of the shuffled pictures, in each resample."""
-    order = torch.randperm(len(logits), generator=torch.Generator().manual_seed(0))
-    log_probs, counts = _bounded(logits[order]).log_softmax(dim=1), counts[:, order]
+    """The Inception score, mean over torch-fidelity's ten splits of shuffled pictures, in each resample."""
+    log_probs = _bounded(logits).log_softmax(dim=1)
     probs = log_probs.exp()
     negative_entropy, scores = (probs * log_probs).sum(dim=1), []
     bounds = [split * len(logits) // SPLITS for split in range(SPLITS + 1)]
+    order = torch.from_numpy(np.random.RandomState(SHUFFLE_SEED).permutation(len(logits)))
     for start, end in pairwise(bounds):
-        weights = counts[:, start:end].double()
+        part = order[start:end]
+        weights = counts[:, part].double()
         weights = weights / weights.sum(dim=1, keepdim=True).clamp(min=1)
-        marginal = weights @ probs[start:end]
-        scores.append((weights @ negative_entropy[start:end] - torch.xlogy(marginal, marginal).sum(dim=1)).exp())
+        marginal = weights @ probs[part]
+        scores.append((weights @ negative_entropy[part] - torch.xlogy(marginal, marginal).sum(dim=1)).exp())
     return torch.stack(scores).mean(dim=0)
 
 

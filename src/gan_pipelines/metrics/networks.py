@@ -64,14 +64,14 @@ class FeatureNetwork:
 
 
 def open_networks(
-    evaluation: EvaluationParameters, judge: Encoder, device: torch.device
+    evaluation: EvaluationParameters, judge: Encoder, device: torch.device, folder: Path = Path()
 ) -> dict[FeatureNetworkName, FeatureNetwork]:
-    """Every network that the evaluation names, on the device.
+    """Every network that the evaluation names, on the device; a relative path of weights is taken from the folder.
 
     Raises:
         ExperimentError: as `open_network`.
     """
-    weights = Path(evaluation.inception_weights) if evaluation.inception_weights else None
+    weights = folder / evaluation.inception_weights if evaluation.inception_weights else None
     opened = (open_network(name, judge, evaluation.features, weights, device) for name in evaluation.networks)
     return {network.name: network for network in opened}
 

@@ -14,6 +14,9 @@ MEASURED = ["score", "space", "samples"]
 YARDSTICK = "real"
 """The row of real images; it is measured, not ranked."""
 
+JUDGED = "judge"
+"""The space that two runs share only if they share the network."""
+
 NO_ORDER = "no order"
 NO_INTERVAL = "no interval"
 
@@ -60,16 +63,16 @@ def _badness(
 
 
 def rank_scores(scores: pd.DataFrame) -> pd.Series:
-    """The rank of each row among those of its score, space and sample count.
+    """The rank of each row among those of its score, space and sample count, and of its judge in a judge's space.
 
     Args:
-        scores: columns `generator`, `score`, `space`, `samples`, `low`, `high`.
+        scores: columns `generator`, `score`, `space`, `samples`, `low`, `high`, `judge`.
 
     Returns:
         As `ranks` has them; empty for the yardstick.
     """
     ranked = dict[object, str]()
-    for (score, *_), rows in scores[scores["generator"] != YARDSTICK].groupby(MEASURED):
+    for (score, *_), rows in scores[scores["generator"] != YARDSTICK].groupby([*MEASURED, "judge"]):
         better = SCORES[str(score)].better
         ranked.update(zip(rows.index, ranks(rows["low"].tolist(), rows["high"].tolist(), better), strict=True))
     return pd.Series([ranked.get(place, "") for place in scores.index], index=scores.index, name="rank", dtype=object)

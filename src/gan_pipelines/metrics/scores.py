@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
 from gan_pipelines.data.images import LabelledImages
@@ -96,12 +96,12 @@ def score_pictures(
     if kind == "unlabelled":
         judged = replace(judged, labels=judged.logits.argmax(dim=1))
     counts, real_counts = (resample(len(side), resamples, rng) for side in (pictures, test_images))
-    scoring, order = _Scoring(len(pictures), counts, real_counts), torch.randperm(len(pictures), generator=rng)
+    scoring = _Scoring(len(pictures), counts, real_counts)
     found = [score for name in readings for score in _fidelity(scoring, name, readings[name], real.test[name])]
     if kind != "unlabelled":
         found += _label_accuracy(scoring, judged, pictures.classes)
     found.append(_diversity(scoring, judged, real.test[JUDGE]))
-    found.append(_twins(scoring, pictures, test_images, order[: len(test_images)]))
+    found.append(_twins(scoring, pictures, test_images, rng))
     return [*found, *_memory(scoring, judged, pictures, real, train_images, kind)]
 
 
@@ -175,15 +175,19 @@ def _diversity(scoring: _Scoring, judged: LabelledReading, real: LabelledReading
     return scoring.score("within_class_diversity", JUDGE, value, resampled)
 
 
-def _twins(
-    scoring: _Scoring, pictures: LabelledImages, test_images: LabelledImages, chosen: Int64[Tensor, "chosen"]
-) -> Score:
-    """Among as many samples as there are real test images, since neighbours come nearer with their number."""
-    limit = neighbour_radii(pixel_rows(test_images), 1).quantile(CLOSE)
-    close = (neighbour_radii(pixel_rows(pictures)[chosen], 1) <= limit).double()
-    counts = scoring.counts[:, chosen].double()
-    low, high = interval(close.mean().item(), counts @ close / counts.sum(dim=1).clamp(min=1), 0.0, 1.0)
-    return Score("twins", PIXEL_SPACE, len(chosen), close.mean().item(), low, high)
+def _twins(scoring: _Scoring, pictures: LabelledImages, test_images: LabelledImages, rng: torch.Generator) -> Score:
+    """Among as many samples as there are real test images, since neighbours come nearer with their number.
+
+    They are drawn, since pictures may lie in the order of their classes.
+    """
+    count = min(len(pictures), len(test_images))
+    chosen, others = (torch.randperm(len(side), generator=rng)[:count] for side in (pictures, test_images))
+    ours, theirs = pixel_rows(pictures)[chosen], pixel_rows(test_images)[others]
+    limit = neighbour_radii(theirs, 1).quantile(CLOSE)
+    close = neighbour_radii(ours, 1) <= limit
+    value, counts = close.double().mean().item(), scoring.counts[:, chosen].double()
+    low, high = interval(value, counts @ close.double() / counts.sum(dim=1).clamp(min=1), 0.0, 1.0)
+    return Score("twins", PIXEL_SPACE, count, value, low, high)
 
 
 def _memory(

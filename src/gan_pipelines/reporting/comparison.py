@@ -14,6 +14,7 @@ from gan_pipelines.metrics.ranking import MEASURED, NO_INTERVAL, YARDSTICK
 
 TERMINAL_COLUMNS = 80
 KEY_COLUMNS = 48
+ANOTHER_JUDGE = "another judge"
 
 
 def comparison_page(
@@ -62,7 +63,8 @@ def _sections(scores: pd.DataFrame, names: list[str]) -> Iterator[dict[str, Any]
     for score, of_score in scores.groupby("score", sort=False):
         rows = []
         for (space, samples, generator), measured in of_score.groupby(["space", "samples", "generator"], sort=False):
-            by_run = {row["run"]: _cell(row) for row in measured.to_dict("records")}
+            first = next(row["judge"] for name in names for row in measured.to_dict("records") if row["run"] == name)
+            by_run = {row["run"]: _cell(row, first) for row in measured.to_dict("records")}
             cells = [by_run.get(name) for name in names]
             yardstick = generator == YARDSTICK
             rows.append(
@@ -71,8 +73,8 @@ def _sections(scores: pd.DataFrame, names: list[str]) -> Iterator[dict[str, Any]
         yield {"definition": SCORES[str(score)], "rows": rows}
 
 
-def _cell(row: dict[Any, Any]) -> dict[str, str]:
-    """Value, interval, spread, rank and verdict as text; empty where there is none."""
+def _cell(row: dict[Any, Any], first_judge: str) -> dict[str, str]:
+    """Value, interval, spread, rank, verdict, and whether another judge saw it, as text; empty where there is none."""
     has_interval = pd.notna(row["low"]) and pd.notna(row["high"])
     return {
         "value": _number(row["value"]) if pd.notna(row["value"]) else "not a number",
@@ -80,6 +82,7 @@ def _cell(row: dict[Any, Any]) -> dict[str, str]:
         "spread": f"spread {_number(row['spread'])}" if pd.notna(row["spread"]) else "",
         "rank": row["rank"] if has_interval else "",
         "verdict": row["verdict"],
+        "judge": ANOTHER_JUDGE if row["judge"] != first_judge else "",
     }
 
 
@@ -99,7 +102,7 @@ def format_comparison(scores: pd.DataFrame) -> str:
     """Who leads, a line a score, at most 80 columns wide, for the end of a run.
 
     Args:
-        scores: columns `run`, `generator`, `score`, `space`, `samples`, `value`, `rank`, in the order of reports.
+        scores: `run`, `generator`, `score`, `space`, `samples`, `value`, `rank`, `judge`, in the order of reports.
     """
     lines = [f"{'score.network.samples':{KEY_COLUMNS}} best"]
     for measured, rows in scores[scores["generator"] != YARDSTICK].groupby(MEASURED, sort=False):
@@ -109,7 +112,9 @@ def format_comparison(scores: pd.DataFrame) -> str:
 
 
 def _leaders(rows: pd.DataFrame) -> str:
-    """The one that surpasses all others, or how many may be it."""
+    """The one that surpasses all others, or how many may be it; nobody where judges differ."""
+    if rows["judge"].nunique() > 1:
+        return f"{rows['judge'].nunique()} judges, ranked apart"
     for first in rows[rows["rank"] == "1"].to_dict("records"):
         return f"{first['run']} {first['generator']} {_number(first['value'])}"
     leading = rows["rank"].str.startswith("1-")

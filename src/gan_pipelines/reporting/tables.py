@@ -58,12 +58,14 @@ def format_summary(tables: Mapping[str, pd.DataFrame]) -> str:
     Args:
         tables: of scores by generator.
     """
-    head = ["generator", "N", *(SCORES[score].title for score in SUMMARY), ""]
+    head = ["generator", "N", *(SCORES[score].title for score in SUMMARY)]
     rows = [_summary_row(name, tables[name]) for name in sorted(tables, key=lambda name: name == REAL)]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows)]
+    verdicts = [f"{name}: {word}" for name in tables if (word := table_verdict(tables[name]))]
     notes = (
-        f"Features and classes of the judge, against the test images; {REAL}: training images.",
+        *verdicts,
+        f"Features and classes of the judge, against test images; {REAL}: training images.",
         "+-: half of a 95 % interval. N biases the distance: compare equal N only.",
     )
     return "\n".join([*(line.rstrip() for line in lines), *notes])
@@ -72,7 +74,7 @@ def format_summary(tables: Mapping[str, pd.DataFrame]) -> str:
 def _summary_row(generator: str, table: pd.DataFrame) -> list[str]:
     rows = {row["score"]: row for row in overall(table).query("space == 'judge'").to_dict("records")}
     cells = [_cell(rows[score], digits) if score in rows else "-" for score, digits in SUMMARY.items()]
-    return [generator, str(max(row["samples"] for row in rows.values())), *cells, table_verdict(table)]
+    return [generator, str(max(row["samples"] for row in rows.values())), *cells]
 
 
 def _cell(row: Mapping[Hashable, Any], digits: str) -> str:

@@ -1,0 +1,110 @@
+"""SGAN's table 1: means over seeds in closed form, the paper beside them, a panel a row."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.metrics import Score
+from gan_pipelines.parameters.ablation import ROWS
+from gan_pipelines.reporting.ablation import PAPER, ablation_grids, ablation_metrics, ablation_table, format_ablation
+from gan_pipelines.reporting.tables import score_table
+
+
+def scores(inception: float, distance: float, diversity: float = 0.9, accuracy: float | None = None) -> pd.DataFrame:
+    values = {"inception_score": inception, "frechet_distance": distance, "within_class_diversity": diversity}
+    found = [Score(name, "judge", 200, value, value, value) for name, value in values.items()]
+    found.append(Score("frechet_distance", "inception_v3", 200, 999.0, 999.0, 999.0))
+    if accuracy is not None:
+        found.append(Score("label_accuracy", "judge", 200, accuracy, accuracy, accuracy))
+        found.append(Score("label_accuracy", "judge", 20, 0.0, 0.0, 0.0, of_class="cat"))
+    return score_table(found)
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    return ablation_table(
+        {
+            "adv": [scores(2.0, 10.0, 0.1), scores(4.0, 13.0), scores(9.0, 16.0, 0.2)],
+            "joint": [scores(8.0, 1.0, accuracy=0.5), scores(8.0, 1.0, accuracy=0.7), scores(8.0, 1.0, accuracy=0.9)],
+            "real": [scores(9.5, 0.5, 1.0, accuracy=0.99)],
+        }
+    )
+
+
+def test_a_row_has_mean_and_standard_deviation_over_its_seeds(table: pd.DataFrame) -> None:
+    adv, joint, real = table.to_dict("records")
+    assert (adv["row"], adv["samples"], adv["seeds"], real["seeds"]) == ("adv", 200, 3, 1)
+    assert (adv["inception_score"], adv["frechet_distance"]) == (5.0, 13.0)
+    assert adv["inception_score_std"] == pytest.approx(math.sqrt((9 + 1 + 16) / 2))
+    assert adv["frechet_distance_std"] == pytest.approx(3.0)
+    assert math.isnan(adv["label_accuracy"])
+    assert (joint["label_accuracy"], joint["label_accuracy_std"]) == (pytest.approx(0.7), pytest.approx(0.2))
+    assert joint["inception_score_std"] == 0.0
+
+
+def test_of_one_seed_there_is_no_deviation(table: pd.DataFrame) -> None:
+    real = table.set_index("row").loc["real"]
+    assert real["frechet_distance"] == 0.5
+    assert real[[name for name in table.columns if name.endswith("_std")]].isna().all()
+
+
+def test_verdicts_of_the_seeds_stand_in_the_row(table: pd.DataFrame) -> None:
+    assert table["verdict"].tolist() == ["collapsed; collapsed", "", ""]
+
+
+def test_every_row_has_what_the_paper_found(table: pd.DataFrame) -> None:
+    assert set(PAPER) == {*ROWS, "real"}
+    assert table["paper_inception_score"].tolist() == ["6.16 +- 0.07", "8.59 +- 0.12", "11.24 +- 0.12"]
+
+
+def test_metrics_are_means_and_their_spread_without_what_is_empty(table: pd.DataFrame) -> None:
+    metrics = ablation_metrics(table)
+    assert metrics["adv.frechet_distance.judge.200"] == 13.0
+    assert metrics["adv.frechet_distance.judge.200.spread"] == pytest.approx(3.0)
+    assert metrics["real.frechet_distance.judge.200"] == 0.5
+    assert len(metrics) == 6 + 8 + 4
+
+
+def test_the_printed_table_fits_80_columns_and_marks_gaps() -> None:
+    rows = {row: [scores(10.25, 1234.5, 0.5), scores(10.75, 1236.5, 0.5)] for row in ROWS}
+    without = scores(9.0, 0.0)
+    without.loc[without["score"] == "frechet_distance", "value"] = float("nan")
+    lines = format_ablation(ablation_table({**rows, "real": [without]})).splitlines()
+    assert len(lines) == 1 + len(ROWS) + 1
+    assert max(map(len, lines)) <= 80
+    assert lines[1].split() == [
+        "adv",
+        "6.16",
+        "+-",
+        "0.07",
+        "10.50",
+        "+-",
+        "0.35",
+        "1235.50",
+        "+-",
+        "1.41",
+        "0.50",
+        "+-",
+        "0.00",
+    ]
+    assert lines[-1].split() == ["real", "11.24", "+-", "0.12", "9.00", "-", "0.90"]
+
+
+def test_the_figure_has_a_titled_panel_a_row() -> None:
+    labels = torch.arange(8) % 2
+    samples = {
+        row: LabelledImages(torch.full((8, 1, 28, 28), 40 * place, dtype=torch.uint8), labels, ("a", "b"))
+        for place, row in enumerate(ROWS)
+    }
+    sheet = np.asarray(ablation_grids(samples, columns=3))
+    width, height = 3 * 58 + 2 + 28, 2 * 58 + 2 + 28
+    assert sheet.shape == (2 * height, 4 * width, 3)
+    for place in range(len(ROWS)):
+        panel = sheet[place // 4 * height :, place % 4 * width :][:height, :width]
+        assert (panel[28 + 10 : 28 + 50, 10:50] == 40 * place).all()
+        assert (panel[:28] < 128).sum() > 20  # the title's letters
+    assert (sheet[height:, 2 * width :] == 255).all()
