@@ -277,10 +277,11 @@ class Record:
         origin = {"git_commit": "c0ffee" * 6, "data_source": "mnist_5k", "data_sha256": "da7a" * 16, "pipeline": "sgan"}
         origin |= {"judge_sha256": "10d9e" * 12}
         run = client.create_run(where, tags={**origin, **(tags or {})}, run_name=name).info.run_id
-        values = {"judge.test_accuracy": 0.9, "category.information_nats": 2.0, "joint_stack.unknown.judge.10": 1.0}
+        values = {"judge.test_accuracy": 0.9, "category.information_nats": 2.0, "joint_stack/unknown.judge.10": 1.0}
         for score, value in scores.items():
-            ends = zip((score, f"{score}.low", f"{score}.high"), value, strict=True) if isinstance(value, tuple) else ()
-            values |= dict(ends) or {score: value}
+            beside = score.replace("/", "/interval/")
+            names = (score, f"{beside}.low", f"{beside}.high")
+            values |= dict(zip(names, value, strict=True)) if isinstance(value, tuple) else {score: value}
         settings = {"run.seed": str(seed), "sgan.joint.upstream_weight": "0.01", **(parameters or {})}
         client.log_batch(
             run,

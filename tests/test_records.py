@@ -21,7 +21,7 @@ from gan_pipelines.records import (
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")  # inside MLflow
 
-FRECHET = "joint_stack.frechet_distance.judge.10000"
+FRECHET = "joint_stack/frechet_distance.judge.10000"
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +29,10 @@ def store(tmp_path_factory: pytest.TempPathFactory, record: Callable[[Path], Any
     """Two seeds of one setting, another setting, an InfoGAN elsewhere, and runs that cannot be compared."""
     store = record(tmp_path_factory.mktemp("a project"))
     curves = {"fc3": {"generator.adversarial": [3.0, 2.0, 1.0]}, "joint": {"pixels.entropy": [0.5]}}
-    store.add("seed 0", {FRECHET: (5.0, 4.5, 5.5), "real.frechet_distance.judge.10000": 0.5}, curves=curves)
+    store.add("seed 0", {FRECHET: (5.0, 4.5, 5.5), "real/frechet_distance.judge.10000": 0.5}, curves=curves)
     store.add("seed 1", {FRECHET: (6.0, 5.4, 6.5)}, seed=1, tags={"verdict.joint_stack": "collapsed"})
     store.add("heavy", {FRECHET: 7.0}, seed=2, parameters={"sgan.joint.upstream_weight": "1.0", "new": "x"})
-    scores = {"infogan.coverage.fc3.500": (0.4, 0.3, 0.5), "infogan.coverage.fc3.500.spread": 0.02}
+    scores = {"infogan/coverage.fc3.500": (0.4, 0.3, 0.5), "infogan/interval/coverage.fc3.500.spread": 0.02}
     store.add("codes", scores, experiment="mnist", tags={"pipeline": "infogan"}, pictures=["infogan_categories"])
     store.add("classifier", {})
     store.add("stopped", {FRECHET: 1.0}, status="KILLED")

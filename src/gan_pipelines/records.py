@@ -37,7 +37,7 @@ OWN_TAGS = ("mlflow.", "verdict.", "process", "version")
 """Beginnings of tags that each run has to itself."""
 
 SCORE = re.compile(
-    rf"(?P<generator>.+)\.(?P<score>{'|'.join(SCORES)})\.(?P<space>[^.]+)\.(?P<samples>\d+)"
+    rf"(?P<generator>.+?)/(?:interval/)?(?P<score>{'|'.join(SCORES)})\.(?P<space>[^.]+)\.(?P<samples>\d+)"
     r"(?:\.(?P<part>low|high|spread))?"
 )
 PARTS = ["value", "low", "high", "spread"]

@@ -165,9 +165,9 @@ def test_the_table_the_figure_and_the_metrics_are_those_of_the_branches(
                 assert score not in judged.index
             else:
                 assert value == pytest.approx(judged[score], rel=1e-12)
-                assert parent.data.metrics[f"{row}.{score}.judge.{count}"] == pytest.approx(value, rel=1e-12)
-            assert f"{row}.{score}.judge.{count}.spread" not in parent.data.metrics  # of one seed
-    assert "adv.label_accuracy.judge.200" not in parent.data.metrics
+                assert parent.data.metrics[f"{row}/{score}.judge.{count}"] == pytest.approx(value, rel=1e-12)
+            assert f"{row}/interval/{score}.judge.{count}.spread" not in parent.data.metrics  # of one seed
+    assert "adv/label_accuracy.judge.200" not in parent.data.metrics
     (figure,) = files(project, "ablation_grids.png")
     with Image.open(figure) as picture:
         assert picture.size == (4 * (5 * 58 + 2 + 28), 2 * (10 * 58 + 2 + 28))

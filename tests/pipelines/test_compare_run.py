@@ -31,7 +31,7 @@ def recorded_project(make_project: Callable[[], Path], record: Callable[[Path], 
         ("seed 0", 0, "0.01", 5.0), ("seed 1", 1, "0.01", 5.4), ("heavy", 0, "1.0", 9.0)
     ]:  # fmt: skip
         scores = {
-            f"{generator}.frechet_distance.judge.200": (value, value - 0.5, value + 0.5)
+            f"{generator}/frechet_distance.judge.200": (value, value - 0.5, value + 0.5)
             for generator, value in {"joint_stack": distance, "independent_stack": distance + 2.0, "real": 1.0}.items()
         }
         curves = {stage: {"generator.adversarial": [2.0, 1.0]} for stage in ("fc3", "pixels", "joint")}

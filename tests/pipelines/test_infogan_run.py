@@ -17,6 +17,7 @@ from PIL import Image
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.datasets import ImagesDataset
 from gan_pipelines.evaluation import sample_generator
+from gan_pipelines.metrics.definitions import metric_name
 from gan_pipelines.model_file import read_model
 from gan_pipelines.models import InfoGAN, InfoGANSpec
 from gan_pipelines.parameters import EvaluationParameters, RunParameters
@@ -171,14 +172,14 @@ def test_mlflow_has_the_scores_of_the_infogan_and_of_each_code(
             found = parent.data.metrics.get(f"{row}.{score}")
             assert found == (None if pd.isna(value) else pytest.approx(value, abs=1e-9)), f"{row}.{score}"
     expected = {
-        f"infogan.{score}.{space}.200{ending}": row[column]
+        metric_name("infogan", score, space, 200, column): row[column]
         for (score, space), row in overall(files, finished_project, "infogan").iterrows()
-        for column, ending in {"value": "", "low": ".low", "high": ".high", "spread": ".spread"}.items()
+        for column in ("value", "low", "high", "spread")
         if pd.notna(row[column])
     }
-    found = {name: value for name, value in parent.data.metrics.items() if name.startswith("infogan.")}
+    found = {name: value for name, value in parent.data.metrics.items() if name.startswith("infogan/")}
     assert found == pytest.approx(expected, abs=1e-9)
-    assert {"infogan.frechet_distance.judge.200.low", "category.information_nats", "width.leakage"} <= set(
+    assert {"infogan/interval/frechet_distance.judge.200.low", "category.information_nats", "width.leakage"} <= set(
         parent.data.metrics
     )
     figures = {Path(found.path).name for found in client.list_artifacts(parent.info.run_id, "figures")}

@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from PIL import Image
 
+from gan_pipelines.metrics.definitions import metric_name
 from gan_pipelines.model_file import read_model
 from gan_pipelines.models import Encoder, LevelGAN, StackedGenerator
 
@@ -174,9 +175,9 @@ def test_mlflow_has_a_parent_with_its_parameters_scores_and_figures(
         generator = name.removesuffix("_level")
         of_levels = {"noise_variance", "noise_recovery"}
         expected = {
-            f"{generator}.{score}.{space}.{int(row['samples'])}{ending}": row[column]
+            metric_name(generator, score, space, int(row["samples"]), column): row[column]
             for (score, space), row in overall(table(files, finished_project, name)).iterrows()
-            for column, ending in {"value": "", "low": ".low", "high": ".high", "spread": ".spread"}.items()
+            for column in ("value", "low", "high", "spread")
             if pd.notna(row[column])
         }
         found = {
@@ -185,7 +186,7 @@ def test_mlflow_has_a_parent_with_its_parameters_scores_and_figures(
             if metric.startswith(f"{generator}.") and (metric.split(".")[1] in of_levels) == name.endswith("_level")
         }
         assert found == pytest.approx(expected, abs=1e-9)
-    assert parent.data.metrics["joint_stack.kernel_distance.judge.200.spread"] > 0
+    assert parent.data.metrics["joint_stack/interval/kernel_distance.judge.200.spread"] > 0
     assert parent.data.tags["verdict.joint_stack"] == "collapsed"  # after ten steps
     assert "verdict.real" not in parent.data.tags
     judge = read_model(files(finished_project, "judge.safetensors")[0])

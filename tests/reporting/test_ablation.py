@@ -63,9 +63,9 @@ def test_every_row_has_what_the_paper_found(table: pd.DataFrame) -> None:
 
 def test_metrics_are_means_and_their_spread_without_what_is_empty(table: pd.DataFrame) -> None:
     metrics = ablation_metrics(table)
-    assert metrics["adv.frechet_distance.judge.200"] == 13.0
-    assert metrics["adv.frechet_distance.judge.200.spread"] == pytest.approx(3.0)
-    assert metrics["real.frechet_distance.judge.200"] == 0.5
+    assert metrics["adv/frechet_distance.judge.200"] == 13.0
+    assert metrics["adv/interval/frechet_distance.judge.200.spread"] == pytest.approx(3.0)
+    assert metrics["real/frechet_distance.judge.200"] == 0.5
     assert len(metrics) == 6 + 8 + 4
 
 

@@ -57,22 +57,22 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[pd.DataFra
 
 def test_metrics_are_the_scores_of_all_classes_with_their_intervals(kept: Callable[..., pd.DataFrame]) -> None:
     assert score_metrics(kept(generator()), "infogan") == {
-        "infogan.frechet_distance.judge.10000": 1234.56,
-        "infogan.frechet_distance.judge.10000.low": 1134.56,
-        "infogan.frechet_distance.judge.10000.high": 1334.56,
-        "infogan.kernel_distance.judge.10000": 0.5,
-        "infogan.kernel_distance.judge.10000.low": 0.25,
-        "infogan.kernel_distance.judge.10000.high": 0.75,
-        "infogan.kernel_distance.judge.10000.spread": 0.125,
-        "infogan.label_accuracy.judge.10000": 0.9876,
-        "infogan.label_accuracy.judge.10000.low": 0.8876,
-        "infogan.label_accuracy.judge.10000.high": 1.0,
-        "infogan.within_class_diversity.judge.10000": 0.2,
-        "infogan.within_class_diversity.judge.10000.low": pytest.approx(0.65),
-        "infogan.within_class_diversity.judge.10000.high": pytest.approx(0.75),
-        "infogan.copies.pixels.10000": 0.1,
-        "infogan.copies.pixels.10000.low": 0.1,
-        "infogan.copies.pixels.10000.high": 0.1,
+        "infogan/frechet_distance.judge.10000": 1234.56,
+        "infogan/interval/frechet_distance.judge.10000.low": 1134.56,
+        "infogan/interval/frechet_distance.judge.10000.high": 1334.56,
+        "infogan/kernel_distance.judge.10000": 0.5,
+        "infogan/interval/kernel_distance.judge.10000.low": 0.25,
+        "infogan/interval/kernel_distance.judge.10000.high": 0.75,
+        "infogan/interval/kernel_distance.judge.10000.spread": 0.125,
+        "infogan/label_accuracy.judge.10000": 0.9876,
+        "infogan/interval/label_accuracy.judge.10000.low": 0.8876,
+        "infogan/interval/label_accuracy.judge.10000.high": 1.0,
+        "infogan/within_class_diversity.judge.10000": 0.2,
+        "infogan/interval/within_class_diversity.judge.10000.low": pytest.approx(0.65),
+        "infogan/interval/within_class_diversity.judge.10000.high": pytest.approx(0.75),
+        "infogan/copies.pixels.10000": 0.1,
+        "infogan/interval/copies.pixels.10000.low": 0.1,
+        "infogan/interval/copies.pixels.10000.high": 0.1,
     }
 
 

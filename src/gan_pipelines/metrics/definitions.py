@@ -1,4 +1,4 @@
-"""What is scored, under which name, and which way is better; a score is written `<generator>.<score>.<space>.<N>`."""
+"""What is scored, under which name, and which way is better."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -19,6 +19,15 @@ class Definition:
     title: str
     better: Better
     meaning: str
+
+
+def metric_name(generator: str, score: str, space: str, samples: int, part: str = "value") -> str:
+    """How a score is recorded: `<generator>/<score>.<space>.<N>`, in MLflow a section a generator.
+
+    What stands beside a value, `low`, `high` or `spread`, is `<generator>/interval/<score>.<space>.<N>.<part>`.
+    """
+    name = f"{score}.{space}.{samples}"
+    return f"{generator}/{name}" if part == "value" else f"{generator}/interval/{name}.{part}"
 
 
 SCORES = {

@@ -6,6 +6,7 @@ import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
 from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.metrics.definitions import metric_name
 from gan_pipelines.reporting.pictures import sample_grid
 from gan_pipelines.reporting.tables import REAL, overall, table_verdict
 
@@ -53,12 +54,12 @@ def _judged(table: pd.DataFrame) -> dict[str, float]:
 
 
 def ablation_metrics(table: pd.DataFrame) -> dict[str, float]:
-    """Means as `<row>.<score>.judge.<N>`, and standard deviations as their spread."""
+    """Means, and standard deviations as their spread, by their recorded names."""
     return {
-        f"{row['row']}.{score}.judge.{row['samples']}{ending}": float(row[score + column])
+        metric_name(row["row"], score, "judge", row["samples"], part): float(row[score + column])
         for _, row in table.iterrows()
         for score in COLUMNS
-        for ending, column in (("", ""), (".spread", "_std"))
+        for part, column in (("value", ""), ("spread", "_std"))
         if pd.notna(row[score + column])
     }
 

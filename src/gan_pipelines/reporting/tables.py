@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from gan_pipelines.metrics import SCORES, CodeScores, Score, verdict
+from gan_pipelines.metrics.definitions import metric_name
 
 REAL = "real"
 """The real training images, scored as if they were samples."""
@@ -28,11 +29,9 @@ def code_table(scores: Mapping[str, CodeScores]) -> pd.DataFrame:
 
 
 def score_metrics(table: pd.DataFrame, generator: str) -> dict[str, float]:
-    """The scores of all classes together as `<generator>.<score>.<space>.<N>`, and the ends of their intervals."""
+    """The scores of all classes together and the ends of their intervals, by their recorded names."""
     return {
-        f"{generator}.{row['score']}.{row['space']}.{row['samples']}{f'.{column}' if column != 'value' else ''}": float(
-            row[column]
-        )
+        metric_name(generator, row["score"], row["space"], row["samples"], column): float(row[column])
         for _, row in overall(table).iterrows()
         for column in ("value", *INTERVAL)
         if pd.notna(row[column])
