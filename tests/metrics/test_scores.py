@@ -275,14 +275,14 @@ def test_a_generator_that_replays_one_training_image_a_class_is_both(digits: Any
 
 
 def test_twins_are_sought_among_as_many_samples_as_there_are_real_images(digits: Any) -> None:
-    """The same picture twice, 300 apart: of 400 each sample from 300 on has a twin, of 200 none has."""
+    """Of 400 samples every second one has a twin; of 200 drawn among them, the twin of one is there half of the time."""
     again = digits.fresh.subset(torch.arange(400) % 300)
     whole = by_name(scored(digits, again))["twins", "pixels"]
     some = by_name(scored(digits, again, test=digits.test.subset(torch.arange(200))))["twins", "pixels"]
     assert whole.samples == 400
     assert 0.5 <= whole.value < 0.53
     assert some.samples == 200
-    assert 0 <= some.value < 0.03
+    assert 0.15 < some.value < 0.37
 
 
 def test_every_network_has_scores_of_its_own_and_the_judge_alone_sees_labels(digits: Any, fresh: list[Score]) -> None:
@@ -325,7 +325,7 @@ def test_the_classification_accuracy_is_the_share_of_right_test_images(digits: A
     logits = digits.real.test["judge"].logits
     found = score_classification(logits, digits.test, 1234, 2000, rng)
     right = (logits.argmax(dim=1) == digits.test.labels).double().mean().item()
-    assert (found.score, found.space, found.samples, found.of_class) == ("classification_accuracy", "pixels", 1234, "")
+    assert (found.score, found.space, found.samples, found.of_class) == ("classification_accuracy", "judge", 1234, "")
     assert_close(found.value, right)
     half = 1.96 * math.sqrt(right * (1 - right) / 400)
     assert_close((found.high - found.low) / 2, half, rtol=0.15, atol=0)

@@ -509,7 +509,8 @@ def test_runs_at_the_same_time_do_not_mix(
     records = runs(shared)
     assert sorted(parent.data.params["run.seed"] for parent, _ in records) == ["0", "0", "1"]
     for parent, children in records:
-        assert set(children) == set(STAGES)
+        on_samples = {f"classifier_on_{stack}_stack" for stack in ("independent", "joint")}
+        assert set(children) == {*STAGES, *on_samples}
         assert {run.info.status for run in (parent, *children.values())} == {"FINISHED"}
         assert {run.data.params["seed"] for run in children.values()} == {parent.data.params["run.seed"]}
 
