@@ -275,7 +275,7 @@ def test_a_generator_that_replays_one_training_image_a_class_is_both(digits: Any
 
 
 def test_twins_are_sought_among_as_many_samples_as_there_are_real_images(digits: Any) -> None:
-    """Of 400 samples every second one has a twin; of 200 drawn among them, the twin of one is there half of the time."""
+    """Of 400 samples every second one has a twin; of 200 drawn among them, only half of the twins are there."""
     again = digits.fresh.subset(torch.arange(400) % 300)
     whole = by_name(scored(digits, again))["twins", "pixels"]
     some = by_name(scored(digits, again, test=digits.test.subset(torch.arange(200))))["twins", "pixels"]
