@@ -87,7 +87,7 @@ def resampled_kernel_distance(
 def _kernel_sums(ours: Features, theirs: Features, our_counts: Counts, their_counts: Counts) -> Tensor:
     """Sum of the kernel over all pairs of each resample."""
     sums, theirs, their_counts = torch.zeros(len(our_counts)).double(), theirs.double(), their_counts.double()
-    size = max(1, BLOCK // len(theirs))
+    size = max(1, BLOCK // (2 * len(theirs)))  # of float64
     for start in range(0, len(ours), size):
         block, counts = ours[start : start + size].double(), our_counts[:, start : start + size].double()
         kernel = (block @ theirs.T / theirs.shape[1] + 1) ** 3

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Bool, Float, Num
 from torch import Tensor
 
-BLOCK = 2**23
-"""Distances held at once."""
+BLOCK = 2**24
+"""Distances held at once; blocks of 64 MiB go back to the system at once, where smaller ones would litter the heap."""
 PRECISION_NEIGHBOURS = 3
 """k of precision and recall (Kynkaanniemi et al. 2019)."""
 COVERAGE_NEIGHBOURS = 5
@@ -26,8 +26,10 @@ def nearest_distances(queries: Rows, pool: Rows) -> Float[Tensor, "count"]:
 def neighbour_radii(rows: Rows, neighbour: int) -> Float[Tensor, "count"]:
     """Distance of each row to its k-th nearest other row."""
     pool = rows.float()
-    found = [torch.cdist(block.float(), pool).kthvalue(neighbour + 1, dim=1).values for block in _blocks(rows, rows)]
-    return torch.cat(found)
+    radii = torch.empty(len(rows))
+    for block, found in zip(_blocks(rows, rows), _blocks(radii, rows), strict=True):
+        found.copy_(torch.cdist(block.float(), pool).kthvalue(neighbour + 1, dim=1).values)
+    return radii
 
 
 @dataclass(frozen=True)
