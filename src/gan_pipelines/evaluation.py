@@ -161,12 +161,11 @@ def _score(
         names = ("label_accuracy", "frechet_distance", "within_class_diversity")
         return score_table([gap(name, "judge", len(pictures), note) for name in names])
     with seeded_stage(run, "scores") as stage:
-        networks = open_networks(evaluation, judge, stage.device, project_folder())
-        readings = (
-            real.train
-            if kind == "real"
-            else {str(name): read_labelled(network, pictures) for name, network in networks.items()}
-        )
+        if kind == "real":
+            readings = real.train
+        else:
+            networks = open_networks(evaluation, judge, stage.device, project_folder())
+            readings = {str(name): read_labelled(network, pictures) for name, network in networks.items()}
         draws = evaluation.resamples, stage.rng
         scores = score_pictures(readings, pictures, real, train_images, test_images, kind, *draws)
         if classifier is not None:

@@ -47,12 +47,12 @@ FIGURES = "figures"
 PAGE_RUNS = 100
 
 
-def find_runs(uri: str, chosen: CompareParameters) -> tuple[pd.DataFrame, pd.DataFrame]:
+def find_runs(uri: str, compare: CompareParameters) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The chosen runs, newest first, and those among them that cannot be compared.
 
     Args:
         uri: the store's absolute address.
-        chosen: which ones.
+        compare: which ones.
 
     Returns:
         Chosen runs: `run`, `name`, `experiment`, `run_id`, `seed`, `pipeline`, `commit`, `changed` (whether files were
@@ -63,20 +63,20 @@ def find_runs(uri: str, chosen: CompareParameters) -> tuple[pd.DataFrame, pd.Dat
     """
     found, left_out = list[dict[str, str]](), list[dict[str, str]]()
     with _reading(uri) as client:
-        experiments = _experiments(client, chosen.experiments)
-        for run in _search(client, list(experiments), chosen.filter):
+        experiments = _experiments(client, compare.experiments)
+        for run in _search(client, list(experiments), compare.filter):
             tags = run.data.tags
-            if PARENT in tags or not chosen.tags.items() <= tags.items():
+            if PARENT in tags or not compare.tags.items() <= tags.items():
                 continue
             name, experiment, why = run.info.run_name, experiments[run.info.experiment_id], _flaw(run)
             if why:
                 left_out.append({"name": name, "experiment": experiment, "why": why})
                 continue
             found.append({"run": f"R{len(found) + 1}", "name": name, "experiment": experiment, **_about(run)})
-            if len(found) == chosen.newest:
+            if len(found) == compare.newest:
                 break
     if not found:
-        raise ExperimentError(_describe_none(chosen, left_out))
+        raise ExperimentError(_describe_none(compare, left_out))
     return pd.DataFrame(found), pd.DataFrame(left_out, columns=["name", "experiment", "why"])
 
 

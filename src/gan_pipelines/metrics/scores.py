@@ -122,6 +122,12 @@ class _Scoring:
         """A score that is the mean of one value a picture, which lies in [0, highest]."""
         return self.score(name, space, values.double().mean().item(), resampled_mean(values, self.counts), 0.0, highest)
 
+    def share_of_some(self, name: str, space: str, holds: Tensor, chosen: Tensor) -> Score:
+        """A score that is the share of some chosen pictures for which something holds."""
+        counts, value = self.counts[:, chosen].double(), holds.double().mean().item()
+        resampled = counts @ holds.double() / counts.sum(dim=1).clamp(min=1)
+        return Score(name, space, len(holds), value, *interval(value, resampled, 0.0, 1.0))
+
 
 def _fidelity(scoring: _Scoring, name: str, samples: LabelledReading, real: LabelledReading) -> Iterator[Score]:
     ours, theirs, dimensions = samples.features, real.features, samples.features.shape[1]
@@ -159,11 +165,8 @@ def _label_accuracy(scoring: _Scoring, judged: LabelledReading, classes: Sequenc
         if not chosen.any():
             yield replace(gap("label_accuracy", JUDGE, 0, "no picture of this class"), of_class=name)
             continue
-        counts = scoring.counts[:, chosen].double()
-        resampled = counts @ right[chosen].double() / counts.sum(dim=1).clamp(min=1)
-        value = right[chosen].double().mean().item()
-        low, high = interval(value, resampled, 0.0, 1.0)
-        yield Score("label_accuracy", JUDGE, int(chosen.sum()), value, low, high, of_class=name)
+        share = scoring.share_of_some("label_accuracy", JUDGE, right[chosen], chosen)
+        yield replace(share, of_class=name)
 
 
 def _diversity(scoring: _Scoring, judged: LabelledReading, real: LabelledReading) -> Score:
@@ -184,10 +187,7 @@ def _twins(scoring: _Scoring, pictures: LabelledImages, test_images: LabelledIma
     chosen, others = (torch.randperm(len(side), generator=rng)[:count] for side in (pictures, test_images))
     ours, theirs = pixel_rows(pictures)[chosen], pixel_rows(test_images)[others]
     limit = neighbour_radii(theirs, 1).quantile(CLOSE)
-    close = neighbour_radii(ours, 1) <= limit
-    value, counts = close.double().mean().item(), scoring.counts[:, chosen].double()
-    low, high = interval(value, counts @ close.double() / counts.sum(dim=1).clamp(min=1), 0.0, 1.0)
-    return Score("twins", PIXEL_SPACE, count, value, low, high)
+    return scoring.share_of_some("twins", PIXEL_SPACE, neighbour_radii(ours, 1) <= limit, chosen)
 
 
 def _memory(

@@ -152,10 +152,15 @@ def check_experiment(experiment: Experiment, train_images: LabelledImages, test_
                 f"found {batch_size}."
             )
     plan_networks(experiment.classifier, experiment.judge, experiment.sgan, experiment.infogan, train_images)
-    needed = max(2 * len(train_images.classes), SMALLEST_TEST_SET)
+    needed = fewest_scored(train_images.classes)
     for where, count in {"evaluation.samples": experiment.evaluation.samples, "test images": len(test_images)}.items():
         if count < needed:
             raise ExperimentError(f"{where}: scores need at least {needed}, two for each class; found {count}.")
+
+
+def fewest_scored(classes: Sequence[str]) -> int:
+    """So many pictures, two for each class, any score needs."""
+    return max(2 * len(classes), SMALLEST_TEST_SET)
 
 
 def require_same_origin(

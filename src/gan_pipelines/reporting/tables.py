@@ -8,8 +8,9 @@ import pandas as pd
 
 from gan_pipelines.metrics import SCORES, CodeScores, Score, verdict
 from gan_pipelines.metrics.definitions import metric_name
+from gan_pipelines.metrics.ranking import YARDSTICK
 
-REAL = "real"
+REAL = YARDSTICK
 """The real training images, scored as if they were samples."""
 SUMMARY = {"label_accuracy": "3f", "frechet_distance": "2f", "within_class_diversity": "2f"}
 """What is printed at the end of a run, and with how many digits."""

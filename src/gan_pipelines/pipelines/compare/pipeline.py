@@ -2,17 +2,9 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from gan_pipelines.pipelines.compare.nodes import (
-    compare_scores,
-    compare_seeds,
-    draw_curves,
-    find_differences,
-    find_runs,
-    read_histories,
-    read_parameters,
-    read_pictures,
-    write_report,
-)
+from gan_pipelines.pipelines.compare.nodes import compare_scores, compare_seeds, draw_curves
+from gan_pipelines.records import differences, find_runs, read_histories, read_parameters, read_pictures
+from gan_pipelines.reporting.comparison import comparison_page
 
 READS_THE_RECORD = "reads_the_record"
 """The tag of nodes that need nothing but MLflow's record; a run of such nodes alone is not recorded itself."""
@@ -25,13 +17,13 @@ def create_pipeline() -> Pipeline:
     nodes = [
         Node(
             find_runs,
-            inputs=["params:compare", "tracking_uri"],
+            inputs=["tracking_uri", "params:compare"],
             outputs=["compared_runs", "compared_left_out"],
             name="find_runs",
         ),
         Node(compare_scores, inputs=[*RECORD], outputs="compared_scores", name="compare_scores"),
         Node(read_parameters, inputs=[*RECORD], outputs="compared_parameters", name="read_parameters"),
-        Node(find_differences, inputs="compared_parameters", outputs="compared_differences", name="find_differences"),
+        Node(differences, inputs="compared_parameters", outputs="compared_differences", name="find_differences"),
         Node(
             compare_seeds,
             inputs=["compared_runs", "compared_scores", "compared_parameters"],
@@ -44,7 +36,7 @@ def create_pipeline() -> Pipeline:
         ),
         Node(read_pictures, inputs=[*RECORD], outputs="pictures_side_by_side", name="read_pictures"),
         Node(
-            write_report,
+            comparison_page,
             inputs=[
                 "compared_runs",
                 "compared_left_out",
