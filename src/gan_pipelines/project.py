@@ -1,34 +1,46 @@
-"""Where the project lies, which experiment is active, and how expected errors are shown."""
+"""The project and the experiment of the Kedro session under way, and how expected errors are shown."""
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from kedro.framework.project import PACKAGE_NAME, pipelines
 from kedro.io import DatasetError
 from kedro.utils import find_kedro_project
 
-from gan_pipelines.parameters import ExperimentError
-from gan_pipelines.training.engine import TrainingDiverged
+from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader
+from gan_pipelines.parameters import Experiment, ExperimentError
+from gan_pipelines.training.divergence import TrainingDiverged
+
+
+@dataclass
+class _Session:
+    folder: Path | None = None
+    experiment: Experiment | None = None
+
+
+_session = _Session()
+
+
+def enter(folder: Path, experiment: Experiment) -> None:
+    """Make a session's project and experiment the active ones; Kedro builds the pipelines again for it."""
+    _session.folder, _session.experiment = folder, experiment
+    pipelines.configure(f"{PACKAGE_NAME or 'gan_pipelines'}.pipeline_registry")
 
 
 def project_folder() -> Path:
-    """The Kedro project around the current folder; else the one that holds this package's source."""
-    return find_kedro_project(Path.cwd()) or Path(__file__).resolve().parents[2]
+    """The project of the active session; without one the Kedro project around the current folder, else that folder."""
+    return _session.folder or find_kedro_project(Path.cwd()) or Path.cwd()
 
 
-def active_experiment() -> str:
-    """Name of the folder under conf/ that is active: `--env`, else KEDRO_ENV, else `base`.
-
-    Raises:
-        ExperimentError: there is no such folder.
-    """
-    name = os.environ.get("KEDRO_ENV") or "base"
-    conf = project_folder() / "conf"
-    if not (conf / name).is_dir():
-        known = ", ".join(sorted(folder.name for folder in conf.iterdir() if folder.is_dir()))
-        raise ExperimentError(f"--env: there is no experiment {name!r}, a folder under conf/; found {known}.")
-    return name
+def active_experiment() -> Experiment:
+    """The experiment of the active session; without one, as in `kedro registry list`, the one that KEDRO_ENV names."""
+    if _session.experiment is None:
+        conf = str(project_folder() / "conf")
+        return Experiment.read(ExperimentLoader(conf, os.environ.get("KEDRO_ENV"), **LOADER_ARGUMENTS)["parameters"])
+    return _session.experiment
 
 
 def show_expected_errors_plainly(

@@ -1,6 +1,6 @@
-"""The only place where YAML becomes types: every block of `conf/<experiment>/parameters*.yml` has its schema here."""
+"""The only place where YAML becomes types: each block of `conf/<experiment>/parameters*.yml` has its schema here."""
 
-from gan_pipelines.parameters.ablation import AblationParameters, Branch
+from gan_pipelines.parameters.ablation import AblationParameters
 from gan_pipelines.parameters.base import ExperimentError, Schema
 from gan_pipelines.parameters.compare import CompareParameters
 from gan_pipelines.parameters.data import (
@@ -35,6 +35,7 @@ from gan_pipelines.parameters.sgan import (
     LABELS,
     PIXELS,
     UNCONDITIONAL,
+    Block,
     ClassifierParameters,
     JointParameters,
     LevelParameters,
@@ -48,7 +49,7 @@ __all__ = [
     "PIXELS",
     "UNCONDITIONAL",
     "AblationParameters",
-    "Branch",
+    "Block",
     "CategoricalCode",
     "CheckpointParameters",
     "ClassifierParameters",

@@ -1,6 +1,5 @@
-"""Which losses, and which training, matter how much: the rows of SGAN's table 1, each with several seeds."""
+"""The rows of SGAN's table 1: which losses, and which training, matter how much."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
@@ -17,15 +16,16 @@ SINGLE_LEVEL_TERMS: dict[str, tuple[str, ...]] = {
 }
 """Rows of the bottom level alone, and the losses that are on besides the adversarial one."""
 
-ROWS = (*SINGLE_LEVEL_TERMS, "independent", "joint")
-"""All rows: then the whole stack without joint training, and with it."""
+INDEPENDENT, JOINT = "independent", "joint"
+ROWS = (*SINGLE_LEVEL_TERMS, INDEPENDENT, JOINT)
+"""All rows; the last two are the whole stack, without and with joint training."""
 
 
 class AblationParameters(Schema):
-    """How often every row is trained.
+    """How often each row is trained.
 
     Attributes:
-        seeds: one training of each row a seed; they take the place of `run.seed`.
+        seeds: each row is trained once with each; they replace `run.seed`.
     """
 
     seeds: Annotated[tuple[Natural, ...], Field(min_length=1)]
@@ -37,50 +37,30 @@ class AblationParameters(Schema):
         return self
 
 
-class Branch(Schema):
-    """One row with one seed: the settings that its trainings see in place of the experiment's.
-
-    Attributes:
-        row: one of `ROWS`.
-        run: the experiment's, with the branch's seed.
-        sgan: the experiment's, or the bottom level alone with some losses off.
-    """
-
-    row: str
-    run: RunParameters
-    sgan: SGANParameters
-
-    @property
-    def name(self) -> str:
-        """Such as `adv_cond_seed_0`."""
-        return branch_name(self.row, self.run.seed)
-
-    def title(self, level: str | None = None) -> str:
-        """What its trainings are called, such as `adv_cond seed 0`; with a level `independent fc3 seed 0`."""
-        return " ".join(filter(None, [self.row, level, f"seed {self.run.seed}"]))
-
-
-def branch_name(row: str, seed: int) -> str:
-    """Such as `adv_cond_seed_0`."""
-    return f"{row}_seed_{seed}"
-
-
-def branch_names(seeds: Sequence[int]) -> list[str]:
-    """Every branch, row by row in the order of `ROWS`."""
-    return [branch_name(row, seed) for row in ROWS for seed in seeds]
-
-
-def plan_branches(run: RunParameters, sgan: SGANParameters, ablation: AblationParameters) -> list[Branch]:
-    """The settings of every branch, in the order of `branch_names`."""
-    return [
-        Branch(row=row, run=run.model_copy(update={"seed": seed}), sgan=_settings(row, sgan))
+def row_settings(run: RunParameters, sgan: SGANParameters, ablation: AblationParameters) -> dict[str, Any]:
+    """The blocks `run` and `sgan` of each row and seed, as `{row: {seed_<k>: {run, sgan}}}` of plain data."""
+    return {
+        row: {
+            seed_name(seed): {
+                "run": run.model_copy(update={"seed": seed}).model_dump(mode="json"),
+                "sgan": row_stack(row, sgan).model_dump(mode="json"),
+            }
+            for seed in ablation.seeds
+        }
         for row in ROWS
-        for seed in ablation.seeds
-    ]
+    }
 
 
-def _settings(row: str, sgan: SGANParameters) -> SGANParameters:
-    """The whole stack, or the networks of the pixels alone; without the conditional loss they get no labels either."""
+def seed_name(seed: int) -> str:
+    """Such as `seed_0`."""
+    return f"seed_{seed}"
+
+
+def row_stack(row: str, sgan: SGANParameters) -> SGANParameters:
+    """The stack that a row trains: the whole one, or the pixels alone with some losses off.
+
+    Without the conditional loss the pixels get no labels either.
+    """
     if row not in SINGLE_LEVEL_TERMS:
         return sgan
     terms = SINGLE_LEVEL_TERMS[row]

@@ -3,15 +3,26 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 
 class Schema(BaseModel):
     """A frozen block of YAML; an unknown or ill-typed field is an error that names it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    renamed_fields: ClassVar[Mapping[str, str]] = {}
+    """Fields of earlier versions, and what to write instead."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_renamed(cls, values: Any) -> Any:
+        for old, new in cls.renamed_fields.items():
+            if isinstance(values, Mapping) and old in values:
+                raise ValueError(f"{old}: was renamed; write {new}")
+        return values
 
 
 def _refuse_booleans(value: Any) -> Any:
@@ -41,6 +52,11 @@ Natural = Annotated[int, BeforeValidator(_refuse_booleans), Field(ge=0)]
 
 Count = Annotated[int, BeforeValidator(_refuse_booleans), Field(gt=0)]
 """A whole number of at least 1."""
+
+
+def without_removed(entries: Any) -> Any:
+    """A mapping of named entries without those that an experiment removes by setting them to `null`."""
+    return {k: v for k, v in entries.items() if v is not None} if isinstance(entries, Mapping) else entries
 
 
 FOUND_CHARACTERS = 80

@@ -20,13 +20,13 @@ class EvaluationParameters(Schema):
     """How generators are judged.
 
     Attributes:
-        samples: drawn from each generator; label-balanced where it takes labels.
-        features: the judge's representation on which distances are computed; `labels` is not allowed.
-        networks: on whose features distances are computed; the judge is always among them.
+        samples: drawn from each generator, equally many of each class if it takes labels.
+        features: the judge's representation on which distances are computed; not `labels`.
+        networks: on whose features distances are computed; must include the judge.
         inception_weights: file with the weights of `inception_v3`; `null` downloads them.
         resamples: of the bootstrap, from which every interval comes.
-        pictures: a folder of pictures from elsewhere, or of one folder a class; the pipeline `pictures` scores them.
-        grid_columns: pictures a class, a category or a traversal in the figures.
+        pictures: a folder of pictures from elsewhere, loose or one folder per class; the pipeline `pictures` scores it.
+        grid_columns: pictures per class, category or traversal in the figures.
     """
 
     samples: Annotated[Count, Field(ge=20)] = 10_000
@@ -60,7 +60,7 @@ class Experiment(Schema):
     @model_validator(mode="after")
     def _check_between_blocks(self) -> Self:
         problems = list(self.sgan.check_against(self.classifier))
-        known = [name for name in self.judge.stages if name != LABELS]
+        known = [name for name in self.judge.networks if name != LABELS]
         if self.evaluation.features not in known:
             problems.append(
                 f"evaluation.features: unknown representation {self.evaluation.features!r}; "

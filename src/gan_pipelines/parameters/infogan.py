@@ -1,15 +1,15 @@
 """InfoGAN: latent, networks, weights of the information, training."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from gan_pipelines.parameters.base import Natural, Schema, Weight
+from gan_pipelines.parameters.base import Natural, Schema, Weight, without_removed
 from gan_pipelines.parameters.networks import Initialisation, Network
 from gan_pipelines.parameters.noise import CategoricalCode, Code, ContinuousCode, Prior, single_codes
 from gan_pipelines.parameters.training import TrainingParameters
 
-BASELINE = "For a plain GAN keep the codes, which Q then reads aside, and set both information_weights to 0"
+BASELINE = "For a plain GAN keep the codes and set both information_weights to 0"
 
 
 class CodeDiscriminatorParameters(Schema):
@@ -21,7 +21,7 @@ class CodeDiscriminatorParameters(Schema):
 
 
 class InformationWeights(Schema):
-    """Lambda of L_I for each kind of code; where it is 0, Q reads aside: neither G nor D's trunk learn of the code.
+    """Lambda of L_I for each kind of code; at 0 Q's head learns to recognise the code, but neither G nor D's trunk does.
 
     Attributes:
         categorical: lambda of categorical codes.
@@ -41,7 +41,7 @@ class InfoGANParameters(Schema):
 
     Attributes:
         noise: z, incompressible: Q does not read it.
-        codes: c by name.
+        codes: c by name, in the order in which G is fed them. A code set to `null` is removed.
         generator: G, from noise and codes side by side to a picture.
         discriminator: D and Q.
         initialisation: how the weights of G, D and Q start.
@@ -58,6 +58,11 @@ class InfoGANParameters(Schema):
     adversarial_loss: Literal["non_saturating"] = "non_saturating"
     information_weights: InformationWeights = InformationWeights()
     training: TrainingParameters
+
+    @field_validator("codes", mode="before")
+    @classmethod
+    def _drop_removed(cls, codes: Any) -> Any:
+        return without_removed(codes)
 
     @model_validator(mode="after")
     def _check_codes(self) -> Self:

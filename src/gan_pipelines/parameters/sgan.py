@@ -1,13 +1,13 @@
 """Classifier, levels, joint training."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from gan_pipelines.parameters.base import Natural, Schema, Weight
+from gan_pipelines.parameters.base import Natural, Schema, Weight, without_removed
 from gan_pipelines.parameters.networks import DiscriminatorParameters, GeneratorParameters, Initialisation, Network
 from gan_pipelines.parameters.noise import Noise
 from gan_pipelines.parameters.training import TrainingParameters
@@ -17,31 +17,57 @@ LABELS = "labels"
 UNCONDITIONAL = "none"
 """The condition of a first level that generates from noise alone."""
 RESERVED = {"encoder", "judge", "joint", "infogan", "data", "representations", "samples", "scores", "codes"}
-RESERVED |= {"readings", "noise_variations", "categories", "traversals", UNCONDITIONAL}
-"""Names of stages of an experiment, which draw their random streams, files and records by name."""
+RESERVED |= {"real_features", "noise_variations", "categories", "traversals", UNCONDITIONAL}
+"""Names of stages of an experiment, which seed random streams and name files and records."""
+
+
+class Block(Schema):
+    """One block of a classifier.
+
+    Attributes:
+        name: the representation that it computes.
+        layers: from the representation below to this one.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
+    layers: Network
 
 
 class ClassifierParameters(Schema):
-    """A classifier as ordered stages; each stage's output is a representation named for it, the last is `labels`."""
+    """A classifier, cut into blocks E_i from the pixels up to the labels.
 
-    stages: dict[str, Network] = Field(min_length=2)
+    Attributes:
+        blocks: in order; the last is `labels` and gives the logits.
+        initialisation: how weights start.
+        training: length, batch, optimiser.
+        weight_decay: of AdamW.
+        augmentation_pixels: greatest random shift of a training batch in each direction.
+    """
+
+    renamed_fields = {"stages": "blocks, a list of {name, layers}"}
+
+    blocks: tuple[Block, ...] = Field(min_length=2)
     initialisation: Initialisation = Initialisation()
     training: TrainingParameters
     weight_decay: Weight = 0.0
     augmentation_pixels: Natural = 0
 
+    @property
+    def networks(self) -> dict[str, Network]:
+        """The layers of each block by its name."""
+        return {block.name: block.layers for block in self.blocks}
+
     @model_validator(mode="after")
-    def _check_stage_names(self) -> Self:
-        names = list(self.stages)
+    def _check_block_names(self) -> Self:
+        names = [block.name for block in self.blocks]
         if names[-1] != LABELS or LABELS in names[:-1]:
-            raise ValueError(f"the last stage, and no other, must be named {LABELS!r}; found the stages {names}")
+            raise ValueError(f"blocks: the last, and no other, must be named {LABELS!r}; found {names}")
         if PIXELS in names:
-            raise ValueError(f"{PIXELS!r} is the images themselves and cannot name a stage")
+            raise ValueError(f"blocks: {PIXELS!r} is the images themselves and cannot name a block")
         if taken := RESERVED & set(names):
-            raise ValueError(f"the name {min(taken)!r} is taken by a part of the pipelines; choose another")
-        for name in names:
-            if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
-                raise ValueError(f"a stage's name must be letters, digits and underscores; found {name!r}")
+            raise ValueError(f"blocks: the name {min(taken)!r} is taken by a stage of the experiment; choose another")
+        if len(set(names)) < len(names):
+            raise ValueError(f"blocks: names must differ; found {names}")
         return self
 
     @model_validator(mode="after")
@@ -66,8 +92,8 @@ class LevelParameters(Schema):
     """One level of the stack; its key in `levels` names the representation that it generates.
 
     Attributes:
-        condition: the representation above it, from which it generates: another level; of the first level `labels`, or
-            `none` where it generates from noise alone and has no conditional loss.
+        condition: the level above, from whose representation it generates; for the first level `labels`, or `none`
+            to generate from noise alone, without a conditional loss.
         noise: z_i.
         generator: G_i.
         discriminator: D_i and Q_i.
@@ -108,30 +134,34 @@ class JointParameters(Schema):
 
 
 class SGANParameters(Schema):
-    """Levels from the top down to the pixels, and the joint training."""
+    """The levels of a stack and their joint training.
+
+    Attributes:
+        levels: by the representation that they generate; sorted by their conditions from the top down to the pixels,
+            whatever their order in the YAML. A level set to `null` is removed.
+        joint: end-to-end training.
+    """
 
     levels: dict[str, LevelParameters] = Field(min_length=1)
     joint: JointParameters
 
-    @model_validator(mode="after")
-    def _check_chain(self) -> Self:
-        names = list(self.levels)
-        first = self.levels[names[0]].condition
-        if first not in (LABELS, UNCONDITIONAL):
+    @field_validator("levels", mode="before")
+    @classmethod
+    def _drop_removed(cls, levels: Any) -> Any:
+        return without_removed(levels)
+
+    @field_validator("levels")
+    @classmethod
+    def _sort_by_condition(cls, levels: dict[str, LevelParameters]) -> dict[str, LevelParameters]:
+        chain = list(_chain(levels))
+        if stray := next((name for name in levels if name not in chain), None):
             raise ValueError(
-                f"levels.{names[0]}.condition: that of the first level must be {LABELS!r} or {UNCONDITIONAL!r}, "
-                f"and is {first!r}"
+                f"{stray}.condition: the levels do not connect; it must be the level above, or {LABELS!r} or "
+                f"{UNCONDITIONAL!r} for the first; found {levels[stray].condition!r}"
             )
-        for above, name in pairwise(names):
-            found = self.levels[name].condition
-            if found != above:
-                raise ValueError(
-                    f"levels.{name}.condition: the levels do not connect; it must be {above!r}, "
-                    f"the representation above it, and is {found!r}"
-                )
-        if names[-1] != PIXELS:
-            raise ValueError(f"levels: the last level must generate {PIXELS!r}; found {names}")
-        return self
+        if chain[-1] != PIXELS:
+            raise ValueError(f"the last level must generate {PIXELS!r}; found {', '.join(chain)}")
+        return {name: levels[name] for name in chain}
 
     @model_validator(mode="after")
     def _check_averaging(self) -> Self:
@@ -143,16 +173,32 @@ class SGANParameters(Schema):
                 )
         return self
 
+    @property
+    def conditional(self) -> bool:
+        """Whether the stack generates from labels."""
+        return next(iter(self.levels.values())).condition != UNCONDITIONAL
+
     def check_against(self, classifier: ClassifierParameters) -> Iterator[str]:
-        """Yield one sentence for each level that the classifier has no such representation, in such order, for."""
-        stages = list(classifier.stages)
-        known = [*reversed(stages), PIXELS]
+        """Yield one sentence for each way in which the levels do not match the classifier's representations."""
+        known = [*reversed(classifier.networks), PIXELS]
         for name in self.levels:
             if name == LABELS or name not in known:
                 yield f"sgan.levels.{name}: unknown representation; the classifier has {', '.join(known[1:])}"
         chain = [name for name in self.levels if name in known]
-        if chain != sorted(chain, key=known.index):
-            yield (
-                f"sgan.levels: the levels do not connect; {', '.join(chain)} is not the order in which the "
-                f"classifier has them ({', '.join(known[1:])})"
-            )
+        for above, name in pairwise(chain):
+            if known.index(above) > known.index(name):
+                yield (
+                    f"sgan.levels.{name}.condition: the levels do not connect; {above!r} is not above {name!r} in the "
+                    f"classifier, which has {', '.join(known[1:])}"
+                )
+
+
+def _chain(levels: Mapping[str, LevelParameters]) -> Iterator[str]:
+    """Names of the levels, each after the one whose representation is its condition."""
+    below: dict[str, list[str]] = {}
+    for name, level in levels.items():
+        below.setdefault(level.condition, []).append(name)
+    first = [name for condition in (LABELS, UNCONDITIONAL) for name in below.pop(condition, [])]
+    while first:
+        yield first[0]
+        first = below.pop(first[0], [])

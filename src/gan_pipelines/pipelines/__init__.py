@@ -1,1 +1,1 @@
-"""Kedro pipelines, one package each: thin nodes, and how they hang together."""
+"""Kedro pipelines: one package per stage, its nodes beside its pipeline; `sgan`, `infogan` and `ablation` are made of them."""

@@ -1,116 +1,72 @@
-"""The rows of SGAN's table 1: one namespace a row, and in it a branch a seed, from its settings to its scores."""
+"""The rows of SGAN's table 1: the pipelines of a stack again, one namespace per row and seed, with its own settings.
+
+The settings of a row stand among the parameters as `ablation_rows.<row>.seed_<k>`; its datasets are those of the
+pipelines that it is made of, behind `ablation_<row>_seed_<k>_`. All rows share images, judge and encoder.
+"""
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 from kedro.pipeline import Node, Pipeline
 
 from gan_pipelines.parameters import LABELS, PIXELS
-from gan_pipelines.parameters.ablation import ROWS, SINGLE_LEVEL_TERMS, branch_name, branch_names
-from gan_pipelines.pipelines.ablation.nodes import (
-    collect_scores,
-    draw_grids,
-    plan_ablation,
-    sample_branch,
-    score_branch,
-    train_branch_level,
-    train_branch_levels_jointly,
-)
-from gan_pipelines.stages import assemble_levels
+from gan_pipelines.parameters.ablation import INDEPENDENT, JOINT, ROWS, seed_name
+from gan_pipelines.pipelines import evaluation, sgan_joint, sgan_levels
+from gan_pipelines.pipelines.ablation.nodes import collect_scores, draw_grids
 
-REAL_IMAGES = ("judge", "train_images", "test_images", "real_readings")
-
-__all__ = ["ROWS", "branch_names", "create_pipeline"]
+STACK = "stack"
+"""The generator of each row."""
 
 
 def create_pipeline(levels: Sequence[str], seeds: Sequence[int]) -> Pipeline:
-    """Plan, train, assemble, sample, score, compare; all branches share images, representations and encoder.
+    """Train, sample and score every row with every seed, then compare.
 
     Args:
         levels: names of the experiment's levels, from the top down to the pixels.
         seeds: each row is trained once with each.
     """
-    plan = Node(
-        plan_ablation,
-        inputs=["params:run", "params:sgan", "params:ablation", "params:classifier", "train_images"],
-        outputs=[f"ablation_{name}_settings" for name in branch_names(seeds)],
-        name="plan_ablation",
-    )
-    branches = [node for row in ROWS for seed in seeds for node in _branch_nodes(row, seed, levels)]
-    collect = Node(
-        collect_scores,
-        inputs=["params:ablation", "real_scores", *(f"ablation_{name}_scores" for name in branch_names(seeds))],
-        outputs="ablation_table",
-        name="collect_scores",
-    )
-    draw = Node(
-        draw_grids,
-        inputs=[
-            "params:evaluation",
-            "train_images",
-            *(f"ablation_{branch_name(row, seeds[0])}_samples" for row in ROWS),
-        ],
-        outputs="ablation_grids",
-        name="draw_grids",
-    )
-    return Pipeline([plan, *branches, collect, draw])
+    rows = [create_row(row, seed, levels) for row in ROWS for seed in seeds]
+    scores = [dataset(row, seed, f"{STACK}_scores") for row in ROWS for seed in seeds]
+    samples = [dataset(row, seeds[0], f"{STACK}_samples") for row in ROWS]
+    table = [
+        Node(
+            collect_scores,
+            inputs=["params:ablation", "real_scores", *scores],
+            outputs="ablation_table",
+            name="collect_scores",
+        ),
+        Node(
+            draw_grids,
+            inputs=["params:evaluation", "train_images", *samples],
+            outputs="ablation_grids",
+            name="draw_grids",
+        ),
+    ]
+    return Pipeline([*rows, Pipeline(table, namespace="table", prefix_datasets_with_namespace=False)])
 
 
-def _branch_nodes(row: str, seed: int, levels: Sequence[str]) -> list[Node]:
-    if row in SINGLE_LEVEL_TERMS:
-        levels, training = [PIXELS], [_level_node(row, seed, LABELS, PIXELS, f"train_seed_{seed}")]
-    elif row == "independent":
-        pairs = pairwise([LABELS, *levels])
-        training = [_level_node(row, seed, above, name, f"train_{name}_seed_{seed}") for above, name in pairs]
-    else:
-        training = [_joint_node(row, seed, levels)]
-    branch = f"ablation_{branch_name(row, seed)}"
-    assembly = Node(
-        assemble_levels,
-        inputs=["encoder", *(f"{branch}_level_{name}" for name in levels)],
-        outputs=f"{branch}_stack",
-        name=f"assemble_seed_{seed}",
-        namespace=row,
-    )
-    sampling = Node(
-        sample_branch,
-        inputs=[f"{branch}_settings", "params:evaluation", f"{branch}_stack"],
-        outputs=f"{branch}_samples",
-        name=f"sample_seed_{seed}",
-        namespace=row,
-    )
-    scoring = Node(
-        score_branch,
-        inputs=[f"{branch}_settings", "params:evaluation", *REAL_IMAGES, f"{branch}_samples"],
-        outputs=f"{branch}_scores",
-        name=f"score_seed_{seed}",
-        namespace=row,
-    )
-    return [*training, assembly, sampling, scoring]
-
-
-def _level_node(row: str, seed: int, above: str, name: str, node: str) -> Node:
-    branch = f"ablation_{branch_name(row, seed)}"
-    target = "train_images" if name == PIXELS else f"representation_{name}"
-    condition = "train_images" if above == LABELS else f"representation_{above}"
-    history = f"{branch}_history" if row in SINGLE_LEVEL_TERMS else f"{branch}_{name}_history"
-    return Node(
-        train_branch_level,
-        inputs=[f"{branch}_settings", "encoder", target, condition, "checkpoints"],
-        outputs=[f"{branch}_level_{name}", history],
-        name=node,
-        namespace=row,
+def create_row(row: str, seed: int, levels: Sequence[str]) -> Pipeline:
+    """One row with one seed: its trainings, its stack, samples and scores."""
+    training = {
+        INDEPENDENT: sgan_levels.create_pipeline(levels) + sgan_joint.create_assembly(levels, "level", STACK),
+        JOINT: sgan_joint.create_training(levels) + sgan_joint.create_assembly(levels, "joint_level", STACK),
+    }
+    bottom = sgan_levels.create_level(LABELS, PIXELS) + sgan_joint.create_assembly([PIXELS], "level", STACK)
+    pipeline = training.get(row, bottom) + evaluation.create_sampling(STACK) + evaluation.create_scoring(STACK)
+    start = {f"level_{name}" for name in levels} & pipeline.inputs()  # of a joint training: the independent levels
+    shared = {name for name in pipeline.inputs() if not name.startswith("params:")} - start - {"checkpoints"}
+    return Pipeline(
+        pipeline,
+        namespace=f"{row}.{seed_name(seed)}",
+        inputs={name: name for name in shared} | {name: dataset(INDEPENDENT, seed, name) for name in start},
+        outputs={name: dataset(row, seed, name) for name in pipeline.all_outputs()},
+        parameters={
+            "params:run": f"params:ablation_rows.{row}.{seed_name(seed)}.run",
+            "params:sgan": f"params:ablation_rows.{row}.{seed_name(seed)}.sgan",
+            "params:evaluation": "params:evaluation",
+        },
     )
 
 
-def _joint_node(row: str, seed: int, levels: Sequence[str]) -> Node:
-    branch, start = f"ablation_{branch_name(row, seed)}", f"ablation_{branch_name('independent', seed)}"
-    trained = [f"{start}_level_{name}" for name in levels]
-    encoded = [f"representation_{name}" for name in levels if name != PIXELS]
-    return Node(
-        train_branch_levels_jointly,
-        inputs=[f"{branch}_settings", "encoder", "train_images", "checkpoints", *trained, *encoded],
-        outputs=[*(f"{branch}_level_{name}" for name in levels), f"{branch}_history"],
-        name=f"train_seed_{seed}",
-        namespace=row,
-    )
+def dataset(row: str, seed: int, name: str) -> str:
+    """Such as `ablation_adv_seed_0_stack_scores`."""
+    return f"ablation_{row}_{seed_name(seed)}_{name}"

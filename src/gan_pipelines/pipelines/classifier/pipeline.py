@@ -32,4 +32,4 @@ def create_pipeline(levels: Sequence[str]) -> Pipeline:
                 name="encode_training_set",
             )
         )
-    return Pipeline(nodes)
+    return Pipeline(nodes, namespace="encoder", prefix_datasets_with_namespace=False)

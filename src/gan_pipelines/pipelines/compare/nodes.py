@@ -1,11 +1,32 @@
-"""Rank, average and draw what was found in the record; nodes that only read it are functions of `records`."""
+"""Read the record, place, average and draw what is found there, write the page."""
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from gan_pipelines.metrics.ranking import average_seeds, rank_scores
-from gan_pipelines.records import read_scores, same_but_for_seed
+from gan_pipelines.reporting.comparison import comparison_page
 from gan_pipelines.reporting.curves import overlaid_curves
+from gan_pipelines.tracking.records import (
+    differences,
+    find_runs,
+    read_histories,
+    read_parameters,
+    read_pictures,
+    read_scores,
+    same_but_for_seed,
+)
+
+__all__ = [
+    "compare_scores",
+    "compare_seeds",
+    "comparison_page",
+    "differences",
+    "draw_curves",
+    "find_runs",
+    "read_histories",
+    "read_parameters",
+    "read_pictures",
+]
 
 
 def compare_scores(tracking_uri: str, runs: pd.DataFrame) -> pd.DataFrame:

@@ -2,9 +2,17 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from gan_pipelines.pipelines.compare.nodes import compare_scores, compare_seeds, draw_curves
-from gan_pipelines.records import differences, find_runs, read_histories, read_parameters, read_pictures
-from gan_pipelines.reporting.comparison import comparison_page
+from gan_pipelines.pipelines.compare.nodes import (
+    compare_scores,
+    compare_seeds,
+    comparison_page,
+    differences,
+    draw_curves,
+    find_runs,
+    read_histories,
+    read_parameters,
+    read_pictures,
+)
 
 READS_THE_RECORD = "reads_the_record"
 """The tag of nodes that need nothing but MLflow's record; a run of such nodes alone is not recorded itself."""
@@ -50,4 +58,4 @@ def create_pipeline() -> Pipeline:
             name="write_report",
         ),
     ]
-    return Pipeline(nodes, tags=READS_THE_RECORD)
+    return Pipeline(nodes, tags=READS_THE_RECORD, namespace="comparison", prefix_datasets_with_namespace=False)

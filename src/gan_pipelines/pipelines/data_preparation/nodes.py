@@ -16,7 +16,7 @@ from gan_pipelines.parameters import (
     SGANParameters,
 )
 from gan_pipelines.project import project_folder
-from gan_pipelines.training.seeding import stage_seed
+from gan_pipelines.training.stage import stage_seed
 
 
 def prepare_images(run: RunParameters, data: DataParameters) -> tuple[LabelledImages, LabelledImages, dict[str, Any]]:
@@ -44,7 +44,7 @@ def list_networks(
     infogan: InfoGANParameters,
     train_images: LabelledImages,
 ) -> pd.DataFrame:
-    """One row a network of the experiment: the shape of its output and its number of weights."""
+    """One row per network of the experiment: the shape of its output and its number of weights."""
     return pd.DataFrame(describe_networks(plan_networks(classifier, judge, sgan, infogan, train_images)))
 
 

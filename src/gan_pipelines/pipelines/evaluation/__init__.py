@@ -1,5 +1,12 @@
 """The evaluation of one generator, whichever it is."""
 
-from gan_pipelines.pipelines.evaluation.pipeline import create_pipeline, create_scoring, create_yardstick
+from gan_pipelines.pipelines.evaluation.pipeline import (
+    create_drawing,
+    create_pipeline,
+    create_real,
+    create_sampling,
+    create_scoring,
+    in_namespace,
+)
 
-__all__ = ["create_pipeline", "create_scoring", "create_yardstick"]
+__all__ = ["create_drawing", "create_pipeline", "create_real", "create_sampling", "create_scoring", "in_namespace"]

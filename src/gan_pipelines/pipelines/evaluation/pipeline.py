@@ -1,10 +1,16 @@
-"""From a trained generator to samples, scores and a grid."""
+"""From a trained generator to samples, scores and a grid.
+
+The datasets of a generator `joint_stack` are `joint_stack_samples`, `joint_stack_scores` and so on; its namespace is
+`joint_stack_evaluation`.
+"""
+
+from collections.abc import Sequence
 
 from kedro.pipeline import Node, Pipeline
 
-from gan_pipelines.evaluation import (
+from gan_pipelines.pipelines.evaluation.nodes import (
     draw_samples,
-    read_real,
+    extract_real,
     sample_generator,
     score_real,
     score_samples,
@@ -12,63 +18,61 @@ from gan_pipelines.evaluation import (
 )
 
 SETTINGS = ("params:run", "params:evaluation")
-REAL = ("judge", "train_images", "test_images", "real_readings")
+REAL_IMAGES = ("judge", "train_images", "test_images")
 
 
-def create_yardstick() -> Pipeline:
-    """Read the real images once; score the training images like samples."""
-    return Pipeline(
-        [
-            Node(read_real, inputs=[*SETTINGS, *REAL[:3]], outputs=REAL[3], name="read_real_images"),
-            Node(score_real, inputs=[*SETTINGS, *REAL], outputs="real_scores", name="score_real_images"),
-        ]
-    )
+def create_real() -> Pipeline:
+    """Extract the features of the real images once; score the training images like samples."""
+    nodes = [
+        Node(extract_real, inputs=[*SETTINGS, *REAL_IMAGES], outputs="real_features", name="extract_features"),
+        Node(score_real, inputs=[*SETTINGS, *REAL_IMAGES, "real_features"], outputs="real_scores", name="score"),
+    ]
+    return in_namespace(nodes, "real")
 
 
-def create_scoring(generator: str, samples: str, classifier: str | None = None) -> Pipeline:
-    """Score samples that are there, and draw some.
-
-    Args:
-        generator: whose scores they are.
-        samples: how the datasets of its samples begin, such as `joint`.
-        classifier: the dataset of one trained on the samples, if there is any.
-    """
-    drawn = f"{samples}_samples"
-    return Pipeline(
-        [
-            Node(
-                score_samples,
-                inputs=[*SETTINGS, *REAL, drawn, *([classifier] if classifier else [])],
-                outputs=f"{generator}_scores",
-                name=f"score_{generator}",
-            ),
-            Node(
-                draw_samples,
-                inputs=["params:evaluation", drawn],
-                outputs=f"{samples}_sample_grid",
-                name=f"draw_{samples}_samples",
-            ),
-        ]
-    )
-
-
-def create_pipeline(generator: str, samples: str, labelled: bool) -> Pipeline:
-    """Sample, train a classifier on the samples where they have labels, score, draw.
+def create_pipeline(generator: str, labelled: bool) -> Pipeline:
+    """Sample, train a classifier on the samples if they have labels, score, draw.
 
     Args:
         generator: its dataset, such as `joint_stack`.
-        samples: how the datasets of its samples begin, such as `joint`.
-        labelled: whether it takes labels, and a classifier is to be trained on its samples.
+        labelled: whether it takes labels.
     """
-    drawn, classifier = f"{samples}_samples", f"classifier_on_{generator}"
-    sampling = Node(sample_generator, inputs=[*SETTINGS, generator], outputs=drawn, name=f"sample_{generator}")
-    scoring = create_scoring(generator, samples, classifier if labelled else None)
+    sampling = [create_sampling(generator), create_drawing(generator)]
     if not labelled:
-        return Pipeline([sampling]) + scoring
+        return in_namespace([*sampling, create_scoring(generator)], generator)
+    classifier = f"classifier_on_{generator}"
     training = Node(
         train_classifier_on_samples,
-        inputs=["params:run", "params:judge", generator, drawn, "test_images", "checkpoints"],
+        inputs=["params:run", "params:judge", generator, f"{generator}_samples", "test_images", "checkpoints"],
         outputs=[classifier, f"history_{classifier}"],
-        name=f"train_{classifier}",
+        name="train_classifier",
     )
-    return Pipeline([sampling, training]) + scoring
+    return in_namespace([*sampling, training, create_scoring(generator, classifier)], generator)
+
+
+def create_sampling(generator: str) -> Pipeline:
+    """Draw samples from a generator."""
+    node = Node(sample_generator, inputs=[*SETTINGS, generator], outputs=f"{generator}_samples", name="sample")
+    return Pipeline([node])
+
+
+def create_scoring(generator: str, classifier: str | None = None) -> Pipeline:
+    """Score samples.
+
+    Args:
+        generator: where they come from.
+        classifier: the dataset of a classifier trained on them, if there is one.
+    """
+    inputs = [*SETTINGS, *REAL_IMAGES, "real_features", f"{generator}_samples", *([classifier] if classifier else [])]
+    return Pipeline([Node(score_samples, inputs=inputs, outputs=f"{generator}_scores", name="score")])
+
+
+def create_drawing(generator: str) -> Pipeline:
+    """Draw a grid of samples."""
+    inputs, outputs = ["params:evaluation", f"{generator}_samples"], f"{generator}_sample_grid"
+    return Pipeline([Node(draw_samples, inputs=inputs, outputs=outputs, name="draw_samples")])
+
+
+def in_namespace(nodes: Sequence[Node | Pipeline], generator: str) -> Pipeline:
+    """The nodes as (a part of) the evaluation of that generator."""
+    return Pipeline(nodes, namespace=f"{generator}_evaluation", prefix_datasets_with_namespace=False)

@@ -14,13 +14,13 @@ from gan_pipelines.reporting.tables import code_table
 from gan_pipelines.training.seeding import seeded_stage
 
 
-def read_codes(
+def score_infogan_codes(
     run: RunParameters, evaluation: EvaluationParameters, judge: Encoder, infogan: InfoGAN, test_images: LabelledImages
 ) -> pd.DataFrame:
     """Find out what the codes mean, on real test images and on pictures in which one code moves.
 
     Returns:
-        One row a code.
+        One row per code.
     """
     with seeded_stage(run, "codes") as stage:
         infogan.to(stage.device), judge.to(stage.device)
@@ -29,7 +29,7 @@ def read_codes(
 
 
 def draw_categories(run: RunParameters, evaluation: EvaluationParameters, infogan: InfoGAN) -> Image.Image:
-    """One row a category of each categorical code, everything else random."""
+    """One row per category of each categorical code, everything else random."""
     with seeded_stage(run, "categories") as stage:
         return category_rows(infogan, stage.rng, evaluation.grid_columns)
 

@@ -7,13 +7,10 @@ from gan_pipelines.pipelines.infogan_training.nodes import train_infogan
 
 def create_pipeline() -> Pipeline:
     """One node: G, D and Q train together."""
-    return Pipeline(
-        [
-            Node(
-                train_infogan,
-                inputs=["params:run", "params:infogan", "train_images", "checkpoints"],
-                outputs=["infogan", "history_infogan"],
-                name="train_infogan",
-            )
-        ]
+    node = Node(
+        train_infogan,
+        inputs=["params:run", "params:infogan", "train_images", "checkpoints"],
+        outputs=["infogan", "history_infogan"],
+        name="train_infogan",
     )
+    return Pipeline([node], namespace="infogan", prefix_datasets_with_namespace=False)

@@ -11,41 +11,43 @@ from gan_pipelines.pipelines.sgan_evaluation.nodes import (
     score_stack_levels,
 )
 
+SETTINGS = ("params:run", "params:evaluation")
+
 
 def create_pipeline(levels: Sequence[str]) -> Pipeline:
-    """Score the levels of both stacks, draw variations and losses.
+    """Score the levels of both stacks; draw noise variations and losses of the joint one.
 
     Args:
         levels: names of the levels, from the top down to the pixels.
     """
-    encoded = [f"representation_{name}" for name in levels if name != PIXELS]
-    by_stack = {
-        "independent_stack": [f"level_{name}" for name in levels],
-        "joint_stack": [f"joint_level_{name}" for name in levels],
-    }
-    scoring = [
+    independent = _score_levels("independent_stack", "level", levels)
+    stages = ("encoder", "judge", *levels, "joint")
+    joint = [
+        _score_levels("joint_stack", "joint_level", levels),
         Node(
-            score_stack_levels,
-            inputs=["params:run", "params:evaluation", "train_images", *trained, *encoded],
-            outputs=f"{stack}_level_scores",
-            name=f"score_{stack}_levels",
-        )
-        for stack, trained in by_stack.items()
+            draw_noise_variations,
+            inputs=[*SETTINGS, "joint_stack"],
+            outputs="joint_stack_noise_variations",
+            name="draw_noise_variations",
+        ),
+        Node(
+            draw_loss_curves,
+            inputs=[f"history_{stage}" for stage in stages],
+            outputs="loss_curves",
+            name="draw_loss_curves",
+        ),
     ]
     return Pipeline(
-        [
-            *scoring,
-            Node(
-                draw_noise_variations,
-                inputs=["params:run", "params:evaluation", "joint_stack"],
-                outputs="joint_noise_variations",
-                name="draw_noise_variations",
-            ),
-            Node(
-                draw_loss_curves,
-                inputs=[f"history_{stage}" for stage in ("encoder", "judge", *levels, "joint")],
-                outputs="loss_curves",
-                name="draw_loss_curves",
-            ),
-        ]
+        [independent], namespace="independent_stack_evaluation", prefix_datasets_with_namespace=False
+    ) + Pipeline(joint, namespace="joint_stack_evaluation", prefix_datasets_with_namespace=False)
+
+
+def _score_levels(stack: str, kind: str, levels: Sequence[str]) -> Node:
+    trained = [f"{kind}_{name}" for name in levels]
+    encoded = [f"representation_{name}" for name in levels if name != PIXELS]
+    return Node(
+        score_stack_levels,
+        inputs=[*SETTINGS, "train_images", *trained, *encoded],
+        outputs=f"{stack}_level_scores",
+        name="score_levels",
     )

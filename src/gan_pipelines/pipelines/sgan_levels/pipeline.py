@@ -1,4 +1,4 @@
-"""One namespace a level; no edge between levels, so they may run at once, or each on its own machine."""
+"""One namespace per level; no edge between levels, so they may run at once, or each on its own machine."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -6,19 +6,25 @@ from itertools import pairwise
 from kedro.pipeline import Node, Pipeline
 
 from gan_pipelines.parameters import LABELS, PIXELS
-from gan_pipelines.stages import train_level
+from gan_pipelines.pipelines.sgan_levels.nodes import train_level
 
 
 def create_pipeline(levels: Sequence[str]) -> Pipeline:
-    """A training node a level.
+    """Train each level alone.
 
     Args:
-        levels: names of the levels, from the labels down to the pixels.
+        levels: their names, from the top down to the pixels.
     """
-    return sum((_level_pipeline(above, name) for above, name in pairwise([LABELS, *levels])), Pipeline([]))
+    return sum((create_level(above, name) for above, name in pairwise([LABELS, *levels])), Pipeline([]))
 
 
-def _level_pipeline(above: str, name: str) -> Pipeline:
+def create_level(above: str, name: str) -> Pipeline:
+    """Train one level alone.
+
+    Args:
+        above: the level above it, or `labels`; then it is conditioned on the labels of the images, or on nothing.
+        name: the representation that it generates.
+    """
     target = "train_images" if name == PIXELS else f"representation_{name}"
     condition = "train_images" if above == LABELS else f"representation_{above}"
     node = Node(
@@ -27,10 +33,4 @@ def _level_pipeline(above: str, name: str) -> Pipeline:
         outputs=[f"level_{name}", f"history_{name}"],
         name="train_level",
     )
-    return Pipeline(
-        [node],
-        namespace=name,
-        inputs={"encoder", target, condition, "checkpoints"},
-        outputs={f"level_{name}", f"history_{name}"},
-        parameters={"params:run", "params:sgan"},
-    )
+    return Pipeline([node], namespace=name, prefix_datasets_with_namespace=False)

@@ -115,7 +115,7 @@ def score_samples(
     return _score(run, evaluation, judge, train_images, test_images, real_readings, samples, kind, classifier)
 
 
-def read_real(
+def extract_real(
     run: RunParameters,
     evaluation: EvaluationParameters,
     judge: Encoder,

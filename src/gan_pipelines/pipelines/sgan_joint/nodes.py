@@ -1,49 +1,14 @@
-"""Stages of a stack that several pipelines run as nodes: train a level, train all of them, put together."""
+"""Train all levels end to end; put levels together as a stack."""
 
 import pandas as pd
 
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.models import Encoder, LevelGAN, StackedGenerator, assemble_stack
-from gan_pipelines.models.plan import plan_levels, require_same_origin
+from gan_pipelines.models.origin import require_same_origin
 from gan_pipelines.parameters import ExperimentError, RunParameters, SGANParameters
 from gan_pipelines.tracking import stage_run
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.joint import fit_joint
-from gan_pipelines.training.level import fit_level
-
-
-def train_level(
-    run: RunParameters,
-    sgan: SGANParameters,
-    encoder: Encoder,
-    target: LabelledImages | Representation,
-    condition: LabelledImages | Representation,
-    checkpoints: CheckpointFolder,
-    title: str | None = None,
-) -> tuple[LevelGAN, pd.DataFrame]:
-    """Train G_i, D_i and Q_i on real pairs of a representation and the one above it.
-
-    Args:
-        run: seed, device, threads.
-        sgan: all levels; all are checked, the target's is trained.
-        encoder: gives E_i.
-        target: what the level generates; images stand for their pixels.
-        condition: what it generates from; images stand for their labels, or for nothing where it is `none`.
-        checkpoints: where the training keeps some.
-        title: of its record and its history; its target where there is none.
-
-    Returns:
-        The trained level and the history of its losses.
-    """
-    lower = target.pixels() if isinstance(target, LabelledImages) else target
-    above = sgan.levels[lower.name].condition
-    upper = condition.conditions(above) if isinstance(condition, LabelledImages) else condition
-    images = next((x for x in (target, condition) if isinstance(x, LabelledImages)), None)
-    require_same_origin(encoder, images, [lower, upper])
-    spec = plan_levels(sgan, encoder, encoder.digest())[lower.name]
-    with stage_run(title or lower.name) as observer:
-        level, history = fit_level(run, spec, encoder, lower, upper, observer, checkpoints)
-    return level, pd.DataFrame(history).assign(stage=title or lower.name)
 
 
 def train_joint_levels(
@@ -53,7 +18,6 @@ def train_joint_levels(
     train_images: LabelledImages,
     checkpoints: CheckpointFolder,
     *parts: LevelGAN | Representation,
-    title: str = "joint",
 ) -> list[LevelGAN | pd.DataFrame]:
     """Train the levels end to end.
 
@@ -62,9 +26,8 @@ def train_joint_levels(
         sgan: where the weights start, length, rates, upstream weight.
         encoder: gives every E_i.
         train_images: real pixels and labels.
-        checkpoints: where the training keeps some.
+        checkpoints: where the training keeps its checkpoints.
         parts: the levels from the top down to the pixels, and the real representations between.
-        title: of its record and its history.
 
     Returns:
         The jointly trained levels in their order, and the history of their losses.
@@ -75,14 +38,14 @@ def train_joint_levels(
     for level in levels:
         _require_same_parameters(level, sgan)
     targets = {part.name: part for part in [*encoded, train_images.pixels()]}
-    with stage_run(title) as observer:
+    with stage_run("joint") as observer:
         top = train_images.conditions(levels[0].spec.parameters.condition)
         trained, history = fit_joint(run, sgan.joint, levels, encoder, targets, top, observer, checkpoints)
-    return [*trained, pd.DataFrame(history).assign(stage=title)]
+    return [*trained, pd.DataFrame(history).assign(stage="joint")]
 
 
 def assemble_levels(encoder: Encoder, *levels: LevelGAN) -> StackedGenerator:
-    """Trained levels as one stack, of what it takes to sample.
+    """The sampling generators of trained levels as one stack.
 
     Args:
         encoder: knows the classes.
@@ -93,7 +56,7 @@ def assemble_levels(encoder: Encoder, *levels: LevelGAN) -> StackedGenerator:
 
 
 def _require_same_parameters(level: LevelGAN, sgan: SGANParameters) -> None:
-    """A level brings its networks and its losses along; YAML that has changed since would be recorded, yet not used."""
+    """A level brings its own networks and losses; YAML that has changed since would be recorded but not used."""
     name, trained = level.spec.target, level.spec.parameters.model_dump()
     asked = sgan.levels[name].model_dump()
     trained["training"], asked["training"] = (bool(x["training"]["ema_decay"]) for x in (trained, asked))

@@ -1,0 +1,112 @@
+"""How an experiment's YAML is read: `base`, the experiments that it extends, the experiment itself, `--params`.
+
+Later layers change single values of earlier ones, as in Kedro's soft merge, with two rules of this project: a block
+that names another kind (`name`, `distribution`) keeps nothing of the kind before it, and lists replace each other
+whole. Interpolation happens after the merge, so an experiment can change a `_` key of `base`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from kedro.config import MissingConfigException, OmegaConfigLoader
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from gan_pipelines.parameters import ExperimentError
+
+EXTENDS = "extends"
+"""The parameter with which an experiment names the one that it differs from; `base` without it."""
+KINDS = ("name", "distribution")
+"""Fields that decide which other fields a block has."""
+LOADER_ARGUMENTS: dict[str, Any] = {
+    "base_env": "base",
+    "default_run_env": "local",
+    "config_patterns": {"mlflow": ["mlflow*"]},
+}
+
+
+class ExperimentLoader(OmegaConfigLoader):
+    """Kedro's configuration loader; `${experiment:}` stands for the experiment's name, in the catalog for instance.
+
+    Raises:
+        ExperimentError: `env` is not a folder of the configuration.
+    """
+
+    def __init__(self, conf_source: str, env: str | None = None, *args: Any, **kwargs: Any) -> None:
+        super().__init__(conf_source, env, *args, **kwargs)
+        self.experiment = env or self.base_env
+        known = self.experiments()
+        if self.experiment not in known:
+            raise ExperimentError(
+                f"--env: there is no experiment {self.experiment!r}, a folder under conf/; found {', '.join(known)}."
+            )
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        OmegaConf.register_new_resolver("experiment", lambda: self.experiment, replace=True)
+        if key == "parameters" and key not in self:
+            self[key] = self._read_parameters()
+        return cast("dict[str, Any]", super().__getitem__(key))
+
+    def experiments(self) -> list[str]:
+        """Names of the folders of the configuration."""
+        root = Path(self._get_conf_env_path(""))
+        entries = self._fs.ls(root.as_posix(), detail=True)
+        return sorted(Path(entry["name"]).name for entry in entries if entry["type"] == "directory")
+
+    def _read_parameters(self) -> dict[str, Any]:
+        try:
+            merged: dict[str, Any] = {}
+            for layer in [*self._layers(), self.runtime_params or {}]:
+                merged = overlay(merged, layer)
+            resolved = OmegaConf.to_container(OmegaConf.create(merged), resolve=True)
+        except (ValueError, YAMLError, OmegaConfBaseException) as error:
+            if isinstance(error, ExperimentError):
+                raise
+            raise ExperimentError(f"conf: the parameters cannot be read: {' '.join(str(error).split())}") from None
+        blocks = cast("dict[str, Any]", resolved)
+        return {name: block for name, block in blocks.items() if not name.startswith("_") and name != EXTENDS}
+
+    def _layers(self) -> list[dict[str, Any]]:
+        """The parameters of each folder, base first, as they stand in the YAML."""
+        layers: list[dict[str, Any]] = []
+        names: list[str] = []
+        name: str | None = self.env or self.default_run_env
+        while name and name != self.base_env:
+            if name in names:
+                raise ExperimentError(f"conf/{names[-1]}: {EXTENDS}: {' extends '.join([*names, name])}, a circle.")
+            if names and name not in self.experiments():
+                raise ExperimentError(
+                    f"conf/{names[-1]}: {EXTENDS}: there is no experiment {name!r}, a folder under conf/; found "
+                    f"{', '.join(self.experiments())}."
+                )
+            names.append(name)
+            layers.insert(0, self._read_folder(name))
+            name = layers[0].get(EXTENDS)
+        return [self._read_folder(self.base_env), *layers]
+
+    def _read_folder(self, name: str) -> dict[str, Any]:
+        patterns = self.config_patterns["parameters"]
+        try:
+            files = self._read_dir_configs(self._get_conf_env_path(name), patterns, "parameters", set())
+        except MissingConfigException:  # conf/local need not exist
+            return {}
+        merged: dict[str, Any] = {}
+        for file in sorted(files):
+            content = OmegaConf.to_container(files[file])
+            if not isinstance(content, dict):
+                raise ValueError(f"{file}: must be a mapping of parameter blocks; found a {type(content).__name__}")
+            merged = overlay(merged, cast("dict[str, Any]", content))
+        return merged
+
+
+def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested mappings merged: values of `above` win, unless the mapping there is of another kind and replaces all."""
+    if any(kind in below and above.get(kind, below[kind]) != below[kind] for kind in KINDS):
+        return dict(above)
+    merged = dict(below)
+    for key, value in above.items():
+        inner = merged.get(key)
+        merged[key] = overlay(inner, value) if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
+    return merged

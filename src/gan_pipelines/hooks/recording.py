@@ -1,0 +1,197 @@
+"""A run is recorded in MLflow as the catalog says, and its results are printed at its end.
+
+What is recorded of a dataset stands in its metadata, beside that of kedro-viz:
+
+    metadata: {mlflow: {record: scores, under: joint_stack}}
+"""
+
+import atexit
+import logging
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.io import DataCatalog, DatasetError, MemoryDataset
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+from pydantic import ValidationError
+
+from gan_pipelines import tracking
+from gan_pipelines.hooks.checks import only_reads_the_record
+from gan_pipelines.hooks.versions import newest_path, versioned_files
+from gan_pipelines.metrics.definitions import REAL
+from gan_pipelines.parameters import Experiment, ExperimentError
+from gan_pipelines.parameters.base import Schema, explain
+from gan_pipelines.parameters.data import RunParameters
+from gan_pipelines.reporting.ablation import format_ablation
+from gan_pipelines.reporting.comparison import format_comparison
+from gan_pipelines.reporting.tables import format_codes, format_summary, missing_scores, table_verdict
+from gan_pipelines.training.machine import describe_machine
+
+logger = logging.getLogger(__name__)
+
+
+class Recorded(Schema):
+    """What MLflow is told of a dataset.
+
+    Attributes:
+        record: what it is.
+        under: the generator or classifier that it is about.
+    """
+
+    record: Literal[
+        "scores", "level_scores", "code_scores", "ablation_scores", "metrics", "data_card", "judge", "picture", "figure"
+    ]
+    under: str = ""
+
+
+class RecordingHooks:
+    """Opens a run in MLflow, records what the catalog marks, ends it, prints its results."""
+
+    settings: tracking.Settings
+    parameters: dict[str, Any]
+    run: RunParameters
+    project: Path
+    experiment: str
+    catalog: DataCatalog
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Read where runs are recorded."""
+        loader = context.config_loader
+        try:
+            self.settings = tracking.Settings.model_validate(loader["mlflow"])
+        except ValidationError as error:
+            raise ExperimentError(explain(error, loader["mlflow"], "mlflow")) from None
+        experiment = Experiment.read({k: v for k, v in loader["parameters"].items() if k in Experiment.model_fields})
+        self.run, self.experiment, self.project = experiment.run, loader.experiment, context.project_path
+        self.parameters = experiment.model_dump(mode="json", exclude={"compare"})  # which decides on nothing recorded
+
+    @hook_impl
+    def after_catalog_created(self, catalog: DataCatalog) -> None:
+        """Tell nodes that read the record where it is; keep the catalog, whose metadata say what is recorded."""
+        catalog["tracking_uri"] = MemoryDataset(self.settings.locate(self.project, self.experiment)[0])
+        self.catalog = catalog
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Open the parent run, unless the record is only read."""
+        for name in sorted(pipeline.all_outputs()):
+            self._recorded(name)
+        if only_reads_the_record(pipeline):
+            return
+        name = "+".join(run_params["pipeline_names"] or ["__default__"])
+        tags = {"mlflow.runName": f"{name} {run_params['run_id']}", "pipeline": name, "version": run_params["run_id"]}
+        tags |= describe_machine(self.run)
+        atexit.register(_end_interrupted_run, os.getpid())
+        tracking.start_run(self.settings, self.project, self.experiment, self.parameters, tags)
+        start = versioned_files(pipeline.inputs(), catalog)
+        if "train_images" in start:
+            version = start["train_images"].resolve_load_version()
+            try:
+                self._record_saved("data_card", catalog.load("data_card", version))
+            except DatasetError:
+                logger.warning("The data card of version %s is missing; the run gets no data digest.", version)
+        if "judge" in start:
+            self._record_saved("judge", start["judge"].load())
+
+    @hook_impl
+    def before_node_run(self, node: Node) -> None:
+        """Trainings are named for the namespace in which they run."""
+        tracking.running_node(node.namespace)
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        """Record scores, accuracies and figures as they are made."""
+        self._record_saved(dataset_name, data)
+
+    def _recorded(self, name: str) -> Recorded | None:
+        metadata = getattr(self.catalog.get(name), "metadata", None) or {}
+        if "mlflow" not in metadata:
+            return None
+        try:
+            return Recorded.model_validate(metadata["mlflow"])
+        except ValidationError as error:
+            raise ExperimentError(explain(error, metadata["mlflow"], f"catalog: {name}.metadata.mlflow")) from None
+
+    def _record_saved(self, name: str, data: Any) -> None:
+        recorded = self._recorded(name)
+        match recorded.record if recorded else None:
+            case "scores":
+                tracking.log_scores(tracking.score_metrics(data, recorded.under))
+                if word := table_verdict(data):
+                    tracking.log_tags({f"verdict.{recorded.under}": word})
+            case "level_scores":
+                tracking.log_scores(tracking.score_metrics(data, recorded.under))
+            case "code_scores":
+                tracking.log_scores(tracking.code_metrics(data))
+            case "ablation_scores":
+                tracking.log_scores(tracking.ablation_metrics(data))
+            case "metrics":
+                tracking.log_scores({f"{recorded.under}.{key}": value for key, value in data.items()})
+            case "data_card":
+                _record_data(data)
+            case "judge":
+                tracking.log_tags({"judge_sha256": data.digest()})
+            case "figure":
+                tracking.log_text(data.to_html(include_plotlyjs=True), f"figures/{name}.html")
+
+    @hook_impl
+    def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Record the pictures, end the run, print what it found and where to look further."""
+        made = self._made(pipeline, catalog)
+        pictures = [newest_path(catalog.get(name)) for name in made["picture"].values()]
+        for path in pictures:
+            tracking.log_artifact(path, "figures")
+        tracking.finish_run("FINISHED")
+        for text in _results(made, catalog):
+            print(text, end="\n\n")
+        for path in pictures:
+            print(f"Picture: {os.path.relpath(path)}")
+        if "comparison_report" in pipeline.all_outputs():
+            print(format_comparison(catalog.load("compared_scores")), end="\n\n")
+            print(f"Report: {os.path.relpath(newest_path(catalog.get('comparison_report')))}")
+        if address := tracking.run_address():
+            print(f"MLflow: make ui, then open {address}")
+
+    def _made(self, pipeline: Pipeline, catalog: DataCatalog) -> dict[str, dict[str, str]]:
+        """Datasets that this run has made, by what is recorded of them and what they are about."""
+        made: dict[str, dict[str, str]] = defaultdict(dict)
+        for name in versioned_files(pipeline.all_outputs(), catalog):
+            if recorded := self._recorded(name):
+                made[recorded.record][recorded.under or name] = name
+        return made
+
+    @hook_impl
+    def on_pipeline_error(self, error: Exception) -> None:
+        """End the run as failed, and say why."""
+        tracking.finish_run("FAILED", str(error))
+
+
+def _record_data(card: dict[str, Any]) -> None:
+    tracking.log_tags({"data_source": card["source"], "data_sha256": card["train"]["sha256"]})
+    tracking.log_dataset(card["source"], card["train"]["sha256"], card["origin"], "training")
+
+
+def _results(made: dict[str, dict[str, str]], catalog: DataCatalog) -> Iterator[str]:
+    """What a run found, as text: the scores of its generators in one table, what its codes mean, the ablation."""
+    tables: dict[str, pd.DataFrame] = {under: catalog.load(name) for under, name in made["scores"].items()}
+    if tables:
+        yield format_summary(tables)
+    notes = [f"{key}: {note}" for key, table in tables.items() if key != REAL for note in missing_scores(table)]
+    if notes:
+        yield "\n".join(notes)
+    for kind, describe in {"code_scores": format_codes, "ablation_scores": format_ablation}.items():
+        for name in made[kind].values():
+            yield describe(catalog.load(name))
+
+
+def _end_interrupted_run(process: int) -> None:
+    """A run that was interrupted or terminated must not seem to go on."""
+    if os.getpid() == process:
+        tracking.finish_run("KILLED", "The run was told to stop; the next one goes on from its checkpoints.")

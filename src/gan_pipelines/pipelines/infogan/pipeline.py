@@ -1,0 +1,15 @@
+"""InfoGAN (Chen et al. 2016): training, evaluation, what its codes mean."""
+
+from kedro.pipeline import Pipeline
+
+from gan_pipelines.pipelines import evaluation, infogan_evaluation, infogan_training
+
+
+def create_pipeline() -> Pipeline:
+    """Everything from prepared images and a judge to scores of samples and codes."""
+    return infogan_training.create_pipeline() + create_evaluation()
+
+
+def create_evaluation() -> Pipeline:
+    """Evaluate the InfoGAN; its samples have no labels."""
+    return evaluation.create_pipeline("infogan", labelled=False) + infogan_evaluation.create_pipeline()

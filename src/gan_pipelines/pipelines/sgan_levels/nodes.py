@@ -1,0 +1,44 @@
+"""Train one level alone."""
+
+import pandas as pd
+
+from gan_pipelines.data.images import LabelledImages, Representation
+from gan_pipelines.models import Encoder, LevelGAN
+from gan_pipelines.models.origin import require_same_origin
+from gan_pipelines.models.plan import plan_levels
+from gan_pipelines.parameters import RunParameters, SGANParameters
+from gan_pipelines.tracking import stage_run
+from gan_pipelines.training.checkpoint import CheckpointFolder
+from gan_pipelines.training.level import fit_level
+
+
+def train_level(
+    run: RunParameters,
+    sgan: SGANParameters,
+    encoder: Encoder,
+    target: LabelledImages | Representation,
+    condition: LabelledImages | Representation,
+    checkpoints: CheckpointFolder,
+) -> tuple[LevelGAN, pd.DataFrame]:
+    """Train G_i, D_i and Q_i on real pairs of a representation and the one above it.
+
+    Args:
+        run: seed, device, threads.
+        sgan: all levels; all are checked, the target's is trained.
+        encoder: gives E_i.
+        target: what the level generates; images stand for their pixels.
+        condition: what it generates from; images stand for their labels, or for nothing if the condition is `none`.
+        checkpoints: where the training keeps its checkpoints.
+
+    Returns:
+        The trained level and the history of its losses.
+    """
+    lower = target.pixels() if isinstance(target, LabelledImages) else target
+    above = sgan.levels[lower.name].condition
+    upper = condition.conditions(above) if isinstance(condition, LabelledImages) else condition
+    images = next((x for x in (target, condition) if isinstance(x, LabelledImages)), None)
+    require_same_origin(encoder, images, [lower, upper])
+    spec = plan_levels(sgan, encoder, encoder.digest())[lower.name]
+    with stage_run(lower.name) as observer:
+        level, history = fit_level(run, spec, encoder, lower, upper, observer, checkpoints)
+    return level, pd.DataFrame(history).assign(stage=lower.name)

@@ -1,0 +1,84 @@
+"""A Kedro session that refuses a choice of pipelines, nodes, datasets or namespaces that do not exist."""
+
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from kedro.framework.project import pipelines
+from kedro.framework.session import KedroSession
+from kedro.pipeline import Pipeline
+
+from gan_pipelines.parameters import ExperimentError
+
+RENAMED: Mapping[str, str] = {
+    "yardstick": "real_evaluation",
+    "real_readings": "real_features",
+    "independent_samples": "independent_stack_samples",
+    "joint_samples": "joint_stack_samples",
+    "independent_sample_grid": "independent_stack_sample_grid",
+    "joint_sample_grid": "joint_stack_sample_grid",
+    "joint_noise_variations": "joint_stack_noise_variations",
+}
+"""Pipelines and datasets of earlier versions."""
+SHOWN_NAMES = 40
+
+
+class ExperimentSession(KedroSession):
+    """Kedro's session; what it is asked to run is checked before anything else."""
+
+    def run(self, *args: Any, **selection: Any) -> dict[str, Any]:
+        """Run a pipeline, or the part of it that is selected; arguments are Kedro's.
+
+        Raises:
+            ExperimentError: something selected does not exist.
+        """
+        self.load_context()
+        check_selection(dict(pipelines), **selection)
+        result: dict[str, Any] = super().run(*args, **selection)
+        return result
+
+
+def check_selection(
+    known: Mapping[str, Pipeline],
+    pipeline_names: Iterable[str] | None = None,
+    namespaces: Iterable[str] | None = None,
+    tags: Iterable[str] | None = None,
+    load_versions: Mapping[str, str] | None = None,
+    **selection: Any,
+) -> None:
+    """Refuse names that are not there, and say which are.
+
+    Args:
+        known: every pipeline by name.
+        pipeline_names: what is run; `__default__` if there is none.
+        namespaces: of nodes.
+        tags: of nodes.
+        load_versions: versions by dataset.
+        selection: `node_names`, `from_nodes`, `to_nodes`, `from_inputs`, `to_outputs`; others are not looked at.
+    """
+    names = list(pipeline_names or ["__default__"])
+    _require("--pipelines", "a pipeline", names, known)
+    chosen = sum((known[name] for name in names), Pipeline([]))
+    where = f"of {'+'.join(names)}"
+    spaces = {prefix for node in chosen.nodes for prefix in node.namespace_prefixes}
+    _require("--namespaces", f"a namespace {where}", namespaces, spaces)
+    _require("--tags", f"a tag {where}", tags, {tag for node in chosen.nodes for tag in node.tags})
+    nodes = {node.name for node in chosen.nodes}
+    for option, field in {"--nodes": "node_names", "--from-nodes": "from_nodes", "--to-nodes": "to_nodes"}.items():
+        _require(option, f"a node {where}", selection.get(field), nodes)
+    datasets = chosen.datasets()
+    for option, field in {"--from-inputs": "from_inputs", "--to-outputs": "to_outputs"}.items():
+        _require(option, f"a dataset {where}", selection.get(field), datasets)
+    _require("--load-versions", f"a dataset {where}", load_versions, datasets)
+
+
+def _require(option: str, what: str, asked: Iterable[str] | None, known: Collection[str]) -> None:
+    for name in asked or ():
+        if name in known:
+            continue
+        if RENAMED.get(name) in known:
+            raise ExperimentError(f"{option}: {name!r} was renamed; write {RENAMED[name]}.")
+        near = get_close_matches(name, known, n=5, cutoff=0.5) if len(known) > SHOWN_NAMES else []
+        found = ", ".join(near or sorted(known)[:SHOWN_NAMES])
+        more = " among others" if near or len(known) > SHOWN_NAMES else ""
+        raise ExperimentError(f"{option}: {name!r} is not {what}; found {found or 'none'}{more}.")
