@@ -131,9 +131,3 @@ def test_the_wheel_is_complete(package: Package, folder: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(package.installed)}
     found = subprocess.run(where, cwd=folder, env=environment, capture_output=True, text=True, check=True)
     assert Path(found.stdout.strip()) == inside / "__init__.py"
-
-
-def test_help_lists_the_options_of_kedro_run(package: Package, folder: Path) -> None:
-    done = package.run(folder, "--help", script=True)
-    assert done.returncode == 0
-    assert "--conf-source" in done.stdout

@@ -15,7 +15,6 @@ from pydantic import ValidationError
 
 from gan_pipelines.parameters import ExperimentError
 from gan_pipelines.parameters.base import explain
-from gan_pipelines.project import project_folder
 from gan_pipelines.store import Settings, open_client
 
 HOST = "127.0.0.1"
@@ -84,7 +83,7 @@ def store_address(conf_source: str | None) -> str:
     Raises:
         ExperimentError: there is no such configuration, or it is not valid.
     """
-    project = project_folder()
+    project = _find_project() or Path.cwd()
     source = conf_source or str(project / "conf")
     if not Path(source).exists():
         raise ExperimentError(f"there is no configuration at {source}. Name its folder or archive: --conf-source=...")
@@ -120,10 +119,16 @@ def viz_command(port: int) -> list[str]:
     Raises:
         ExperimentError: the current folder is outside a project; kedro-viz shows nothing else.
     """
-    if not find_kedro_project(Path.cwd()):
+    if not _find_project():
         raise ExperimentError(f"kedro-viz needs a project's folder, with its pyproject.toml; {Path.cwd()} is not one.")
     place = ["--host", HOST, "--port", str(port)]
     return [sys.executable, "-m", "kedro", "viz", "run", "--include-hooks", *place, "--no-browser"]
+
+
+def _find_project() -> Path | None:
+    """The Kedro project around the current folder; an installed package may have none."""
+    project: Path | None = find_kedro_project(Path.cwd())
+    return project
 
 
 def _is_free(port: int) -> bool:
