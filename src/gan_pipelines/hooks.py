@@ -33,18 +33,16 @@ from gan_pipelines.parameters.data import RunParameters
 from gan_pipelines.pipelines.compare import READS_THE_RECORD
 from gan_pipelines.pipelines.pictures import find_folder
 from gan_pipelines.project import active_experiment, project_folder
-from gan_pipelines.reporting.ablation import ablation_metrics, format_ablation
+from gan_pipelines.reporting.ablation import format_ablation
 from gan_pipelines.reporting.comparison import format_comparison
 from gan_pipelines.reporting.tables import (
     REAL,
-    code_metrics,
     format_codes,
     format_summary,
     gaps,
-    score_metrics,
     table_verdict,
 )
-from gan_pipelines.store import Settings
+from gan_pipelines.tracking import Settings
 from gan_pipelines.training.interruption import stop_on_signals
 from gan_pipelines.training.seeding import describe_machine, require_machine
 
@@ -229,7 +227,7 @@ class TrackingHooks:
     @hook_impl
     def after_catalog_created(self, catalog: DataCatalog) -> None:
         """Tell nodes that read the record where it lies."""
-        catalog["tracking_uri"] = MemoryDataset(self.settings.locate(self.project, active_experiment())[0])
+        catalog["tracking_uri"] = MemoryDataset(tracking.find_store(self.settings, self.project))
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
@@ -259,16 +257,16 @@ class TrackingHooks:
         elif dataset_name == JUDGE:
             tracking.log_tags(_judge_tags(data))
         elif dataset_name == CODE_SCORES:
-            tracking.log_scores(code_metrics(data))
+            tracking.log_scores(tracking.code_metrics(data))
         elif dataset_name == ABLATION_TABLE:
-            tracking.log_scores(ablation_metrics(data))
+            tracking.log_scores(tracking.ablation_metrics(data))
         elif found := GENERATOR_SCORES.fullmatch(dataset_name):
-            tracking.log_scores(score_metrics(data, found["generator"]))
+            tracking.log_scores(tracking.score_metrics(data, found["generator"]))
             if word := table_verdict(data):
                 tracking.log_tags({f"verdict.{found['generator']}": word})
         elif dataset_name.endswith("_metrics"):
             stage = dataset_name.removesuffix("_metrics")
-            tracking.log_scores({f"{stage}.{name}": value for name, value in data.items()})
+            tracking.log_scores(tracking.stage_metrics(data, stage))
         elif isinstance(data, go.Figure):
             tracking.log_text(data.to_html(include_plotlyjs=True), f"figures/{dataset_name}.html")
 

@@ -1,11 +1,11 @@
-"""Rank, average and draw what was found in the record; nodes that only read it are functions of `records`."""
+"""Rank, average and draw what was found in the record; nodes that only read it are functions of `tracking`."""
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from gan_pipelines.metrics.ranking import average_seeds, rank_scores
-from gan_pipelines.records import read_scores, same_but_for_seed
 from gan_pipelines.reporting.curves import overlaid_curves
+from gan_pipelines.tracking import read_scores, same_but_for_seed
 
 
 def compare_scores(tracking_uri: str, runs: pd.DataFrame) -> pd.DataFrame:

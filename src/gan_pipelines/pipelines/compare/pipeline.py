@@ -3,8 +3,8 @@
 from kedro.pipeline import Node, Pipeline
 
 from gan_pipelines.pipelines.compare.nodes import compare_scores, compare_seeds, draw_curves
-from gan_pipelines.records import differences, find_runs, read_histories, read_parameters, read_pictures
 from gan_pipelines.reporting.comparison import comparison_page
+from gan_pipelines.tracking import differences, find_runs, read_histories, read_parameters, read_pictures
 
 READS_THE_RECORD = "reads_the_record"
 """The tag of nodes that need nothing but MLflow's record; a run of such nodes alone is not recorded itself."""

@@ -7,8 +7,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-
-from gan_pipelines.parameters import CompareParameters, ExperimentError
 from gan_pipelines.records import (
     differences,
     find_runs,
@@ -18,6 +16,8 @@ from gan_pipelines.records import (
     read_scores,
     same_but_for_seed,
 )
+
+from gan_pipelines.parameters import CompareParameters, ExperimentError
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")  # inside MLflow
 

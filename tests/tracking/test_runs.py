@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from gan_pipelines.store import Settings
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from PIL import Image
@@ -22,7 +23,6 @@ from torch import nn
 from gan_pipelines import __version__
 from gan_pipelines.parameters import TrainingParameters
 from gan_pipelines.parameters.base import flatten
-from gan_pipelines.store import Settings
 from gan_pipelines.tracking import (
     finish_run,
     log_artifact,

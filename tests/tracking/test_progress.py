@@ -6,9 +6,8 @@ import multiprocessing
 import re
 
 import pytest
-from rich.console import Console
-
 from gan_pipelines.progress import LINE_EVERY_SECONDS, open_progress
+from rich.console import Console
 
 
 class Terminal(io.StringIO):
