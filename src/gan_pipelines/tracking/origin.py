@@ -37,7 +37,7 @@ def is_gone(process: str) -> bool:
         return abs(psutil.Process(int(number)).create_time() - float(started)) >= CLOCK_TOLERANCE_SECONDS
     except psutil.NoSuchProcess:
         return True
-    except (ValueError, OverflowError, psutil.Error):
+    except (ValueError, psutil.Error):
         return False
 
 
