@@ -15,7 +15,8 @@ from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.models import Encoder, EncoderSpec, InfoGANSpec, LevelGAN, LevelSpec
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import Experiment, InfoGANParameters, LevelParameters
-from gan_pipelines.store import open_client
+from gan_pipelines.tracking.names import COMMIT
+from gan_pipelines.tracking.store import open_client
 from gan_pipelines.training.engine import Resumed
 from gan_pipelines.training.seeding import Stage
 
@@ -274,7 +275,7 @@ class Record:
         known = client.get_experiment_by_name(experiment)
         files = (self.project / "mlartifacts" / experiment).as_uri()
         where = known.experiment_id if known else client.create_experiment(experiment, files)
-        origin = {"git_commit": "c0ffee" * 6, "data_source": "mnist_5k", "data_sha256": "da7a" * 16, "pipeline": "sgan"}
+        origin = {COMMIT: "c0ffee" * 6, "data_source": "mnist_5k", "data_sha256": "da7a" * 16, "pipeline": "sgan"}
         origin |= {"judge_sha256": "10d9e" * 12}
         run = client.create_run(where, tags={**origin, **(tags or {})}, run_name=name).info.run_id
         values = {"judge.test_accuracy": 0.9, "category.information_nats": 2.0, "joint_stack/unknown.judge.10": 1.0}

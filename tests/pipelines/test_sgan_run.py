@@ -12,9 +12,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from PIL import Image
 
-from gan_pipelines.metrics.definitions import metric_name
 from gan_pipelines.model_file import read_model
 from gan_pipelines.models import Encoder, LevelGAN, StackedGenerator
+from gan_pipelines.tracking.names import metric_name
 
 Files = Callable[[Path, str], list[Path]]
 Kedro = Callable[..., None]

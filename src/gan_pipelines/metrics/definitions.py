@@ -21,15 +21,6 @@ class Definition:
     meaning: str
 
 
-def metric_name(generator: str, score: str, space: str, samples: int, part: str = "value") -> str:
-    """How a score is recorded: `<generator>/<score>.<space>.<N>`, in MLflow a section a generator.
-
-    What stands beside a value, `low`, `high` or `spread`, is `<generator>/interval/<score>.<space>.<N>.<part>`.
-    """
-    name = f"{score}.{space}.{samples}"
-    return f"{generator}/{name}" if part == "value" else f"{generator}/interval/{name}.{part}"
-
-
 SCORES = {
     "frechet_distance": Definition(
         "Frechet distance",

@@ -6,7 +6,6 @@ import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
 from gan_pipelines.data.images import LabelledImages
-from gan_pipelines.metrics.definitions import metric_name
 from gan_pipelines.reporting.pictures import sample_grid
 from gan_pipelines.reporting.tables import REAL, overall, table_verdict
 
@@ -51,17 +50,6 @@ def ablation_table(tables: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame
 def _judged(table: pd.DataFrame) -> dict[str, float]:
     rows = overall(table).query("space == 'judge'")
     return dict(zip(rows["score"], rows["value"], strict=True))
-
-
-def ablation_metrics(table: pd.DataFrame) -> dict[str, float]:
-    """Means, and standard deviations as their spread, by their recorded names."""
-    return {
-        metric_name(row["row"], score, "judge", row["samples"], part): float(row[score + column])
-        for _, row in table.iterrows()
-        for score in COLUMNS
-        for part, column in (("value", ""), ("spread", "_std"))
-        if pd.notna(row[score + column])
-    }
 
 
 def format_ablation(table: pd.DataFrame) -> str:

@@ -7,15 +7,12 @@ from typing import Any
 import pandas as pd
 
 from gan_pipelines.metrics import SCORES, CodeScores, Score, verdict
-from gan_pipelines.metrics.definitions import metric_name
 from gan_pipelines.metrics.ranking import YARDSTICK
 
 REAL = YARDSTICK
 """The real training images, scored as if they were samples."""
 SUMMARY = {"label_accuracy": "3f", "frechet_distance": "2f", "within_class_diversity": "2f"}
 """What is printed at the end of a run, and with how many digits."""
-INTERVAL = ("low", "high", "spread")
-"""What stands beside a value, and ends the name of its metric."""
 
 
 def score_table(scores: Sequence[Score]) -> pd.DataFrame:
@@ -27,23 +24,6 @@ def score_table(scores: Sequence[Score]) -> pd.DataFrame:
 def code_table(scores: Mapping[str, CodeScores]) -> pd.DataFrame:
     """One row a code; what does not apply stays empty."""
     return pd.DataFrame([{"code": code, **asdict(values)} for code, values in scores.items()])
-
-
-def score_metrics(table: pd.DataFrame, generator: str) -> dict[str, float]:
-    """The scores of all classes together and the ends of their intervals, by their recorded names."""
-    return {
-        metric_name(generator, row["score"], row["space"], row["samples"], column): float(row[column])
-        for _, row in overall(table).iterrows()
-        for column in ("value", *INTERVAL)
-        if pd.notna(row[column])
-    }
-
-
-def code_metrics(table: pd.DataFrame) -> dict[str, float]:
-    """The table of codes as `<code>.<score>`, without what is empty."""
-    named = table.set_index("code").select_dtypes("number")
-    columns = {score: values.dropna() for score, values in named.items()}
-    return {f"{row}.{score}": float(value) for score, values in columns.items() for row, value in values.items()}
 
 
 def table_verdict(table: pd.DataFrame) -> str:
