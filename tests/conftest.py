@@ -16,8 +16,8 @@ from gan_pipelines.models import Encoder, EncoderSpec, InfoGANSpec, LevelGAN, Le
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import Experiment, InfoGANParameters, LevelParameters
 from gan_pipelines.store import open_client
-from gan_pipelines.training.engine import Resumed
-from gan_pipelines.training.seeding import Stage
+from gan_pipelines.training.observer import Resumed
+from gan_pipelines.training.stage import Stage
 
 CLASSES = ("top left", "top right", "bottom left", "bottom right")
 BATCH_NORM = {"layer": "batch_norm"}
@@ -135,7 +135,7 @@ def encoder_spec() -> EncoderSpec:
     """pixels (1, 8, 8) -> block1 (4, 4, 4), with a batch norm -> fc (12,) -> labels (4,)."""
     return EncoderSpec.model_validate(
         {
-            "stages": {
+            "blocks": {
                 "block1": [
                     {"layer": "conv", "channels": 4, "kernel": 3, "padding": 1},
                     BATCH_NORM,

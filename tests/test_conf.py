@@ -16,7 +16,7 @@ from gan_pipelines.parameters import CompareParameters, Experiment, InformationW
 from gan_pipelines.training.infogan import fit_infogan
 from gan_pipelines.training.joint import fit_joint
 from gan_pipelines.training.level import fit_level
-from gan_pipelines.training.seeding import seeded_stage
+from gan_pipelines.training.stage import seeded_stage
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted(folder.name for folder in (ROOT / "conf").iterdir() if folder.is_dir() and folder.name != "local")
@@ -64,7 +64,7 @@ def test_every_weight_of_the_stack_of_an_experiment_moves_in_one_step(name: str)
     with seeded_stage(run, "encoder"):
         plan = plan_classifier(experiment.classifier, shape, data.classes, "digest", "classifier")
         encoder = type(plan)(plan.spec).freeze()
-    representations = encoder.representations(data.pixels().read(torch.arange(16)))
+    representations = encoder.representations(data.pixels().batch(torch.arange(16)))
     targets = {key: Representation(key, value) for key, value in representations.items()} | {"pixels": data.pixels()}
     levels = []
     for target, spec in plan_levels(experiment.sgan, encoder).items():

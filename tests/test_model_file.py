@@ -23,7 +23,7 @@ from gan_pipelines.tensor_file import FileError, write_tensors
 def encoder(smoke_experiment: Experiment) -> Encoder:
     torch.manual_seed(0)
     spec = EncoderSpec(
-        stages=smoke_experiment.classifier.stages,
+        blocks=smoke_experiment.classifier.stages,
         initialisation=smoke_experiment.classifier.initialisation,
         image_shape=(1, 28, 28),
         classes=tuple("0123456789"),
@@ -130,9 +130,9 @@ def test_one_altered_byte_is_refused(tmp_path: Path, encoder: Encoder) -> None:
 
 def test_tensors_that_do_not_fit_the_spec_are_refused(tmp_path: Path, encoder: Encoder) -> None:
     path = tmp_path / "encoder.safetensors"
-    tensors = encoder.state_dict() | {"stages.fc3.1.weight": torch.zeros(3, 3)}
+    tensors = encoder.state_dict() | {"blocks.fc3.1.weight": torch.zeros(3, 3)}
     write_tensors(path, tensors, encoder.spec.model_dump(mode="json"))
-    with pytest.raises(FileError, match=r"stages\.fc3\.1\.weight is \(3, 3\) and the spec asks for \(32, 288\)"):
+    with pytest.raises(FileError, match=r"blocks\.fc3\.1\.weight is \(3, 3\) and the spec asks for \(32, 288\)"):
         read_model(path)
 
 

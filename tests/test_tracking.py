@@ -32,10 +32,12 @@ from gan_pipelines.tracking import (
     stage_run,
     start_run,
 )
-from gan_pipelines.training.engine import Resumed, Turn, train
+from gan_pipelines.training.engine import train
 from gan_pipelines.training.interruption import STOPPING, Interrupted, stop_on_signals, stop_requested, stoppable
+from gan_pipelines.training.observer import Resumed
 from gan_pipelines.training.players import make_player
-from gan_pipelines.training.seeding import Stage
+from gan_pipelines.training.stage import Stage
+from gan_pipelines.training.turns import Turn
 from tests.conftest import PROVENANCE
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")  # inside MLflow

@@ -25,7 +25,8 @@ from gan_pipelines import tracking
 from gan_pipelines.datasets import CheckpointDataset, PictureDataset
 from gan_pipelines.metrics import require_networks
 from gan_pipelines.models import Encoder
-from gan_pipelines.models.plan import check_experiment, require_same_images
+from gan_pipelines.models.origin import require_same_images
+from gan_pipelines.models.requirements import check_experiment
 from gan_pipelines.parameters import Branch, Experiment, ExperimentError
 from gan_pipelines.parameters.ablation import plan_branches
 from gan_pipelines.parameters.base import explain
@@ -46,7 +47,7 @@ from gan_pipelines.reporting.tables import (
 )
 from gan_pipelines.store import Settings
 from gan_pipelines.training.interruption import stop_on_signals
-from gan_pipelines.training.seeding import describe_machine, require_machine
+from gan_pipelines.training.machine import describe_machine, require_machine
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from kedro.io import DatasetError
 from kedro.utils import find_kedro_project
 
 from gan_pipelines.parameters import ExperimentError
-from gan_pipelines.training.engine import TrainingDiverged
+from gan_pipelines.training.divergence import TrainingDiverged
 
 
 def project_folder() -> Path:

@@ -4,7 +4,8 @@ import pandas as pd
 
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.models import Encoder, LevelGAN, StackedGenerator, assemble_stack
-from gan_pipelines.models.plan import plan_levels, require_same_origin
+from gan_pipelines.models.origin import require_same_origin
+from gan_pipelines.models.plan import plan_levels
 from gan_pipelines.parameters import ExperimentError, RunParameters, SGANParameters
 from gan_pipelines.tracking import stage_run
 from gan_pipelines.training.checkpoint import CheckpointFolder

@@ -24,8 +24,8 @@ from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters.base import flatten
 from gan_pipelines.progress import Progress, open_progress
 from gan_pipelines.store import Settings, open_client
-from gan_pipelines.training.engine import Observer, Resumed
 from gan_pipelines.training.interruption import stoppable
+from gan_pipelines.training.observer import Observer, Resumed
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -68,7 +68,7 @@ def test_a_trained_model_says_what_decided_its_weights(
     encoder_spec: EncoderSpec, images: LabelledImages, recorder: Callable
 ) -> None:
     parameters = ClassifierParameters.model_validate(
-        {"stages": encoder_spec.model_dump()["stages"], "training": {"steps": 1, "batch_size": 16}}
+        {"stages": encoder_spec.model_dump()["blocks"], "training": {"steps": 1, "batch_size": 16}}
     )
     run = RunParameters(seed=5, threads=2, deterministic=True)
     model, _, _ = fit_classifier(run, "judge", parameters, images, images, recorder())

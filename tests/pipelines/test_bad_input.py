@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 
 from gan_pipelines.parameters import ExperimentError
 from gan_pipelines.tensor_file import read_tensors, write_tensors
-from gan_pipelines.training.engine import TrainingDiverged
+from gan_pipelines.training.divergence import TrainingDiverged
 
 Kedro = Callable[..., None]
 

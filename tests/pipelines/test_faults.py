@@ -28,7 +28,7 @@ from mlflow.entities import Run as Record
 from gan_pipelines.model_file import read_model
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters.base import flatten
-from gan_pipelines.training.seeding import describe_machine
+from gan_pipelines.training.machine import describe_machine
 
 Files = Callable[[Path, str], list[Path]]
 Records = Callable[[Path], tuple[MlflowClient, Record, dict[str, Record]]]

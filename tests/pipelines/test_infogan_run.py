@@ -21,7 +21,7 @@ from gan_pipelines.metrics.definitions import metric_name
 from gan_pipelines.model_file import read_model
 from gan_pipelines.models import InfoGAN, InfoGANSpec
 from gan_pipelines.parameters import EvaluationParameters, RunParameters
-from gan_pipelines.training.seeding import stage_seed
+from gan_pipelines.training.stage import stage_seed
 
 Files = Callable[[Path, str], list[Path]]
 Kedro = Callable[..., None]

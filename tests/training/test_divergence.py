@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from gan_pipelines.parameters import CheckpointParameters, TrainingParameters
 from gan_pipelines.tensor_file import read_tensors
 from gan_pipelines.training.checkpoint import CheckpointFolder
-from gan_pipelines.training.engine import TrainingDiverged, Turn, train
+from gan_pipelines.training.divergence import TrainingDiverged
+from gan_pipelines.training.engine import train
 from gan_pipelines.training.players import Player
-from gan_pipelines.training.seeding import Stage
+from gan_pipelines.training.stage import Stage
+from gan_pipelines.training.turns import Turn
 from tests.conftest import PROVENANCE
 
 

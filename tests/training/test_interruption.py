@@ -16,7 +16,7 @@ from torch import nn
 
 from gan_pipelines.parameters import CheckpointParameters, TrainingParameters
 from gan_pipelines.training.checkpoint import CheckpointFolder
-from gan_pipelines.training.engine import Turn, train
+from gan_pipelines.training.engine import train
 from gan_pipelines.training.interruption import (
     STOPPING,
     Interrupted,
@@ -25,7 +25,8 @@ from gan_pipelines.training.interruption import (
     stoppable,
 )
 from gan_pipelines.training.players import make_player
-from gan_pipelines.training.seeding import Stage
+from gan_pipelines.training.stage import Stage
+from gan_pipelines.training.turns import Turn
 from tests.conftest import PROVENANCE
 
 CODES = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]

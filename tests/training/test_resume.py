@@ -102,7 +102,7 @@ def handlers() -> Iterator[None]:
 
 @pytest.fixture
 def classifier_parameters(encoder_spec: EncoderSpec) -> ClassifierParameters:
-    stages = encoder_spec.model_dump()["stages"]
+    stages = encoder_spec.model_dump()["blocks"]
     stages["fc"] = [*stages["fc"], {"layer": "dropout", "probability": 0.3}]
     return ClassifierParameters.model_validate(
         {"stages": stages, "training": {**TRAINING, "ema_decay": 0}, "augmentation_pixels": 1, "weight_decay": 0.1}
@@ -126,7 +126,7 @@ def classifier(images: LabelledImages, classifier_parameters: ClassifierParamete
 
 @pytest.fixture
 def real(encoder: Encoder, images: LabelledImages) -> dict[str, Representation]:
-    found = encoder.representations(images.pixels().read(torch.arange(64)))
+    found = encoder.representations(images.pixels().batch(torch.arange(64)))
     return {"pixels": images.pixels(), "fc": Representation("fc", found["fc"]), "labels": images.one_hot_labels()}
 
 

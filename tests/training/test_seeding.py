@@ -8,7 +8,8 @@ import torch
 from torch.testing import assert_close
 
 from gan_pipelines.parameters import ExperimentError, RunParameters
-from gan_pipelines.training.seeding import find_device, seeded_stage, stage_seed
+from gan_pipelines.training.machine import find_device
+from gan_pipelines.training.stage import seeded_stage, stage_seed
 
 RUN = RunParameters(seed=7)
 

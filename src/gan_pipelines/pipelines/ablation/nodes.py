@@ -1,5 +1,7 @@
 """Resolve the settings of every branch; train and sample each with its own."""
 
+from dataclasses import replace
+
 import pandas as pd
 from PIL import Image
 
@@ -68,7 +70,7 @@ def train_branch_level(
     """
     name = target.pixels().name if isinstance(target, LabelledImages) else target.name
     title = branch.title() if branch.row in SINGLE_LEVEL_TERMS else branch.title(name)
-    kept = checkpoints.branch(branch.name)
+    kept = replace(checkpoints, path=checkpoints.path / branch.name)
     return train_level(branch.run, branch.sgan, encoder, target, condition, kept, title)
 
 
@@ -91,7 +93,7 @@ def train_branch_levels_jointly(
     Returns:
         The jointly trained levels in their order, and the history of their losses.
     """
-    kept = checkpoints.branch(branch.name)
+    kept = replace(checkpoints, path=checkpoints.path / branch.name)
     return train_joint_levels(branch.run, branch.sgan, encoder, train_images, kept, *parts, title=branch.title())
 
 

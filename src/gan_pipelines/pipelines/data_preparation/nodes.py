@@ -16,7 +16,7 @@ from gan_pipelines.parameters import (
     SGANParameters,
 )
 from gan_pipelines.project import project_folder
-from gan_pipelines.training.seeding import stage_seed
+from gan_pipelines.training.stage import stage_seed
 
 
 def prepare_images(run: RunParameters, data: DataParameters) -> tuple[LabelledImages, LabelledImages, dict[str, Any]]:
