@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -63,11 +64,11 @@ PROVENANCE = Provenance(
     compile="off",
     deterministic=False,
 )
-"""Of a training that never was."""
+"""The provenance of an invented training."""
 
 
 class Recorder:
-    """An observer that keeps what it is told, and calls back at each report."""
+    """An observer that records everything, and calls back at each report."""
 
     def __init__(self, at_report: Callable[[], None] = lambda: None) -> None:
         self.at_report = at_report
@@ -76,11 +77,9 @@ class Recorder:
         self.reports: list[tuple[int, dict[str, float]]] = []
         self.shown: list[tuple[int, torch.Tensor]] = []
 
-    def start(
-        self, steps: int, batch_size: int, provenance: Provenance | None = None, resumed: Resumed | None = None
-    ) -> None:
+    def start(self, steps: int, batch_size: int, *context: Any) -> None:
         self.started.append((steps, batch_size))
-        self.resumed.append(resumed)
+        self.resumed.append(context[1] if len(context) > 1 else None)
 
     def report(self, step: int, metrics: dict[str, float]) -> None:
         self.reports.append((step, dict(metrics)))

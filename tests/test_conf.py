@@ -16,21 +16,12 @@ from gan_pipelines.parameters import CompareParameters, Experiment, InformationW
 from gan_pipelines.training.infogan import fit_infogan
 from gan_pipelines.training.joint import fit_joint
 from gan_pipelines.training.level import fit_level
+from gan_pipelines.training.observer import Silent
 from gan_pipelines.training.stage import seeded_stage
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted(folder.name for folder in (ROOT / "conf").iterdir() if folder.is_dir() and folder.name != "local")
 IMAGE_SHAPES = {"mnist_5k": (1, 28, 28), "mnist": (1, 28, 28), "fashion_mnist": (1, 28, 28), "svhn": (3, 32, 32)}
-
-
-class Silent:
-    """An observer that keeps nothing."""
-
-    def start(self, steps: int, batch_size: int, provenance: object = None, resumed: object = None) -> None: ...
-
-    def report(self, step: int, metrics: object) -> None: ...
-
-    def show(self, step: int, pictures: torch.Tensor) -> None: ...
 
 
 def raw_parameters(experiment: str) -> dict[str, Any]:

@@ -177,7 +177,7 @@ def test_a_cut_image_file_is_refused_before_training(
     (path,) = files(project, "train_images.safetensors")
     path.write_bytes(path.read_bytes()[:-100])
     message = refusal(kedro, project, pipeline_names=["classifier"])
-    assert "train_images.safetensors: is no whole safetensors file" in message
+    assert "train_images.safetensors: is not a complete safetensors file" in message
 
 
 def test_a_training_that_diverges_fails_the_run_and_saves_no_model(

@@ -51,7 +51,7 @@ def diverge(tmp_path: Path, recorder: Callable) -> Callable[..., str]:
         message = str(error.value)
         assert "\n" not in message
         assert message.startswith("Training of pixels diverged ")
-        assert "A lower learning_rate, or other loss weights, may help." in message
+        assert "A lower learning_rate or other loss weights may help." in message
         return message
 
     return run

@@ -86,7 +86,7 @@ def test_a_training_ends_its_step_and_leaves_one_checkpoint(
     assert ended.value.code == code
     assert kept(folder) == [3]
     (file,) = folder.path.rglob("step_*")
-    assert f"toy: stops, as signal {number} asks. The last good checkpoint is {file}." in caplog.text
+    assert f"toy: stops because of signal {number}. The last good checkpoint is {file}." in caplog.text
     stop_on_signals()
     observer = fit({})
     assert observer.resumed[0].step == 3

@@ -43,7 +43,7 @@ class _Sources:
         """The syntax tree of a module without docstrings, and all its import statements."""
         if module not in self._parsed:
             tree, imports = ast.parse(self._file(module).read_bytes()), []
-            for node in ast.walk(tree):
+            for node in (tree, *_statements(tree)):
                 if isinstance(node, ast.Import | ast.ImportFrom):
                     imports.append(node)
                 elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
@@ -84,6 +84,14 @@ class _Sources:
 
     def _is_own(self, module: str) -> bool:
         return module.split(".")[0] == self._package.name
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements below a node; several times faster than `ast.walk`, which visits every expression too."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+            yield child
+            yield from _statements(child)
 
 
 def _is_string(statement: ast.stmt) -> bool:

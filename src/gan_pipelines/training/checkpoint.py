@@ -110,7 +110,7 @@ class CheckpointFolder:
 
 def _not_writable(stage: Path, error: OSError) -> FileError:
     reason = error.strerror or error
-    return FileError(f"{stage}: checkpoints cannot be written here ({reason}). Nothing was trained.")
+    return FileError(f"{stage}: cannot be written ({reason}), so no checkpoints can be kept. Nothing was trained.")
 
 
 def _take_slot(stage: Path, key: str) -> tuple[FileLock, Path]:

@@ -101,7 +101,7 @@ def test_a_device_that_is_not_there_is_refused_in_one_paragraph() -> None:
     with pytest.raises(ExperimentError) as error, seeded_stage(RunParameters(device="cuda:99"), "pixels"):
         raise AssertionError("the stage began")
     message = str(error.value)
-    assert message.startswith("run.device: 'cuda:99' is not there")
+    assert message.startswith("run.device: 'cuda:99' does not exist")
     assert "cpu, cuda, cuda:<index> and mps" in message
     assert "\n" not in message
 
