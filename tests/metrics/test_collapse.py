@@ -16,8 +16,8 @@ from gan_pipelines.models.encoder import encode
 from gan_pipelines.models.plan import plan_levels
 from gan_pipelines.parameters import ClassifierParameters, Mnist5k, RunParameters, SGANParameters
 from gan_pipelines.training.classifier import fit_classifier
-from gan_pipelines.training.engine import Observer
 from gan_pipelines.training.level import fit_level
+from gan_pipelines.training.observer import Observer
 
 RUN = RunParameters(seed=0, threads=1)
 STEPS = {"encoder": 300, "judge": 300, "fc3": 600, "pixels": 400}

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 
 from gan_pipelines.parameters import ExperimentError
 from gan_pipelines.tensor_file import read_tensors, write_tensors
-from gan_pipelines.training.engine import TrainingDiverged
+from gan_pipelines.training.divergence import TrainingDiverged
 
 Kedro = Callable[..., None]
 
@@ -177,7 +177,7 @@ def test_a_cut_image_file_is_refused_before_training(
     (path,) = files(project, "train_images.safetensors")
     path.write_bytes(path.read_bytes()[:-100])
     message = refusal(kedro, project, pipeline_names=["classifier"])
-    assert "train_images.safetensors: is no whole safetensors file" in message
+    assert "train_images.safetensors: is not a complete safetensors file" in message
 
 
 def test_a_training_that_diverges_fails_the_run_and_saves_no_model(

@@ -28,7 +28,7 @@ from mlflow.entities import Run as Record
 from gan_pipelines.model_file import read_model
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters.base import flatten
-from gan_pipelines.training.seeding import describe_machine
+from gan_pipelines.training.machine import describe_machine
 
 Files = Callable[[Path, str], list[Path]]
 Records = Callable[[Path], tuple[MlflowClient, Record, dict[str, Record]]]
@@ -229,7 +229,7 @@ def test_killed_twenty_times_at_random_moments_it_ends_as_if_nothing_had_happene
             assert_nothing_happened(fresh_project, finished_project, files)
             continue
         process.kill()
-        resumptions += "goes on from the checkpoint of step" in process.said()
+        resumptions += "resumes from the checkpoint of step" in process.said()
         kills.append(
             f"after {done} + {steps} steps and {1000 * delay:.0f} ms, {every}: at {checkpoints(fresh_project)}"
         )
@@ -252,7 +252,7 @@ def test_killed_twenty_times_at_random_moments_it_ends_as_if_nothing_had_happene
 ENDLESS = ",".join(f"{stage}.training.steps=1000000" for stage in ("classifier", "judge"))
 BEGUN = re.compile(r"(\w+): 1000000 steps of 50 images begin")
 BEGUN_AGAIN = re.compile(r"(\w+): \d+ steps of 50 images begin")
-GONE_ON = re.compile(r"(\w+): goes on from the checkpoint of step (\d+) of 1000000")
+GONE_ON = re.compile(r"(\w+): resumes from the checkpoint of step (\d+) of 1000000")
 
 
 @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ def test_stopped_again_and_again_with_every_runner_it_ends_as_if_nothing_had_hap
         assert "Traceback" not in process.said(), process.said()
     process = kedro_run(fresh_project, "--runner=ParallelRunner")
     assert process.end() == 0, process.said()
-    assert "goes on from the checkpoint of step" in process.said()
+    assert "resumes from the checkpoint of step" in process.said()
     assert_nothing_happened(fresh_project, finished_project, files)
     assert checkpoints(fresh_project) == {}
 
@@ -348,7 +348,7 @@ def test_a_run_that_was_killed_after_its_trainings_leaves_no_checkpoints_in_the_
     process.kill()
     process = kedro_run(fresh_project)
     assert process.end() == 0, process.said()
-    assert "joint: goes on from the checkpoint of step 10 of 10" in process.said()
+    assert "joint: resumes from the checkpoint of step 10 of 10" in process.said()
     assert_nothing_happened(fresh_project, finished_project, files)
     assert checkpoints(fresh_project) == {}
 
@@ -363,9 +363,9 @@ def test_changed_parameters_start_the_stage_anew_and_leave_the_others_alone(
     process = kedro_run(fresh_project, f"{params},sgan.levels.fc3.training.beta1=0.4")
     assert process.wait_until(lambda: "fc3: 1000000 steps of 50 images begin" in process.said()), process.said()
     process.kill()
-    assert "encoder: goes on from the checkpoint of step 60 of 60" in process.said()
-    assert "fc3: goes on" not in process.said()
-    assert "fc3: starts anew; " in process.said()
+    assert "encoder: resumes from the checkpoint of step 60 of 60" in process.said()
+    assert "fc3: resumes" not in process.said()
+    assert "fc3: starts from scratch; " in process.said()
     assert "(parameters.training.beta1 was 0.5, is 0.4)" in process.said()
 
 
@@ -404,8 +404,8 @@ def test_a_disk_too_full_for_checkpoints_costs_no_training(
     arguments = ("--nodes=train_encoder", "--params=run.checkpoints.every_steps=10")
     process = kedro_run(project, *arguments, file_size=size)
     assert process.end() == 0, process.said()
-    assert "encoder: no checkpoint of step 10, and the training goes on. " in process.said()
-    assert process.said().count("no checkpoint of step") == 6
+    assert "encoder: the checkpoint of step 10 failed; the training continues. " in process.said()
+    assert process.said().count("failed; the training continues") == 6
     assert process.said().count("MLflow fails") == 1  # its store is on the same disk
     first, second = files(project, "encoder.safetensors")
     assert first.read_bytes() == second.read_bytes()
@@ -421,7 +421,7 @@ def test_a_disk_too_full_for_the_model_says_so_and_harms_no_earlier_one(
     assert process.end() == 1, process.said()
     last = process.said().strip().splitlines()[-1]
     assert re.search(r"^Error: .*encoder\.safetensors: cannot be written \(.*large", last)
-    assert last.endswith("What lay there before, if anything, is untouched.")
+    assert last.endswith("The existing file, if there is one, is untouched.")
     assert contents(project, files, "*.safetensors") == before
     assert not list(project.rglob("*.partial"))
 
@@ -479,8 +479,8 @@ def test_a_broken_checkpoint_falls_back_to_the_one_before_and_changes_nothing(
     broken.write_bytes(broken.read_bytes()[:-1000])
     process = kedro_run(fresh_project)
     assert process.end() == 0, process.said()
-    assert f"infogan: a broken checkpoint is passed over. {broken}: " in process.said()
-    assert f"infogan: goes on from the checkpoint of step {before} of 20" in process.said()
+    assert f"infogan: a broken checkpoint is skipped. {broken}: " in process.said()
+    assert f"infogan: resumes from the checkpoint of step {before} of 20" in process.said()
     assert_nothing_happened(fresh_project, finished_project, files)
 
 

@@ -77,7 +77,7 @@ def test_the_joint_levels_are_kept_with_their_discriminators_and_the_stack_is_ma
 
 def test_the_samples_are_balanced_and_the_stack_alone_draws_them_again(finished_project: Path, files: Files) -> None:
     from gan_pipelines.datasets import ImagesDataset
-    from gan_pipelines.training.seeding import stage_seed
+    from gan_pipelines.training.stage import stage_seed
 
     (path,) = files(finished_project, "joint_samples.safetensors")
     samples = ImagesDataset(filepath=str(path)).load()

@@ -37,10 +37,12 @@ from gan_pipelines.tracking import (
     start_run,
 )
 from gan_pipelines.tracking.names import CHANGED, COMMIT
-from gan_pipelines.training.engine import Resumed, Turn, train
+from gan_pipelines.training.engine import train
 from gan_pipelines.training.interruption import STOPPING, Interrupted, stop_on_signals, stop_requested, stoppable
+from gan_pipelines.training.observer import Resumed
 from gan_pipelines.training.players import make_player
-from gan_pipelines.training.seeding import Stage
+from gan_pipelines.training.stage import Stage
+from gan_pipelines.training.turns import Turn
 from tests.conftest import PROVENANCE
 from tests.tracking.conftest import SETTINGS, children, own_variables
 

@@ -71,7 +71,7 @@ def score_codes(
         rng: draws noise, codes and halves of the test images.
     """
     information, entropy = information_on_samples(gan, samples, rng), gan.codes.prior_entropy()
-    head = torch.cat([gan.read(to_unit_range(batch)) for batch in test_images.images.split(READ_AT_ONCE)])
+    head = torch.cat([gan.infer(to_unit_range(batch)) for batch in test_images.images.split(READ_AT_ONCE)])
     read, classes = gan.codes.posterior_mean(head), len(test_images.classes)
     scores = {}
     for name, code in gan.spec.parameters.single_codes.items():
@@ -91,7 +91,7 @@ def score_codes(
 def information_on_samples(gan: InfoGAN, samples: int, rng: torch.Generator) -> dict[str, float]:
     """L_I of each code, in nats, on new pictures."""
     noise, codes = gan.noise.sample(samples, rng), gan.codes.sample(samples, rng)
-    log_posterior = gan.codes.log_prob(codes, gan.read(gan.pictures(noise, codes)))
+    log_posterior = gan.codes.log_prob(codes, gan.infer(gan.pictures(noise, codes)))
     entropy = gan.codes.prior_entropy()
     return {name: information_bound(log_posterior[name], entropy[name]).item() for name in entropy}
 
@@ -136,7 +136,7 @@ def _by_base(found: Tensor) -> Tensor:
 
 def _leakage(gan: InfoGAN, moved: str, pictures: Tensor) -> float | None:
     """How far Q's reading of the other codes moves while they stay as they are; the worst of them."""
-    readings = gan.codes.posterior_mean(gan.read(pictures))
+    readings = gan.codes.posterior_mean(gan.infer(pictures))
     found = []
     for name, code in gan.spec.parameters.single_codes.items():
         if name == moved:

@@ -118,7 +118,7 @@ def real_variance(representation: Representation, groups: Int64[Tensor, "count"]
     """Total variance of a real representation within a group, the mean over groups of at least two."""
     found = []
     for group in groups.unique():
-        rows = representation.read((groups == group).nonzero().squeeze(1)).flatten(1).double()
+        rows = representation.batch((groups == group).nonzero().squeeze(1)).flatten(1).double()
         if len(rows) > 1:
             found.append(rows.var(dim=0).sum())
     return torch.stack(found).mean().item()

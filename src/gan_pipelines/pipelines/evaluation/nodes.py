@@ -24,7 +24,7 @@ from gan_pipelines.reporting.tables import score_table
 from gan_pipelines.tracking import stage_run
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.classifier import fit_classifier
-from gan_pipelines.training.seeding import Stage, seeded_stage
+from gan_pipelines.training.stage import Stage, seeded_stage
 
 
 def sample_generator(
