@@ -151,7 +151,7 @@ def test_each_pipeline_is_a_part_of_the_whole_and_what_they_share_is_in_it_once(
     assert not set(names["compare"]) & set(whole)
     for pipeline in ("__default__", "sgan", "infogan", "ablation"):
         assert [names[pipeline].count(node) for node in ("prepare_images", "train_judge", "list_networks")] == [1, 1, 1]
-    shared = {"prepare_images", "list_networks", "train_judge", "read_real_images", "score_real_images"}
+    shared = {"prepare_images", "list_networks", "train_judge", "extract_real_features", "score_real_images"}
     assert set(names["sgan"]) & set(names["infogan"]) == shared
     assert set(names["infogan"]) == shared | {
         "train_infogan", "sample_infogan", "score_infogan", "draw_infogan_samples", "read_codes", "draw_categories",

@@ -23,7 +23,7 @@ from yaml import YAMLError
 
 from gan_pipelines import tracking
 from gan_pipelines.datasets import CheckpointDataset, PictureDataset
-from gan_pipelines.metrics import require_networks
+from gan_pipelines.metrics import REAL, require_networks
 from gan_pipelines.models import Encoder
 from gan_pipelines.models.plan import check_experiment, require_same_images
 from gan_pipelines.parameters import Branch, Experiment, ExperimentError
@@ -36,11 +36,10 @@ from gan_pipelines.project import active_experiment, project_folder
 from gan_pipelines.reporting.ablation import ablation_metrics, format_ablation
 from gan_pipelines.reporting.comparison import format_comparison
 from gan_pipelines.reporting.tables import (
-    REAL,
     code_metrics,
     format_codes,
     format_summary,
-    gaps,
+    missing_scores,
     score_metrics,
     table_verdict,
 )
@@ -301,7 +300,8 @@ def _results(made: set[str], catalog: DataCatalog) -> Iterator[str]:
     tables = {match["generator"]: catalog.load(match[0]) for match in found}
     if tables:
         yield format_summary(tables)
-    notes = [f"{generator}: {note}" for generator, table in tables.items() if generator != REAL for note in gaps(table)]
+    compared = {generator: table for generator, table in tables.items() if generator != REAL}
+    notes = [f"{generator}: {note}" for generator, table in compared.items() for note in missing_scores(table)]
     if notes:
         yield "\n".join(notes)
     if CODE_SCORES in made:

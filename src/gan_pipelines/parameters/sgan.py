@@ -17,7 +17,7 @@ LABELS = "labels"
 UNCONDITIONAL = "none"
 """The condition of a first level that generates from noise alone."""
 RESERVED = {"encoder", "judge", "joint", "infogan", "data", "representations", "samples", "scores", "codes"}
-RESERVED |= {"readings", "noise_variations", "categories", "traversals", UNCONDITIONAL}
+RESERVED |= {"real_features", "noise_variations", "categories", "traversals", UNCONDITIONAL}
 """Names of stages of an experiment, which draw their random streams, files and records by name."""
 
 

@@ -5,7 +5,7 @@ from PIL import Image
 
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.evaluation import sample_generator, score_samples
-from gan_pipelines.metrics import RealReadings
+from gan_pipelines.metrics import REAL, RealFeatures
 from gan_pipelines.models import Encoder, LevelGAN, StackedGenerator
 from gan_pipelines.models.plan import plan_classifier, plan_levels
 from gan_pipelines.parameters import (
@@ -19,7 +19,6 @@ from gan_pipelines.parameters import (
 )
 from gan_pipelines.parameters.ablation import ROWS, SINGLE_LEVEL_TERMS, plan_branches
 from gan_pipelines.reporting.ablation import ablation_grids, ablation_table
-from gan_pipelines.reporting.tables import REAL
 from gan_pipelines.stages import train_joint_levels, train_level
 from gan_pipelines.training.checkpoint import CheckpointFolder
 
@@ -106,11 +105,11 @@ def score_branch(
     judge: Encoder,
     train_images: LabelledImages,
     test_images: LabelledImages,
-    real_readings: RealReadings,
+    real_features: RealFeatures,
     samples: LabelledImages,
 ) -> pd.DataFrame:
     """Score the samples of a branch by the judge that all branches share."""
-    return score_samples(branch.run, evaluation, judge, train_images, test_images, real_readings, samples)
+    return score_samples(branch.run, evaluation, judge, train_images, test_images, real_features, samples)
 
 
 def collect_scores(ablation: AblationParameters, real_scores: pd.DataFrame, *tables: pd.DataFrame) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from gan_pipelines.pipelines.ablation.nodes import (
 )
 from gan_pipelines.stages import assemble_levels
 
-REAL_IMAGES = ("judge", "train_images", "test_images", "real_readings")
+REAL_IMAGES = ("judge", "train_images", "test_images", "real_features")
 
 __all__ = ["ROWS", "branch_names", "create_pipeline"]
 

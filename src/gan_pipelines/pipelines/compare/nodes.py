@@ -1,17 +1,17 @@
-"""Rank, average and draw what was found in the record; nodes that only read it are functions of `records`."""
+"""Compare, average and draw what the record holds; nodes that only read it are functions of `records`."""
 
 import pandas as pd
 import plotly.graph_objects as go
 
-from gan_pipelines.metrics.ranking import average_seeds, rank_scores
+from gan_pipelines.metrics.places import average_seeds, place_scores
 from gan_pipelines.records import read_scores, same_but_for_seed
 from gan_pipelines.reporting.curves import overlaid_curves
 
 
 def compare_scores(tracking_uri: str, runs: pd.DataFrame) -> pd.DataFrame:
-    """One row a score, each with its rank where intervals allow one."""
+    """One row per score, with its place among all runs as far as the intervals determine it."""
     scores = read_scores(tracking_uri, runs)
-    return scores.assign(rank=rank_scores(scores))
+    return scores.assign(place=place_scores(scores))
 
 
 def compare_seeds(runs: pd.DataFrame, scores: pd.DataFrame, parameters: pd.DataFrame) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from kedro.pipeline import Node, Pipeline
 
 from gan_pipelines.evaluation import (
     draw_samples,
-    read_real,
+    extract_real,
     sample_generator,
     score_real,
     score_samples,
@@ -12,14 +12,14 @@ from gan_pipelines.evaluation import (
 )
 
 SETTINGS = ("params:run", "params:evaluation")
-REAL = ("judge", "train_images", "test_images", "real_readings")
+REAL = ("judge", "train_images", "test_images", "real_features")
 
 
 def create_yardstick() -> Pipeline:
-    """Read the real images once; score the training images like samples."""
+    """Extract the features of the real images once; score the training images as if they were samples."""
     return Pipeline(
         [
-            Node(read_real, inputs=[*SETTINGS, *REAL[:3]], outputs=REAL[3], name="read_real_images"),
+            Node(extract_real, inputs=[*SETTINGS, *REAL[:3]], outputs=REAL[3], name="extract_real_features"),
             Node(score_real, inputs=[*SETTINGS, *REAL], outputs="real_scores", name="score_real_images"),
         ]
     )
