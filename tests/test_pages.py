@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from gan_pipelines import pages
-from gan_pipelines.store import open_client
+from gan_pipelines.tracking.store import open_client
 
 ROOT = Path(__file__).parents[1]
 Started = tuple[list[str], dict[str, str]]

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
-from kedro.config import MissingConfigException, OmegaConfigLoader
+from kedro.config import MissingConfigException
 from kedro.utils import find_kedro_project
 from pydantic import ValidationError
 
 from gan_pipelines.parameters import ExperimentError
 from gan_pipelines.parameters.base import explain
-from gan_pipelines.store import Settings, open_client
+from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader
+from gan_pipelines.tracking.store import Settings, find_store, open_client
 
 HOST = "127.0.0.1"
 PORTS = {"ui": 5000, "viz": 4141}
@@ -87,15 +88,14 @@ def store_address(conf_source: str | None) -> str:
     source = conf_source or str(project / "conf")
     if not Path(source).exists():
         raise ExperimentError(f"there is no configuration at {source}. Name its folder or archive: --conf-source=...")
-    env = os.environ.get("KEDRO_ENV") or "local"
     try:
-        raw = OmegaConfigLoader(source, env, base_env="base", config_patterns={"mlflow": ["mlflow*"]})["mlflow"]
+        raw = ExperimentLoader(source, os.environ.get("KEDRO_ENV"), **LOADER_ARGUMENTS)["mlflow"]
         settings = Settings.model_validate(raw)
     except MissingConfigException as error:
         raise ExperimentError(str(error)) from None
     except ValidationError as error:
         raise ExperimentError(explain(error, raw, "mlflow")) from None
-    return settings.locate(project, env)[0]
+    return find_store(settings, project)
 
 
 def runs_address(port: int, uri: str) -> str:

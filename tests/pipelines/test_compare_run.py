@@ -67,7 +67,7 @@ def test_it_writes_a_report_and_the_score_table(
     assert page.count('<img src="data:image/png;base64,') == 3
     (table,) = files(compared_project, "compared_scores.parquet")
     scores = pd.read_parquet(table)
-    assert list(scores[["generator", "run", "value", "rank"]].itertuples(index=False, name=None)) == [
+    assert list(scores[["generator", "run", "value", "place"]].itertuples(index=False, name=None)) == [
         ("independent_stack", "R1", 11.0, "6"),
         ("independent_stack", "R2", 7.4, "3-4"),
         ("independent_stack", "R3", 7.0, "3-4"),

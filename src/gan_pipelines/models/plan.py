@@ -40,7 +40,7 @@ def plan_classifier(
         ExperimentError: the blocks do not fit the images.
     """
     spec = EncoderSpec(
-        blocks=parameters.stages,
+        blocks=parameters.networks,
         initialisation=parameters.initialisation,
         image_shape=image_shape,
         classes=classes,

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from gan_pipelines.data.images import LabelledImages
-from gan_pipelines.models.plan import plan_networks
+from gan_pipelines.models.plan import plan_classifier, plan_levels, plan_networks
 from gan_pipelines.parameters import Experiment, ExperimentError
+from gan_pipelines.parameters.ablation import ROWS, row_stack
 
 SMALLEST_TEST_SET = 20
 """With fewer images, covariances and the ten splits used by the scores are meaningless."""
@@ -32,6 +33,21 @@ def check_experiment(experiment: Experiment, train_images: LabelledImages, test_
     for where, count in {"evaluation.samples": experiment.evaluation.samples, "test images": len(test_images)}.items():
         if count < needed:
             raise ExperimentError(f"{where}: scores need at least {needed}, two for each class; found {count}.")
+
+
+def check_rows(experiment: Experiment, train_images: LabelledImages) -> None:
+    """Check that the networks of each row of the ablation fit the images, also without the levels above them.
+
+    Raises:
+        ExperimentError: names the row, and the network that does not fit.
+    """
+    shape, digest = train_images.image_shape, train_images.digest()
+    encoder = plan_classifier(experiment.classifier, shape, train_images.classes, digest, "classifier")
+    for row in ROWS:
+        try:
+            plan_levels(row_stack(row, experiment.sgan), encoder)
+        except ExperimentError as error:
+            raise ExperimentError(f"The ablation's row {row} cannot be trained. {error}") from None
 
 
 def fewest_scored(classes: Sequence[str]) -> int:

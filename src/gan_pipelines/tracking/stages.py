@@ -16,7 +16,7 @@ from gan_pipelines.parameters.base import flatten
 from gan_pipelines.tracking import names
 from gan_pipelines.tracking.progress import Progress, open_progress
 from gan_pipelines.tracking.runs import RUN_ID, Report, Status, close_run, log_batch, send
-from gan_pipelines.training.engine import Observer, Resumed
+from gan_pipelines.training.observer import Observer, Resumed
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
