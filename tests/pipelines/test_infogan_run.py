@@ -10,18 +10,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from gan_pipelines.evaluation import sample_generator
+from gan_pipelines.training.seeding import stage_seed
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from PIL import Image
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.datasets import ImagesDataset
-from gan_pipelines.evaluation import sample_generator
 from gan_pipelines.model_file import read_model
 from gan_pipelines.models import InfoGAN, InfoGANSpec
 from gan_pipelines.parameters import EvaluationParameters, RunParameters
 from gan_pipelines.tracking.names import metric_name
-from gan_pipelines.training.seeding import stage_seed
 
 Files = Callable[[Path, str], list[Path]]
 Kedro = Callable[..., None]
