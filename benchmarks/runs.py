@@ -158,9 +158,9 @@ def memory(_: int) -> list[Sequence[str]]:
                 x_test=data.images[:1000].numpy(),
                 y_test=data.labels[:1000].numpy(),
             )
-            shutil.copytree(project / "conf/smoke", project / "conf/many")
-            source = "data: {source: {name: npz, path: many.npz}}\n"
-            (project / "conf/many/parameters_data.yml").write_text(source)
+            (project / "conf/many").mkdir()
+            differs = "extends: smoke\ndata: {source: {name: npz, path: many.npz}}\n"
+            (project / "conf/many/parameters.yml").write_text(differs)
             found[count] = kedro_run(project, *short)[1]
     grown = found[60_000] - found[6_000]
     images = 54_000 * 28 * 28 / 2**20

@@ -13,12 +13,12 @@ from copy import deepcopy
 from functools import partial
 
 import torch
-from gan_pipelines.stages import sample_stack
 from torch import Tensor
 
 from gan_pipelines.data.images import one_hot
 from gan_pipelines.models import LevelGAN, StackedGenerator, assemble_stack
 from gan_pipelines.parameters import EvaluationParameters, RunParameters
+from gan_pipelines.pipelines.evaluation.nodes import sample_generator
 from measure import Contestant, Race, count_flops, parse_arguments, run_races
 from networks import CLASSES, default_levels
 from plain import plain_layers
@@ -38,9 +38,9 @@ def race(count: int) -> Race:
 
 
 def ours(stack: StackedGenerator, labels: Tensor) -> Tensor:
-    """The node `sample_stack`."""
+    """The node that samples a generator."""
     evaluation = EvaluationParameters(samples=len(labels), features="features")
-    return sample_stack(RunParameters(), evaluation, stack).images
+    return sample_generator(RunParameters(), evaluation, stack).images
 
 
 @torch.no_grad()
