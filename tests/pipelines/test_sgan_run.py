@@ -102,7 +102,10 @@ def test_every_generator_has_a_table_of_the_same_scores_and_real_images_are_the_
         rows = overall(found)
         of_pixels = {"near_duplicates", "neighbour_distance", "copies"}
         assert set(rows.index) == {(x, "judge") for x in OF_JUDGE} | {(x, "pixels") for x in of_pixels}
-        assert set(rows["samples"]) == {counts[name], min(counts[name], 1000)}  # near duplicates: no more than test images
+        assert set(rows["samples"]) == {
+            counts[name],
+            min(counts[name], 1000),
+        }  # near duplicates: no more than test images
         assert found["of_class"].dropna().astype(int).tolist() == list(range(10))
         measured = found.dropna(subset="value")
         assert (measured["low"] <= measured["value"]).all()
@@ -116,7 +119,9 @@ def test_every_generator_has_a_table_of_the_same_scores_and_real_images_are_the_
     assert 0.5 < real["label_accuracy", "judge"] <= 1
     assert 0.8 < real["within_class_diversity", "judge"] < 1.2
     assert 0 <= real["frechet_distance", "judge"] < ours["frechet_distance", "judge"]
-    assert real["near_duplicates", "pixels"] < 0.05  # about 1 % by its definition, although the images are sorted by class
+    assert (
+        real["near_duplicates", "pixels"] < 0.05
+    )  # about 1 % by its definition, although the images are sorted by class
     assert 3 < real["inception_score", "judge"] <= 10
     assert 0.8 < real["precision", "judge"] <= 1
     assert 0.5 < real["classification_accuracy", "judge"] <= 1
