@@ -21,7 +21,7 @@ from torch_fidelity import feature_extractor_inceptionv3 as torch_fidelity_incep
 from torchvision.transforms.functional import normalize, resize, to_tensor
 
 from gan_pipelines.data.images import LabelledImages, to_unit_range
-from gan_pipelines.metrics import FeatureExtractor, networks, require_networks
+from gan_pipelines.metrics import FeatureExtractor, inception, require_networks
 from gan_pipelines.metrics.networks import NETWORKS, open_network
 from gan_pipelines.models import Encoder
 from gan_pipelines.parameters import ExperimentError
@@ -243,7 +243,7 @@ def test_missing_empty_and_truncated_files_are_refused(tmp_path: Path, inception
 
 def test_without_a_connection_the_message_names_the_failed_download(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"http://127.0.0.1:9/{WEIGHTS}"  # the discard port, closed
-    monkeypatch.setattr(networks, "URL_INCEPTION_V3", url)
+    monkeypatch.setattr(inception, "URL_INCEPTION_V3", url)
     _assert_refused(None, hub / WEIGHTS, f"its download from {url} failed (")
     assert list(hub.iterdir()) == []
 
@@ -253,7 +253,7 @@ def test_weights_are_downloaded_once_and_checked(
 ) -> None:
     folder, address = served
     name = f"weights-{hashlib.sha256(inception_weights.read_bytes()).hexdigest()[:8]}.pth"
-    monkeypatch.setattr(networks, "URL_INCEPTION_V3", f"{address}/{name}")
+    monkeypatch.setattr(inception, "URL_INCEPTION_V3", f"{address}/{name}")
     (folder / name).write_bytes(b"another file")
     _assert_refused(None, hub / name, "failed (invalid hash value")
     assert list(hub.iterdir()) == []

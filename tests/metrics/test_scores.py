@@ -277,7 +277,7 @@ def test_a_generator_that_replays_one_training_image_per_class_collapses_and_cop
 
 
 def test_near_duplicates_are_counted_among_as_many_samples_as_real_images(digits: Any) -> None:
-    """Of 400 samples every second one has a twin; of 200 drawn among them, only half of the twins are there."""
+    """Every second of 400 samples has a duplicate; among 200 of them, only half of the duplicates are present."""
     again = digits.fresh.subset(torch.arange(400) % 300)
     whole = by_name(scored(digits, again))["near_duplicates", "pixels"]
     some = by_name(scored(digits, again, test=digits.test.subset(torch.arange(200))))["near_duplicates", "pixels"]
