@@ -1,4 +1,4 @@
-"""Scoring more samples takes the memory of the samples, and not of their pairs or of copies of the resamples."""
+"""Scoring more samples takes memory for the samples, but not for their pairs or for copies of the resamples."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ import pytest
 
 RESAMPLES, FEATURES, CLASSES = 300, 32, 10
 SLACK_BYTES = 32 * 2**20
-"""Less than what one more float64 copy of the counts, 43 MB, adds, or a byte for each pair of samples, 400 MB."""
+"""Less than another float64 copy of the counts, 43 MB, or a byte per pair of samples, 400 MB."""
 
 SCRIPT = f"""
 import sys
@@ -33,7 +33,7 @@ bootstrap.resampled_mean(members.density, counts)
 distances.resampled_frechet_distance(ours.features, theirs.features, counts, real_counts)
 distances.resampled_inception_score(ours.logits, counts)
 within_class_diversity(ours, theirs, counts, real_counts)
-for line in open("/proc/self/status"):  # ru_maxrss would begin at the parent's
+for line in open("/proc/self/status"):  # ru_maxrss would start at the parent's
     if line.startswith("VmHWM"):
         print(1024 * int(line.split()[1]))
 """
@@ -45,7 +45,7 @@ def peak_bytes(samples: int) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_more_samples_take_no_more_memory_than_their_readings_and_resamples() -> None:
+def test_more_samples_need_no_more_memory_than_their_features_and_resamples() -> None:
     few, many = 2_000, 20_000
     growth = peak_bytes(many) - peak_bytes(few)
     data = (many - few) * (4 * (FEATURES + CLASSES + RESAMPLES) + 8)

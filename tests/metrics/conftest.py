@@ -1,4 +1,4 @@
-"""Real digits, a judge of them that takes no training, and readings made by hand."""
+"""Real digits, a judge of them that needs no training, and features made by hand."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gan_pipelines.data.images import LabelledImages, to_unit_range
-from gan_pipelines.metrics import FeatureExtractor, LabelledFeatures, RealFeatures, extract_labelled
+from gan_pipelines.metrics import (
+    FeatureExtractor,
+    LabelledFeatures,
+    Reference,
+    extract_labelled,
+    extract_real_features,
+)
 
 
 class LinearJudge(nn.Module):
@@ -35,34 +41,45 @@ class LinearJudge(nn.Module):
 
 @dataclass(frozen=True)
 class Digits:
-    """1,500 training images, 400 test images and 400 others, the classes in turns, and a judge that saw the first."""
+    """1,500 training images, 400 test images and 400 others, classes alternating, and a judge fitted to the first."""
 
-    train: LabelledImages
-    test: LabelledImages
+    reference: Reference
     fresh: LabelledImages
     judge: FeatureExtractor
-    real: RealFeatures
 
-    def read(self, pictures: LabelledImages) -> LabelledFeatures:
+    @property
+    def train(self) -> LabelledImages:
+        return self.reference.train_images
+
+    @property
+    def test(self) -> LabelledImages:
+        return self.reference.test_images
+
+    @property
+    def judged_test(self) -> LabelledFeatures:
+        return self.reference.features.test["judge"]
+
+    def extract(self, pictures: LabelledImages) -> LabelledFeatures:
         return extract_labelled(self.judge, pictures)
 
 
 @pytest.fixture(scope="session")
 def digits() -> Digits:
     pixels, labels = (torch.from_numpy(values) for values in mnist_data())  # 500 of each digit, sorted
-    rng = torch.Generator().manual_seed(5)  # neighbours in the file are of one hand
+    rng = torch.Generator().manual_seed(5)  # neighbours in the file are by the same writer
     turns = torch.stack([500 * digit + torch.randperm(500, generator=rng) for digit in range(10)], dim=1).flatten()
     images = LabelledImages(
         pixels[turns].to(torch.uint8).view(-1, 1, 28, 28), labels[turns].long(), tuple(map(str, range(10)))
     )
     train, test, fresh = (images.subset(torch.arange(*ends)) for ends in ((0, 1500), (1500, 1900), (1900, 2300)))
     judge = FeatureExtractor("judge", 49, LinearJudge(train), torch.device("cpu"), 500)
-    return Digits(train, test, fresh, judge, extract_real_features({"judge": judge}, train, test))
+    features = extract_real_features({"judge": judge}, train, test)
+    return Digits(Reference(train, test, features), fresh, judge)
 
 
 @pytest.fixture
-def reading() -> Callable[..., LabelledFeatures]:
-    """A reading with these features, of 4 classes in turns; the network is sure of `seen`, the labels unless told."""
+def labelled() -> Callable[..., LabelledFeatures]:
+    """Features of 4 alternating classes; the network is certain of `seen`, which by default are the labels."""
 
     def build(features: Tensor, labels: Tensor | None = None, seen: Tensor | None = None) -> LabelledFeatures:
         labels = torch.arange(len(features)) % 4 if labels is None else labels

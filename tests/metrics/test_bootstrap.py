@@ -14,9 +14,7 @@ def seeded(seed: int) -> torch.Generator:
 
 
 @pytest.mark.parametrize("count", [1, 7, 300])
-def test_the_counts_of_a_resample_are_whole_and_add_up_to_the_number_of_pictures(
-    count: int, rng: torch.Generator
-) -> None:
+def test_the_counts_of_a_resample_are_whole_and_sum_to_the_number_of_pictures(count: int, rng: torch.Generator) -> None:
     counts = resample(count, 20, rng)
     assert counts.shape == (20, count)
     assert_close(counts.sum(dim=1), torch.full((20,), float(count)), rtol=0, atol=0)
@@ -34,7 +32,7 @@ def test_pictures_are_drawn_equally_often_and_independently(rng: torch.Generator
     assert_close(covariance.item(), -1 / 50, rtol=0.1, atol=0)
 
 
-def test_resamples_depend_on_their_seed_alone() -> None:
+def test_resamples_depend_only_on_their_seed() -> None:
     found = []
     for state, seed in ((1, 3), (2, 3), (2, 4)):
         torch.manual_seed(state)
@@ -52,26 +50,26 @@ def test_the_mean_of_each_resample_is_that_of_the_pictures_drawn(rng: torch.Gene
     assert_close(resampled_mean(values > 0, counts), (values[drawn] > 0).double().mean(dim=1))
 
 
-def test_an_interval_is_the_percentiles_moved_so_that_their_mean_falls_on_the_value() -> None:
+def test_an_interval_is_the_percentiles_shifted_so_that_the_mean_is_the_value() -> None:
     resampled = torch.arange(1001).double() + 300  # percentiles 325 and 1275, mean 800
     assert_close(interval(10.0, resampled), (10.0 - 475, 10.0 + 475))
 
 
 @pytest.mark.parametrize("bias", [-5.0, 0.0, 5.0])
-def test_an_interval_holds_its_value_however_biased_the_resamples_are(bias: float, rng: torch.Generator) -> None:
+def test_an_interval_contains_its_value_even_if_the_resamples_are_biased(bias: float, rng: torch.Generator) -> None:
     low, high = interval(2.0, 2.0 + bias + torch.randn(500, generator=rng))
     assert 1.7 < 2.0 - low < 2.2
     assert 1.7 < high - 2.0 < 2.2
 
 
-def test_an_interval_of_very_skewed_resamples_still_holds_its_value() -> None:
+def test_an_interval_of_very_skewed_resamples_contains_its_value() -> None:
     resampled = torch.zeros(1000)
     resampled[:10] = 1000.0  # a mean of 10, and both percentiles 0
     assert interval(3.0, resampled) == (-7.0, 3.0)
     assert interval(3.0, -resampled) == (3.0, 13.0)
 
 
-def test_an_interval_ends_where_the_score_does() -> None:
+def test_an_interval_ends_at_the_limits_of_the_score() -> None:
     resampled = torch.linspace(-1, 1, 101)
     assert interval(0.5, resampled, 0.0, 1.0) == (0.0, 1.0)
     assert_close(interval(0.5, resampled, lowest=0.0), (0.0, 1.45))
@@ -79,7 +77,7 @@ def test_an_interval_ends_where_the_score_does() -> None:
     assert interval(1.0, torch.ones(100), 0.0, 1.0) == (1.0, 1.0)
 
 
-def test_the_interval_of_a_mean_is_that_of_the_normal_theory(rng: torch.Generator) -> None:
+def test_the_interval_of_a_mean_agrees_with_normal_theory(rng: torch.Generator) -> None:
     values = torch.randn(400, generator=rng).exp()
     low, high = interval(values.mean().item(), resampled_mean(values, resample(400, 2000, rng)))
     half = 1.96 * values.std().item() / math.sqrt(400)
@@ -87,7 +85,7 @@ def test_the_interval_of_a_mean_is_that_of_the_normal_theory(rng: torch.Generato
     assert abs((low + high) / 2 - values.mean().item()) < 0.15 * half
 
 
-def test_the_interval_of_a_mean_holds_the_truth_about_95_times_of_100() -> None:
+def test_the_interval_of_a_mean_contains_the_truth_in_about_95_percent_of_cases() -> None:
     drawn, held = seeded(5), 0
     for _ in range(400):
         values = 3 + 2 * torch.randn(60, generator=drawn, dtype=torch.float64)

@@ -46,9 +46,7 @@ def test_the_contingency_table_counts_each_pair() -> None:
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 1, 0, 2], [1, 2, 3, 0]])
-def test_classes_under_other_numbers_are_a_perfect_fit(
-    labels: torch.Tensor, rng: torch.Generator, order: list[int]
-) -> None:
+def test_renumbered_classes_are_a_perfect_fit(labels: torch.Tensor, rng: torch.Generator, order: list[int]) -> None:
     found = score_categories(torch.tensor(order)[labels], labels, CLASSES, CLASSES, rng)
     assert found.classification_error == 0
     assert found.purity == 1
@@ -60,24 +58,24 @@ def test_images_sorted_by_class_fit_as_well_since_they_are_shuffled(labels: torc
     assert classification_error(ordered, ordered, CLASSES, CLASSES, rng) == 0
 
 
-def test_categories_are_matched_to_the_classes_that_make_most_images_right_in_all() -> None:
+def test_categories_are_matched_to_fit_most_images_in_total() -> None:
     # One by one, category 0 would take class 0 and leave 1 + 0 to category 1; together 5 + 6 are more than 8 + 1.
     assert match_categories(*spread([[8, 5], [6, 1]]), 2, 2).tolist() == [1, 0]
 
 
-def test_a_category_beyond_the_number_of_classes_is_left_over() -> None:
+def test_a_surplus_category_has_no_class() -> None:
     assert match_categories(*spread([[5, 0], [4, 1], [0, 3]]), 3, 2).tolist() == [0, -1, 1]
 
 
-def test_a_class_beyond_the_number_of_categories_is_left_out() -> None:
+def test_a_surplus_class_has_no_category() -> None:
     assert match_categories(*spread([[5, 0, 2], [4, 1, 6]]), 2, 3).tolist() == [0, 2]
 
 
-def test_a_category_without_images_takes_a_class_that_is_free() -> None:
+def test_a_category_without_images_gets_a_free_class() -> None:
     assert match_categories(*spread([[0, 0, 4], [0, 0, 0], [3, 0, 0]]), 3, 3).tolist() == [2, 1, 0]
 
 
-def test_of_equally_good_matchings_the_same_one_is_always_chosen(rng: torch.Generator) -> None:
+def test_among_equally_good_matchings_the_same_one_is_always_chosen(rng: torch.Generator) -> None:
     categories, labels = spread([[2, 2, 2], [2, 2, 2], [2, 2, 2]])
     orders = [torch.randperm(18, generator=rng) for _ in range(10)]
     assert len({tuple(match_categories(categories[order], labels[order], 3, 3).tolist()) for order in orders}) == 1
@@ -94,7 +92,7 @@ def test_each_half_is_judged_by_the_matching_found_on_the_other(rng: torch.Gener
     assert classification_error(categories, labels, CLASSES, CLASSES, rng) == 1
 
 
-def test_every_image_counts_once_where_the_halves_are_unequal(rng: torch.Generator) -> None:
+def test_every_image_counts_once_if_the_halves_are_unequal(rng: torch.Generator) -> None:
     first, second = halves(5)
     categories, labels = torch.zeros(2, 5, dtype=torch.int64)
     categories[second], labels[second] = torch.tensor([0, 1, 0]), torch.tensor([0, 1, 1])
@@ -113,7 +111,7 @@ def test_the_error_of_a_noisy_fit_is_the_share_of_the_noise() -> None:
     assert_close(found.classification_error, 25 / 300)
 
 
-def test_images_of_a_category_left_over_are_errors() -> None:
+def test_images_of_a_category_without_a_class_are_errors() -> None:
     assert_close(scored([[50, 0], [30, 0], [0, 40]]).classification_error, 30 / 120)
 
 
@@ -121,7 +119,7 @@ def test_images_of_a_class_without_a_category_are_errors() -> None:
     assert_close(scored([[50, 0, 0], [0, 60, 10]]).classification_error, 10 / 120)
 
 
-def test_the_error_of_categories_drawn_by_chance_is_that_of_chance_however_few_the_images_are() -> None:
+def test_random_categories_have_the_error_of_chance_even_with_few_images() -> None:
     """A matching judged on the images that it was chosen on would get more than a quarter of 20 images right."""
     draw = torch.Generator().manual_seed(3)
     errors, flattered = [], []
@@ -138,7 +136,7 @@ def test_purity_is_the_share_of_each_category_s_most_frequent_class() -> None:
     assert_close(scored([[6, 1, 1], [2, 7, 3]]).purity, (6 + 7) / 20)
 
 
-def test_categories_that_share_a_class_are_pure_though_one_of_them_is_an_error() -> None:
+def test_categories_that_share_a_class_are_pure_although_one_of_them_is_an_error() -> None:
     found = scored([[50, 0], [30, 0], [0, 40]])
     assert found.purity == 1
     assert found.classification_error > 0.2
@@ -157,7 +155,7 @@ def test_the_mutual_information_of_a_noisy_pair_is_its_closed_form() -> None:
     assert_close(found.normalised_mutual_information, 1 - left, rtol=1e-9, atol=0)
 
 
-def test_one_category_for_all_says_nothing(labels: torch.Tensor, rng: torch.Generator) -> None:
+def test_a_single_category_for_all_images_has_no_information(labels: torch.Tensor, rng: torch.Generator) -> None:
     found = score_categories(torch.full((400,), 2), labels, CLASSES, CLASSES, rng)
     most = labels.bincount().max().item() / 400
     assert_close(found.normalised_mutual_information, 0.0, rtol=0, atol=1e-12)
@@ -165,7 +163,7 @@ def test_one_category_for_all_says_nothing(labels: torch.Tensor, rng: torch.Gene
     assert 1 - most <= found.classification_error < 0.85
 
 
-def test_categories_drawn_by_chance_score_as_chance(labels: torch.Tensor, rng: torch.Generator) -> None:
+def test_random_categories_score_as_chance(labels: torch.Tensor, rng: torch.Generator) -> None:
     found = score_categories(torch.randint(CLASSES, (400,), generator=rng), labels, CLASSES, CLASSES, rng)
     assert 0.65 < found.classification_error < 0.85
     assert 0 <= found.normalised_mutual_information < 0.03
@@ -182,7 +180,7 @@ def test_scores_do_not_depend_on_how_the_categories_are_numbered(labels: torch.T
     assert_close(found(torch.tensor([2, 0, 3, 1])[noisy]), found(noisy), rtol=0, atol=1e-12)
 
 
-def test_the_cut_into_halves_is_drawn_from_the_given_generator_alone() -> None:
+def test_the_split_into_halves_depends_only_on_the_given_generator() -> None:
     draw = torch.Generator().manual_seed(3)
     categories, labels = torch.randint(CLASSES, (2, 40), generator=draw)
 

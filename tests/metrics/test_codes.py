@@ -130,7 +130,7 @@ def test_a_q_that_inverts_the_generator_has_the_information_of_its_closed_forms(
     assert found == pytest.approx(expected, abs=1e-4)
 
 
-def test_a_q_that_says_the_same_of_every_picture_has_the_information_of_what_it_says(linear: Build) -> None:
+def test_a_constant_q_has_the_information_of_its_constant(linear: Build) -> None:
     gan = linear()
     with torch.no_grad():
         gan.discriminator.codes[0].weight.zero_()
@@ -142,7 +142,7 @@ def test_a_q_that_says_the_same_of_every_picture_has_the_information_of_what_it_
     assert found == pytest.approx({"category": 0.0, **expected}, abs=0.02)
 
 
-def test_the_information_is_measured_on_as_many_new_samples_as_asked_for(linear: Build) -> None:
+def test_the_information_is_measured_on_the_requested_number_of_samples(linear: Build) -> None:
     gan = linear(ignored=(STYLE_1,))
     few, many = (information_on_samples(gan, count, torch.Generator().manual_seed(1)) for count in (1, 400))
     rng = torch.Generator().manual_seed(1)
@@ -154,7 +154,7 @@ def test_the_information_is_measured_on_as_many_new_samples_as_asked_for(linear:
         assert_close(found["style_1"], expected, rtol=1e-3, atol=1e-3)
 
 
-def test_a_category_alone_has_a_ceiling_and_is_matched_to_classes(
+def test_only_a_category_has_a_ceiling_and_is_matched_to_classes(
     linear: Build, scored: Callable[..., dict[str, CodeScores]]
 ) -> None:
     found = scored(linear())
@@ -166,7 +166,7 @@ def test_a_category_alone_has_a_ceiling_and_is_matched_to_classes(
         assert {getattr(found[name], score) for score in OF_CLASSES} == {None}
 
 
-def test_categories_are_read_from_the_real_pictures_whatever_their_numbers_are(
+def test_categories_are_inferred_from_real_pictures_under_any_numbering(
     linear: Build, scored: Callable[..., dict[str, CodeScores]], images: LabelledImages
 ) -> None:
     gan = linear()
@@ -185,7 +185,7 @@ def test_categories_are_read_from_the_real_pictures_whatever_their_numbers_are(
     assert scored(linear(), data=shuffled)["category"].purity == 1  # another assignment of the same groups
 
 
-def test_pictures_of_a_moved_code_show_its_categories_or_the_middles_of_equal_parts_of_its_range(
+def test_a_moved_code_takes_every_category_or_the_centres_of_equal_parts_of_its_range(
     linear: Build,
 ) -> None:
     gan = linear()
@@ -201,7 +201,7 @@ def test_pictures_of_a_moved_code_show_its_categories_or_the_middles_of_equal_pa
     assert_close(latent[:, :, CATEGORY], torch.eye(4).expand(200, 4, 4), rtol=0, atol=1e-3)
 
 
-def test_the_diversity_within_a_category_is_that_of_its_pictures_over_that_of_real_ones_of_a_class(
+def test_the_diversity_within_a_category_is_relative_to_that_within_a_real_class(
     linear: Build, scored: Callable[..., dict[str, CodeScores]], images: LabelledImages
 ) -> None:
     """The judge sees the sum of each quarter, of which the width alone moves one by U[0, 0.1)."""
@@ -212,7 +212,7 @@ def test_the_diversity_within_a_category_is_that_of_its_pictures_over_that_of_re
     assert {found[name].within_category_diversity for name in NAMES[1:]} == {None}
 
 
-def test_categories_of_one_picture_each_have_no_diversity_though_q_reads_them_perfectly(
+def test_categories_of_one_picture_each_have_no_diversity_although_q_infers_them_perfectly(
     linear: Build, scored: Callable[..., dict[str, CodeScores]]
 ) -> None:
     found = scored(linear(ignored=tuple({*range(10)} - {*range(3, 7)})))["category"]
@@ -220,12 +220,12 @@ def test_categories_of_one_picture_each_have_no_diversity_though_q_reads_them_pe
     assert found.information_nats == pytest.approx(math.log(4), abs=1e-4)
 
 
-def test_codes_that_q_reads_apart_do_not_leak(linear: Build, scored: Callable[..., dict[str, CodeScores]]) -> None:
+def test_codes_that_q_separates_do_not_leak(linear: Build, scored: Callable[..., dict[str, CodeScores]]) -> None:
     leakage = {name: scores.leakage for name, scores in scored(linear()).items()}
     assert leakage == pytest.approx(dict.fromkeys(NAMES, 0.0), abs=1e-6)
 
 
-def test_a_continuous_code_moves_over_its_range_and_leaks_as_far_as_another_reading_moves_with_it(
+def test_a_continuous_code_leaks_as_far_as_another_inferred_code_moves_with_it(
     linear: Build, scored: Callable[..., dict[str, CodeScores]]
 ) -> None:
     """The middles of 11 equal parts of a range have 1 - 1 / 121 of its variance."""
@@ -238,7 +238,7 @@ def test_a_continuous_code_moves_over_its_range_and_leaks_as_far_as_another_read
     assert leakage == pytest.approx(expected, rel=1e-3, abs=1e-6)
 
 
-def test_a_code_leaks_as_often_as_it_changes_the_category_that_is_read(
+def test_a_code_leaks_as_often_as_it_changes_the_inferred_category(
     linear: Build, scored: Callable[..., dict[str, CodeScores]]
 ) -> None:
     """Above 1.1, at 5 of 11 points from 0 to 2, every picture is read as category 0, and below it as another."""
@@ -297,7 +297,7 @@ def test_codes_that_act_with_others_explain_a_part(linear: Build, scored: Callab
     assert sum(found[name].size_share for name in NAMES) < 1.1  # first-order indices add up to at most 1
 
 
-def test_the_judge_sees_another_class_as_a_category_changes_and_the_same_as_a_style_does(
+def test_the_judge_sees_the_class_change_with_the_category_but_not_with_the_style(
     linear: Build, scored: Callable[..., dict[str, CodeScores]]
 ) -> None:
     changes = {name: scores.class_changes for name, scores in scored(linear()).items()}
@@ -326,9 +326,7 @@ def test_coloured_pictures_have_no_scores_of_strokes(
     assert found["category"].classification_error == 0
 
 
-def test_black_pictures_have_no_shares_instead_of_bad_ones(
-    linear: Build, scored: Callable[..., dict[str, CodeScores]]
-) -> None:
+def test_black_pictures_have_no_shares(linear: Build, scored: Callable[..., dict[str, CodeScores]]) -> None:
     gan = linear()
     with torch.no_grad():
         gan.generator[0].weight.zero_()
@@ -338,7 +336,7 @@ def test_black_pictures_have_no_shares_instead_of_bad_ones(
         assert all(value is None or math.isfinite(value) for value in vars(scores).values())
 
 
-def test_the_scores_depend_on_the_generator_of_random_numbers_alone(
+def test_the_scores_depend_only_on_the_given_generator(
     linear: Build, scored: Callable[..., dict[str, CodeScores]]
 ) -> None:
     gan, found = linear(ignored=(0,)), []

@@ -1,4 +1,4 @@
-"""Frechet distance, kernel distance, Inception score: closed forms, definitions written out, real digits."""
+"""Frechet distance, kernel distance, Inception score: closed forms, explicit definitions, real digits."""
 
 import math
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def features(draw: Draw) -> Tensor:
 
 @pytest.fixture
 def drawn(rng: torch.Generator) -> Callable[[int], tuple[Tensor, Tensor]]:
-    """Three resamples of so many rows: which rows are drawn, and how often each is."""
+    """Three resamples of `count` rows: which rows are drawn, and how often each one."""
 
     def build(count: int) -> tuple[Tensor, Tensor]:
         rows = torch.randint(count, (3, count), generator=rng)
@@ -63,7 +63,7 @@ def sure_of(seen: Tensor) -> Tensor:
 
 
 def whitened(count: int, size: int, seed: int) -> Tensor:
-    """Draws whose sample mean is exactly 0 and whose sample covariance is exactly the identity."""
+    """Rows whose sample mean is exactly 0 and whose sample covariance is exactly the identity."""
     rows = torch.randn(count, size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     rows = rows - rows.mean(dim=0)
     return torch.linalg.solve_triangular(torch.linalg.cholesky(torch.cov(rows.T)), rows.T, upper=False).T
@@ -86,7 +86,7 @@ def unbiased_discrepancy(ours: Tensor, theirs: Tensor) -> float:
 
 
 def split_score(logits: Tensor) -> float:
-    """Salimans et al. 2016 of one split: exp of the mean divergence of p(y|x) from p(y)."""
+    """Salimans et al. 2016 for one split: exp of the mean divergence of p(y|x) from p(y)."""
     given = logits.double().softmax(dim=1)
     return (given * (given / given.mean(dim=0)).log()).sum(dim=1).mean().exp().item()
 
@@ -120,12 +120,12 @@ def test_the_frechet_distance_of_two_gaussians_is_its_closed_form() -> None:
 def test_the_frechet_distance_of_correlated_features_is_that_of_the_square_root_of_their_covariances(
     draw: Draw,
 ) -> None:
-    """Heusel et al. 2017, equation 6, by SciPy's root of a matrix."""
+    """Heusel et al. 2017, equation 6, with SciPy's matrix square root."""
     ours, theirs = draw(100) @ draw(6) + 1, draw(80) @ draw(6)
     one, other = (torch.cov(rows.double().T) for rows in (ours, theirs))
     root = torch.from_numpy(scipy.linalg.sqrtm((one @ other).numpy()).real)
-    gap = (ours.double().mean(dim=0) - theirs.double().mean(dim=0)).square().sum()
-    expected = (gap + torch.trace(one + other - 2 * root)).item()
+    shift = (ours.double().mean(dim=0) - theirs.double().mean(dim=0)).square().sum()
+    expected = (shift + torch.trace(one + other - 2 * root)).item()
     assert_close(frechet_distance(ours, theirs), expected, rtol=1e-6, atol=0)
 
 
@@ -148,15 +148,15 @@ def test_the_frechet_distance_of_counts_is_that_of_the_rows_they_draw(
 
 
 def test_the_kernel_distance_is_the_unbiased_estimator_pair_by_pair(draw: Draw) -> None:
-    """As many pictures on either side as a subset has are the same subset every time."""
+    """If there are exactly as many pictures as in a subset, every subset is the same."""
     ours, theirs = draw(12, 3) + 0.5, draw(12, 3)
     value, spread = kernel_distance(ours, theirs)
     assert_close(value, unbiased_discrepancy(ours, theirs), rtol=1e-9, atol=1e-9)
     assert abs(spread) < 1e-9
 
 
-def test_the_kernel_distance_of_two_pairs_of_points_is_read_off() -> None:
-    """Of 1, 1 and -1, -1 in one dimension: within either k = 2^3, across 0."""
+def test_the_kernel_distance_of_two_pairs_of_points_is_computed_by_hand() -> None:
+    """The points 1, 1 and -1, -1 in one dimension: within each pair k = 2^3, between the pairs 0."""
     value, _ = kernel_distance(torch.ones(2, 1), -torch.ones(2, 1))
     assert_close(value, 16.0)
 
@@ -167,7 +167,7 @@ def test_the_kernel_distance_of_all_pictures_is_the_unbiased_estimator_pair_by_p
     assert_close(found, unbiased_discrepancy(ours, theirs), rtol=1e-9, atol=1e-9)
 
 
-def test_the_kernel_distance_of_counts_leaves_out_pairs_of_a_picture_and_itself(
+def test_the_kernel_distance_of_counts_leaves_out_pairs_of_a_picture_with_itself(
     draw: Draw, drawn: Callable[[int], tuple[Tensor, Tensor]]
 ) -> None:
     ours, theirs = draw(12, 3) + 0.5, draw(9, 3)
@@ -199,8 +199,8 @@ def test_the_kernel_distance_does_not_depend_on_how_many_kernels_are_held_at_onc
     assert_close(resampled_kernel_distance(ours, theirs, counts, real_counts), whole, rtol=1e-9, atol=1e-9)
 
 
-def test_the_kernel_distance_of_equal_distributions_is_0_on_the_average(draw: Draw) -> None:
-    """As often below 0 as above, since it is unbiased."""
+def test_the_kernel_distance_of_equal_distributions_is_0_on_average(draw: Draw) -> None:
+    """It is below 0 as often as above, since it is unbiased."""
     found = []
     for _ in range(100):
         ours, theirs = draw(40), draw(30)
@@ -224,19 +224,19 @@ def test_the_kernel_distance_of_subsets_is_that_of_all_pictures_within_their_spr
 
 
 def shuffled_as_torch_fidelity(count: int) -> Tensor:
-    """The order in which torch-fidelity splits pictures where it is not told another seed."""
+    """The order in which torch-fidelity splits pictures with its default seed."""
     return torch.from_numpy(np.random.RandomState(2020).permutation(count))
 
 
-def test_the_inception_score_of_sure_and_balanced_pictures_is_the_number_of_classes() -> None:
+def test_the_inception_score_of_certain_and_balanced_pictures_is_the_number_of_classes() -> None:
     logits = sure_of(torch.arange(400) % CLASSES)
     found = resampled_inception_score(logits, ones(logits)).item()
-    assert 3.7 < found <= CLASSES  # the shuffled splits are balanced but for the draw
+    assert 3.7 < found <= CLASSES  # the shuffled splits are balanced up to chance
     assert_close(inception_score(logits), found, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("logits", [sure_of(torch.zeros(40).long()), torch.zeros(40, CLASSES)], ids=["one", "none"])
-def test_the_inception_score_is_1_where_the_network_sees_one_class_or_cannot_tell(logits: Tensor) -> None:
+def test_the_inception_score_is_1_if_the_network_sees_one_class_or_is_undecided(logits: Tensor) -> None:
     assert_close(inception_score(logits), 1.0, rtol=0, atol=1e-6)
     assert_close(resampled_inception_score(logits, ones(logits)).item(), 1.0, rtol=0, atol=1e-6)
 
@@ -253,7 +253,7 @@ def test_the_inception_score_is_the_mean_over_ten_splits_of_the_exponential_of_t
     assert_close(by_the_library, expected, rtol=1e-6, atol=0)
 
 
-def test_pictures_sorted_by_class_have_the_inception_score_of_mixed_ones() -> None:
+def test_pictures_sorted_by_class_have_the_inception_score_of_shuffled_ones() -> None:
     logits = sure_of(torch.arange(CLASSES).repeat_interleave(100))
     assert 3.7 < resampled_inception_score(logits, ones(logits)).item() <= CLASSES
 
@@ -280,18 +280,18 @@ def test_the_inception_score_lies_between_1_and_the_number_of_classes(
     assert resampled.max() <= CLASSES
 
 
-def test_the_inception_score_stays_finite_where_the_network_rules_a_class_out_entirely() -> None:
+def test_the_inception_score_is_finite_if_a_class_has_probability_0() -> None:
     logits = torch.tensor([[2000.0, 0.0, -2000.0, 0.0], [0.0, 2000.0, -2000.0, 0.0]]).repeat(200, 1)
     assert 1.9 < inception_score(logits) <= 2 + 1e-6
     assert 1.9 < resampled_inception_score(logits, ones(logits)).item() <= 2 + 1e-6
 
 
-def test_the_log_of_the_inception_score_is_the_entropy_of_sure_classes() -> None:
+def test_the_log_of_the_inception_score_is_the_entropy_of_certain_classes() -> None:
     shares = torch.tensor([4, 2, 1, 1])
     logits = sure_of(torch.repeat_interleave(torch.arange(CLASSES), shares).repeat(1000))
     entropy = -(shares / 8 * (shares / 8).log()).sum().item()
     found = math.log(resampled_inception_score(logits, ones(logits)).item())
-    assert_close(found, entropy, rtol=0, atol=0.01)  # of splits of 800, whose shares are those but for the draw
+    assert_close(found, entropy, rtol=0, atol=0.01)  # splits of 800 pictures have these shares up to chance
 
 
 def test_the_order_of_pictures_does_not_matter(draw: Draw, rng: torch.Generator) -> None:
@@ -318,8 +318,8 @@ def test_resamples_follow_their_pictures_into_another_order(
 
 
 def fidelity(digits: Any, pictures: LabelledImages) -> dict[str, float]:
-    """Every score of pictures on the digits' judge, without intervals."""
-    ours, theirs = digits.read(pictures), digits.real.test["judge"]
+    """Every score of pictures in the features of the digits' judge, without intervals."""
+    ours, theirs = digits.extract(pictures), digits.judged_test
     members = manifold_membership(ours.features, theirs.features)
     precision, recall = precision_and_recall(ours.features, theirs.features)
     kernel = resampled_kernel_distance(ours.features, theirs.features, ones(ours.features), ones(theirs.features))
@@ -336,7 +336,7 @@ def fidelity(digits: Any, pictures: LabelledImages) -> dict[str, float]:
 
 
 def rises(found: list[dict[str, float]], name: str, by: float) -> bool:
-    """Whether each value is above the one before by so much at least."""
+    """Whether each value is higher than the one before by more than `by`."""
     values = [scores[name] for scores in found]
     return all(later > earlier + by for earlier, later in pairwise(values))
 
@@ -345,7 +345,7 @@ def falls(found: list[dict[str, float]], name: str, by: float) -> bool:
     return rises([{name: -scores[name]} for scores in found], name, by)
 
 
-def test_noise_on_real_digits_makes_every_distance_grow(digits: Any, rng: torch.Generator) -> None:
+def test_noise_on_real_digits_increases_every_distance(digits: Any, rng: torch.Generator) -> None:
     fresh, found = digits.fresh, []
     noise = torch.randn(fresh.images.shape, generator=rng)
     for level in (0, 60, 90, 120):
@@ -366,7 +366,7 @@ def test_noise_on_real_digits_makes_every_distance_grow(digits: Any, rng: torch.
     assert 0.9 < clean["diversity"] < 1.1
 
 
-def test_dropped_classes_make_distances_grow_and_recall_coverage_and_inception_score_fall(digits: Any) -> None:
+def test_dropping_classes_increases_distances_and_decreases_recall_coverage_and_inception_score(digits: Any) -> None:
     fresh, found = digits.fresh, []
     for classes in (10, 7, 4, 1):
         kept = fresh.subset((fresh.labels < classes).nonzero().squeeze(1))
@@ -376,21 +376,21 @@ def test_dropped_classes_make_distances_grow_and_recall_coverage_and_inception_s
     for name in ("recall", "coverage"):
         assert falls(found, name, by=0.05), name
     assert falls(found, "inception", by=0.5)
-    for scores in found:  # what is left is real
+    for scores in found:  # the remaining pictures are real
         assert 0.75 < scores["diversity"] < 1.25
         assert scores["precision"] > 0.6
 
 
-def test_fewer_different_pictures_of_a_class_make_diversity_and_coverage_fall_and_hardly_the_inception_score(
+def test_fewer_different_pictures_of_a_class_decrease_diversity_and_coverage_but_hardly_the_inception_score(
     digits: Any,
 ) -> None:
     fresh, found = digits.fresh, []
     for different in (40, 10, 3, 1):
-        shown = fresh.subset(torch.arange(400) % (10 * different))  # the classes come in turns
+        shown = fresh.subset(torch.arange(400) % (10 * different))  # the classes alternate
         found.append(fidelity(digits, shown))
     for name in ("diversity", "coverage"):
         assert falls(found, name, by=0.05), name
     assert abs(found[-1]["diversity"]) < 1e-9
     assert rises(found, "frechet", by=0.03)
-    assert max(scores["recall"] for scores in found[1:]) < 0.05  # a ball that copies alone are in has no width
+    assert max(scores["recall"] for scores in found[1:]) < 0.05  # a ball that contains only copies has radius 0
     assert found[2]["inception"] > 0.85 * found[0]["inception"]

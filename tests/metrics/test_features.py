@@ -1,4 +1,4 @@
-"""A network's reading of pictures, and of real ones once for all."""
+"""Features of pictures, and of the real images for all generators."""
 
 import pytest
 import torch
@@ -7,10 +7,11 @@ from torch.testing import assert_close
 from gan_pipelines.data.images import LabelledImages, to_unit_range
 from gan_pipelines.metrics import (
     FeatureExtractor,
+    extract_features,
     extract_labelled,
+    extract_real_features,
     features,
     judge_network,
-    read_images,
 )
 from gan_pipelines.models import Encoder
 
@@ -20,7 +21,7 @@ def judge(encoder: Encoder) -> FeatureExtractor:
     return judge_network(encoder, "block1")
 
 
-def test_a_judge_reads_features_flattened_and_logits(
+def test_a_judge_gives_flattened_features_and_logits(
     encoder: Encoder, judge: FeatureExtractor, images: LabelledImages
 ) -> None:
     found = extract_labelled(judge, images)
@@ -33,15 +34,15 @@ def test_a_judge_reads_features_flattened_and_logits(
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 63])
-def test_a_reading_does_not_depend_on_how_many_pictures_are_read_at_once(
+def test_features_do_not_depend_on_how_many_pictures_are_processed_at_once(
     judge: FeatureExtractor, images: LabelledImages, monkeypatch: pytest.MonkeyPatch, batch_size: int
 ) -> None:
-    together = read_images(judge, images.images)
-    monkeypatch.setattr(features, "READ_AT_ONCE", batch_size)
-    assert_close(read_images(judge, images.images), together, rtol=1e-4, atol=1e-5)
+    together = extract_features(judge, images.images)
+    monkeypatch.setattr(features, "PICTURES_AT_ONCE", batch_size)
+    assert_close(extract_features(judge, images.images), together, rtol=1e-4, atol=1e-5)
 
 
-def test_each_picture_is_read_with_its_own_row(judge: FeatureExtractor, images: LabelledImages) -> None:
+def test_each_picture_has_its_own_row_of_features(judge: FeatureExtractor, images: LabelledImages) -> None:
     forwards = extract_labelled(judge, images)
     backwards = extract_labelled(judge, images.subset(torch.arange(64).flip(0)))
     assert_close(backwards.features.flip(0), forwards.features)
@@ -50,7 +51,7 @@ def test_each_picture_is_read_with_its_own_row(judge: FeatureExtractor, images: 
     assert len(forwards.features.unique(dim=0)) == 64
 
 
-def test_real_images_are_read_by_every_network_and_their_distances_measured_in_both_spaces(
+def test_real_images_have_features_of_every_network_and_distances_in_both_spaces(
     judge: FeatureExtractor, images: LabelledImages
 ) -> None:
     train, test = (images.subset(torch.arange(*ends)) for ends in ((0, 40), (40, 64)))
@@ -65,5 +66,5 @@ def test_real_images_are_read_by_every_network_and_their_distances_measured_in_b
         "pixels": (test.images.flatten(1), train.images.flatten(1)),
     }
     for space, (ours, theirs) in sides.items():
-        gaps = (ours.double()[:, None] - theirs.double()[None]).square().sum(dim=2).sqrt()
-        assert_close(real.test_distances[space].double(), gaps.amin(dim=1), rtol=1e-3, atol=1e-5)
+        distances = (ours.double()[:, None] - theirs.double()[None]).square().sum(dim=2).sqrt()
+        assert_close(real.test_distances[space].double(), distances.amin(dim=1), rtol=1e-3, atol=1e-5)

@@ -47,13 +47,13 @@ def means(found: Membership) -> dict[str, float]:
     return {name: values.double().mean().item() for name, values in vars(found).items()}
 
 
-def test_the_nearest_distance_is_the_least_of_all(draw: Draw) -> None:
+def test_the_nearest_distance_is_the_smallest_of_all(draw: Draw) -> None:
     queries, pool = draw(40), draw(70)
     expected = all_distances(queries, pool).amin(dim=1).float()
     assert_close(nearest_distances(queries, pool), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_nearest_distance_of_a_row_of_the_pool_is_0_and_of_a_moved_one_the_move(draw: Draw) -> None:
+def test_the_nearest_distance_of_a_shifted_row_of_the_pool_is_the_length_of_the_shift(draw: Draw) -> None:
     pool = 100 * draw(30)
     assert nearest_distances(pool, pool).max() < 0.5  # rows lie hundreds apart, and squares are rounded
     moved = pool + torch.tensor([3.0, 4.0, 0.0, 0.0, 0.0])
@@ -70,19 +70,19 @@ def test_rows_of_bytes_are_as_far_apart_as_the_same_numbers(rng: torch.Generator
 
 
 @pytest.mark.parametrize("neighbour", [1, 3, 5])
-def test_a_radius_reaches_to_the_kth_other_row(draw: Draw, neighbour: int) -> None:
+def test_a_radius_is_the_distance_to_the_kth_other_row(draw: Draw, neighbour: int) -> None:
     rows = draw(60)
     expected = radii_by_definition(rows, neighbour).float()
     assert_close(neighbour_radii(rows, neighbour), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_radii_of_points_on_a_line_are_read_off() -> None:
+def test_the_radii_of_points_on_a_line_are_computed_by_hand() -> None:
     rows = torch.tensor([[0.0], [1.0], [3.0], [7.0]])
     assert_close(neighbour_radii(rows, 1), torch.tensor([1.0, 1.0, 2.0, 4.0]))
     assert_close(neighbour_radii(rows, 3), torch.tensor([7.0, 6.0, 4.0, 7.0]))
 
 
-def test_a_row_that_is_there_twice_has_a_neighbour_at_0(draw: Draw) -> None:
+def test_a_duplicated_row_has_a_neighbour_at_distance_0(draw: Draw) -> None:
     rows = draw(20)
     found = neighbour_radii(torch.cat([rows, rows[:1]]), 1)
     assert found[[0, 20]].max() < 2e-3
@@ -107,7 +107,7 @@ def test_nothing_depends_on_how_many_distances_are_held_at_once(
     assert_close(found(), whole, rtol=1e-5, atol=1e-5)
 
 
-def test_every_picture_keeps_its_own_values_in_another_order(draw: Draw, rng: torch.Generator) -> None:
+def test_values_follow_their_pictures_into_another_order(draw: Draw, rng: torch.Generator) -> None:
     samples, real = draw(80), draw(60) + 0.5
     ours, theirs = (torch.randperm(len(rows), generator=rng) for rows in (samples, real))
     found, again = manifold_membership(samples, real), manifold_membership(samples[ours], real[theirs])
@@ -120,7 +120,7 @@ def test_every_picture_keeps_its_own_values_in_another_order(draw: Draw, rng: to
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0, 2.5])
-def test_membership_is_that_of_the_papers_definitions(draw: Draw, shift: float) -> None:
+def test_membership_follows_the_definitions_of_the_papers(draw: Draw, shift: float) -> None:
     samples, real = 0.8 * draw(50) + shift, draw(40)
     found, expected = manifold_membership(samples, real), membership_by_definition(samples, real)
     for name, values in vars(expected).items():
@@ -130,7 +130,7 @@ def test_membership_is_that_of_the_papers_definitions(draw: Draw, shift: float) 
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0, 2.5])
-def test_precision_and_recall_are_those_of_torch_fidelity(draw: Draw, shift: float) -> None:
+def test_precision_and_recall_agree_with_torch_fidelity(draw: Draw, shift: float) -> None:
     samples, real = 0.8 * draw(300) + shift, draw(200)
     settings = {"prc_neighborhood": 3, "prc_batch_size": 10_000, "save_cpu_ram": False, "verbose": False}
     theirs = prc_features_to_metric(samples, real, **settings)
@@ -140,25 +140,25 @@ def test_precision_and_recall_are_those_of_torch_fidelity(draw: Draw, shift: flo
     assert_close(precision_and_recall(samples, real), expected, rtol=0, atol=1e-6)
 
 
-def test_real_images_recall_and_cover_themselves_and_lie_in_six_balls_for_five(rng: torch.Generator) -> None:
+def test_real_images_recall_and_cover_themselves_and_have_density_6_over_5(rng: torch.Generator) -> None:
     rows = torch.randint(1000, (150, 6), generator=rng).float()  # whose distances have no rounding
     found = means(manifold_membership(rows, rows))
     assert_close(found, {"precise": 1.0, "recalled": 1.0, "density": 6 / 5, "covered": 1.0})
 
 
-def test_the_density_of_two_draws_of_one_distribution_is_about_1_and_the_coverage_1_less_one_in_32(draw: Draw) -> None:
+def test_two_samples_of_one_distribution_have_density_1_and_coverage_31_over_32(draw: Draw) -> None:
     """Naeem et al. 2020, section 3.3: a ball up to the k-th of n neighbours holds a new point with chance k / n."""
     found = means(manifold_membership(draw(1500), draw(1500)))
     assert_close(found["density"], 1.0, rtol=0, atol=0.06)
     assert_close(found["covered"], 1 - 1 / 2**5, rtol=0, atol=0.01)
 
 
-def test_samples_far_from_all_real_images_are_in_no_ball_and_the_other_way_round(draw: Draw) -> None:
+def test_samples_far_from_all_real_images_score_0(draw: Draw) -> None:
     found = means(manifold_membership(draw(40) + 100, draw(50)))
     assert set(found.values()) == {0.0}
 
 
-def test_one_sample_drawn_again_and_again_is_precise_and_recalls_nothing(draw: Draw) -> None:
+def test_a_single_repeated_sample_is_precise_but_recalls_nothing(draw: Draw) -> None:
     real = draw(100)
     found = means(manifold_membership(real[:1].expand(100, 5).contiguous(), real))
     assert found["precise"] == 1
@@ -167,7 +167,7 @@ def test_one_sample_drawn_again_and_again_is_precise_and_recalls_nothing(draw: D
     assert found["density"] > 1 / 5
 
 
-def test_one_wild_real_image_spoils_the_precision_and_not_the_density(draw: Draw) -> None:
+def test_one_real_outlier_spoils_the_precision_but_not_the_density(draw: Draw) -> None:
     """Naeem et al. 2020, figure 1: the ball of an outlier holds whatever lies between."""
     real, samples = draw(200, 2), 0.3 * draw(200, 2) + 20
     outlier = torch.tensor([[40.0, 40.0]])

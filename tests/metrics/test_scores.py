@@ -1,4 +1,4 @@
-"""Scores of pictures beside real ones, each with its interval: what a generator is, they say."""
+"""Scores of pictures compared with real ones, each with its interval, and what they say about a generator."""
 
 import math
 from dataclasses import replace
@@ -13,8 +13,10 @@ from gan_pipelines.metrics import (
     SCORES,
     LabelledFeatures,
     RealFeatures,
+    Reference,
     Score,
     distances,
+    missing_score,
     score_classification,
     score_levels,
     score_pictures,
@@ -22,7 +24,6 @@ from gan_pipelines.metrics import (
 )
 from gan_pipelines.metrics.diversity import LevelVariation, within_class_diversity
 from gan_pipelines.metrics.neighbours import nearest_distances
-from gan_pipelines.metrics.scores import gap
 
 OF_NETWORK = ("frechet_distance", "kernel_distance", "inception_score", "precision", "recall", "density", "coverage")
 MEMORY = ("neighbour_distance", "copies")
@@ -35,13 +36,13 @@ LIMITS = {
     "within_class_diversity": (0.0, math.inf),
     "neighbour_distance": (0.0, math.inf),
 }
-"""Of scores that are not shares."""
+"""Of scores that are not shares, which lie in [0, 1]."""
 Found = dict[tuple[str, str], Score]
 
 
 @pytest.fixture(autouse=True)
 def few_subsets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the kernel distance, for the sake of time."""
+    """Of the kernel distance, to save time."""
     monkeypatch.setattr(distances, "SUBSETS", 5)
 
 
@@ -54,19 +55,20 @@ def scored(
     test: LabelledImages | None = None,
     **replaced: LabelledFeatures,
 ) -> list[Score]:
-    """The scores of pictures by the digits' judge; readings may be replaced or added, and the test images fewer."""
+    """The scores of pictures by the digits' judge, perhaps with other or more features, or fewer test images."""
     test = test or digits.test
-    readings = {"judge": digits.read(pictures), **replaced}
-    real = digits.real
+    features = {"judge": digits.extract(pictures), **replaced}
+    real = digits.reference.features
     if test is not digits.test:
         near = {
-            "judge": nearest_distances(digits.read(test).features, real.train["judge"].features),
+            "judge": nearest_distances(digits.extract(test).features, real.train["judge"].features),
             "pixels": nearest_distances(test.images.flatten(1), digits.train.images.flatten(1)),
         }
-        real = RealFeatures(real.train, {"judge": digits.read(test)}, near)
-    real = replace(real, test=dict.fromkeys(readings, real.test["judge"]))
+        real = RealFeatures(real.train, {"judge": digits.extract(test)}, near)
+    real = replace(real, test=dict.fromkeys(features, real.test["judge"]))
     rng = torch.Generator().manual_seed(seed)
-    return score_pictures(readings, pictures, real, digits.train, test, kind, resamples, rng)  # type: ignore[arg-type]
+    reference = Reference(digits.train, test, real)
+    return score_pictures(features, pictures, reference, kind, resamples, rng)  # type: ignore[arg-type]
 
 
 def by_name(scores: list[Score]) -> Found:
@@ -77,9 +79,9 @@ def word(found: Found) -> str:
     return verdict({key: (score.low, score.high) for key, score in found.items()})
 
 
-def one_a_class(digits: Any, pictures: LabelledImages, number: int = 400) -> LabelledImages:
-    """A collapsed generator: of each class the picture of which the judge is surest, again and again."""
-    logits = digits.read(pictures).logits.log_softmax(dim=1)
+def one_per_class(digits: Any, pictures: LabelledImages, number: int = 400) -> LabelledImages:
+    """A collapsed generator: from each class it repeats the picture of which the judge is most certain."""
+    logits = digits.extract(pictures).logits.log_softmax(dim=1)
     surest = torch.stack(
         [
             torch.where(pictures.labels == label, logits[:, label], -torch.inf).argmax()
@@ -91,18 +93,18 @@ def one_a_class(digits: Any, pictures: LabelledImages, number: int = 400) -> Lab
 
 @pytest.fixture(scope="module")
 def fresh(digits: Any) -> list[Score]:
-    """Of real images that no one has seen: what a perfect generator would get."""
+    """Scores of unseen real images: what a perfect generator would get."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(distances, "SUBSETS", 5)
         return scored(digits, digits.fresh, resamples=60)
 
 
-def test_labelled_pictures_have_every_score_in_its_space_and_each_class_its_accuracy(
+def test_labelled_pictures_have_every_score_in_its_space_and_an_accuracy_per_class(
     digits: Any, fresh: list[Score]
 ) -> None:
     expected = [(name, "judge", "") for name in OF_NETWORK]
     expected += [("label_accuracy", "judge", of_class) for of_class in ("", *digits.test.classes)]
-    expected += [("within_class_diversity", "judge", ""), ("twins", "pixels", "")]
+    expected += [("within_class_diversity", "judge", ""), ("near_duplicates", "pixels", "")]
     expected += [(name, space, "") for space in SPACES for name in MEMORY]
     assert [(score.score, score.space, score.of_class) for score in fresh] == expected
     assert {score.score for score in fresh} == set(SCORES) - {
@@ -115,7 +117,7 @@ def test_labelled_pictures_have_every_score_in_its_space_and_each_class_its_accu
     assert {score.note for score in fresh} == {""}
 
 
-def test_every_value_lies_within_its_interval_and_that_within_the_limits_of_the_score(fresh: list[Score]) -> None:
+def test_values_lie_within_intervals_and_intervals_within_the_limits_of_the_score(fresh: list[Score]) -> None:
     for score in fresh:
         lowest, highest = LIMITS.get(score.score, (0.0, 1.0))
         assert lowest <= score.low <= score.value <= score.high <= highest, score
@@ -125,22 +127,22 @@ def test_every_value_lies_within_its_interval_and_that_within_the_limits_of_the_
         assert math.isnan(score.spread) == (score.score != "kernel_distance")
 
 
-def test_fresh_real_images_are_what_a_perfect_generator_would_make(digits: Any, fresh: list[Score]) -> None:
+def test_unseen_real_images_score_like_a_perfect_generator(digits: Any, fresh: list[Score]) -> None:
     found = by_name(fresh)
     assert word(found) == ""
     for space in SPACES:
-        assert 0 < found["copies", space].value < 0.04  # 0.01, but for the draw
+        assert 0 < found["copies", space].value < 0.04  # 0.01, up to chance
         assert 0.95 < found["neighbour_distance", space].value < 1.05
         assert found["neighbour_distance", space].low < 1 < found["neighbour_distance", space].high
-    assert 0 < found["twins", "pixels"].value < 0.04
+    assert 0 < found["near_duplicates", "pixels"].value < 0.04
     assert found["within_class_diversity", "judge"].low < 1 < found["within_class_diversity", "judge"].high
     assert found["kernel_distance", "judge"].low < 0 < found["kernel_distance", "judge"].high
     assert abs(found["density", "judge"].value - 1) < 0.1
-    judge = digits.real.test["judge"]
+    judge = digits.judged_test
     assert abs(found["label_accuracy", "judge"].value - (judge.logits.argmax(1) == judge.labels).double().mean()) < 0.06
 
 
-def test_the_accuracy_of_all_is_the_mean_of_that_of_the_classes(fresh: list[Score]) -> None:
+def test_the_total_accuracy_is_the_mean_over_the_classes(fresh: list[Score]) -> None:
     of_classes = [score.value for score in fresh if score.of_class]
     assert_close(by_name(fresh)["label_accuracy", "judge"].value, sum(of_classes) / 10)
     assert 0.5 < min(of_classes) < max(of_classes) <= 1
@@ -149,39 +151,40 @@ def test_the_accuracy_of_all_is_the_mean_of_that_of_the_classes(fresh: list[Scor
     assert min(widths) > whole.high - whole.low
 
 
-def test_a_class_of_which_there_is_no_picture_has_a_gap_and_says_so(digits: Any) -> None:
+def test_the_accuracy_of_a_class_without_pictures_is_missing(digits: Any) -> None:
     kept = digits.fresh.subset((digits.fresh.labels != 4).nonzero().squeeze(1))
     missing = [score for score in scored(digits, kept) if score.of_class == "4"]
     assert len(missing) == 1
     assert math.isnan(missing[0].value)
-    assert (missing[0].samples, missing[0].note) == (0, "no picture of this class")
+    assert missing[0].samples == 0
+    assert missing[0].note
 
 
-def test_a_wrong_label_costs_the_accuracy_of_its_class_alone(digits: Any, fresh: list[Score]) -> None:
+def test_wrong_labels_decrease_only_the_accuracy_of_their_class(digits: Any, fresh: list[Score]) -> None:
     labels = torch.where(digits.fresh.labels == 3, 7, digits.fresh.labels)
     found = scored(digits, replace(digits.fresh, labels=labels))
     before, after = ({score.of_class: score.value for score in rows if score.of_class} for rows in (fresh, found))
     assert after["7"] < 0.6 * before["7"]
     for of_class in set(before) - {"3", "7"}:
         assert after[of_class] == before[of_class]
-    for name in OF_NETWORK:  # which read no labels
+    for name in OF_NETWORK:  # these do not depend on labels
         assert by_name(found)[name, "judge"].value == by_name(fresh)[name, "judge"].value
 
 
-def test_pictures_without_labels_have_no_accuracy_and_the_diversity_of_the_classes_that_the_judge_sees(
+def test_unlabelled_pictures_have_no_accuracy_but_the_diversity_of_the_classes_that_the_judge_sees(
     digits: Any, fresh: list[Score]
 ) -> None:
     unlabelled = LabelledImages(digits.fresh.images, torch.zeros(400).long(), ("sample",))
     found = scored(digits, unlabelled, "unlabelled")
     assert not any(score.score == "label_accuracy" for score in found)
     assert len(found) == len(by_name(found)) == len(fresh) - 11
-    judged = digits.read(digits.fresh)
+    judged = digits.extract(digits.fresh)
     seen = replace(judged, labels=judged.logits.argmax(dim=1))
-    expected = within_class_diversity(seen, digits.real.test["judge"]).item()
+    expected = within_class_diversity(seen, digits.judged_test).item()
     assert_close(found[len(OF_NETWORK)].value, expected)
     assert 0.8 < expected < 1.2  # as one class they would be twice as diverse
-    for name in (*OF_NETWORK, "twins"):
-        space = "pixels" if name == "twins" else "judge"
+    for name in (*OF_NETWORK, "near_duplicates"):
+        space = "pixels" if name == "near_duplicates" else "judge"
         assert by_name(found)[name, space].value == by_name(fresh)[name, space].value
 
 
@@ -191,15 +194,16 @@ def test_real_training_images_have_no_distance_to_themselves(digits: Any) -> Non
         for name in MEMORY:
             score = found[name, space]
             assert all(math.isnan(value) for value in (score.value, score.low, score.high))
-            assert (score.samples, score.note) == (400, "these are the training images")
+            assert score.samples == 400
+            assert score.note
     assert word(found) == ""
     assert found["label_accuracy", "judge"].value > 0.8
     assert sum(math.isnan(score.value) for score in found.values()) == 4
 
 
 @pytest.mark.parametrize("few", ["samples", "real"])
-def test_a_covariance_without_enough_pictures_gives_a_gap_and_never_a_number(digits: Any, few: str) -> None:
-    """49 pictures for 49 features; and 50 are enough."""
+def test_the_frechet_distance_is_missing_if_there_are_too_few_pictures(digits: Any, few: str) -> None:
+    """For 49 features, 49 pictures are too few and 50 are enough."""
     for count in (49, 50):
         some = torch.arange(count)
         ours = digits.fresh.subset(some) if few == "samples" else digits.fresh
@@ -210,17 +214,15 @@ def test_a_covariance_without_enough_pictures_gives_a_gap_and_never_a_number(dig
             assert 0 < frechet.low <= frechet.value <= frechet.high
             continue
         assert all(math.isnan(value) for value in (frechet.value, frechet.low, frechet.high))
-        assert (
-            frechet.note == f"a covariance of 49 features needs more pictures; {len(ours)} samples, {len(theirs)} real"
-        )
+        assert all(str(number) in frechet.note for number in (49, len(ours), len(theirs)))
         assert math.isfinite(found["kernel_distance", "judge"].value)
 
 
-def test_diversity_that_cannot_be_had_is_a_gap_that_says_why(digits: Any) -> None:
+def test_diversity_that_cannot_be_computed_is_missing_with_a_reason(digits: Any) -> None:
     found = by_name(scored(digits, digits.fresh.subset(torch.arange(10))))
     score = found["within_class_diversity", "judge"]
     assert math.isnan(score.value)
-    assert "at least two samples and two real images" in score.note
+    assert score.note
     assert word(found) == ""
 
 
@@ -235,7 +237,7 @@ def test_a_generator_that_replays_training_images_is_a_copy(digits: Any, fresh: 
         assert abs(found[name, "judge"].value - by_name(fresh)[name, "judge"].value) < 0.1
 
 
-def test_training_images_moved_by_little_are_copies_still(digits: Any, rng: torch.Generator) -> None:
+def test_slightly_altered_training_images_are_still_copies(digits: Any, rng: torch.Generator) -> None:
     replayed = digits.train.subset(torch.arange(400))
     noise = torch.randint(-8, 9, replayed.images.shape, generator=rng)
     moved = (replayed.images.int() + noise).clamp(0, 255).to(torch.uint8)
@@ -245,7 +247,7 @@ def test_training_images_moved_by_little_are_copies_still(digits: Any, rng: torc
     assert word(found) == "copies"
 
 
-def test_a_generator_of_a_part_of_copies_is_called_one_only_where_that_is_surely_more_than_half(digits: Any) -> None:
+def test_a_generator_copies_only_if_certainly_more_than_half_of_its_samples_are_copies(digits: Any) -> None:
     for copies, expected in ((120, ""), (280, "copies")):
         images = torch.cat([digits.train.images[:copies], digits.fresh.images[copies:]])
         labels = torch.cat([digits.train.labels[:copies], digits.fresh.labels[copies:]])
@@ -254,14 +256,14 @@ def test_a_generator_of_a_part_of_copies_is_called_one_only_where_that_is_surely
         assert word(found) == expected
 
 
-def test_a_generator_of_one_picture_a_class_has_collapsed_though_its_inception_score_is_high(
+def test_a_generator_of_one_picture_per_class_has_collapsed_although_its_inception_score_is_high(
     digits: Any, fresh: list[Score]
 ) -> None:
-    found, real = by_name(scored(digits, one_a_class(digits, digits.fresh))), by_name(fresh)
+    found, real = by_name(scored(digits, one_per_class(digits, digits.fresh))), by_name(fresh)
     assert word(found) == "collapsed"
     assert abs(found["within_class_diversity", "judge"].value) < 1e-9
     assert found["within_class_diversity", "judge"].high < 1e-6
-    assert found["twins", "pixels"].value == found["twins", "pixels"].low == 1
+    assert found["near_duplicates", "pixels"].value == found["near_duplicates", "pixels"].low == 1
     assert found["label_accuracy", "judge"].value == 1
     assert found["inception_score", "judge"].value >= real["inception_score", "judge"].value
     assert found["recall", "judge"].value < 0.05
@@ -269,25 +271,25 @@ def test_a_generator_of_one_picture_a_class_has_collapsed_though_its_inception_s
     assert found["frechet_distance", "judge"].low > real["frechet_distance", "judge"].high
 
 
-def test_a_generator_that_replays_one_training_image_a_class_is_both(digits: Any) -> None:
-    found = by_name(scored(digits, one_a_class(digits, digits.train)))
+def test_a_generator_that_replays_one_training_image_per_class_collapses_and_copies(digits: Any) -> None:
+    found = by_name(scored(digits, one_per_class(digits, digits.train)))
     assert word(found) == "collapsed, copies"
 
 
-def test_twins_are_sought_among_as_many_samples_as_there_are_real_images(digits: Any) -> None:
-    """Of 400 samples every second one has a twin; of 200 drawn among them, only half of the twins are there."""
+def test_near_duplicates_are_counted_among_as_many_samples_as_real_images(digits: Any) -> None:
+    """Every second of 400 samples has a duplicate; among 200 of them, only half of the duplicates are present."""
     again = digits.fresh.subset(torch.arange(400) % 300)
-    whole = by_name(scored(digits, again))["twins", "pixels"]
-    some = by_name(scored(digits, again, test=digits.test.subset(torch.arange(200))))["twins", "pixels"]
+    whole = by_name(scored(digits, again))["near_duplicates", "pixels"]
+    some = by_name(scored(digits, again, test=digits.test.subset(torch.arange(200))))["near_duplicates", "pixels"]
     assert whole.samples == 400
     assert 0.5 <= whole.value < 0.53
     assert some.samples == 200
     assert 0.15 < some.value < 0.37
 
 
-def test_every_network_has_scores_of_its_own_and_the_judge_alone_sees_labels(digits: Any, fresh: list[Score]) -> None:
+def test_every_network_has_its_own_scores_and_only_the_judge_scores_labels(digits: Any, fresh: list[Score]) -> None:
     noise = LabelledFeatures(
-        digits.read(digits.fresh).features.flip(1).contiguous(), torch.zeros(400, 10), digits.fresh.labels
+        digits.extract(digits.fresh).features.flip(1).contiguous(), torch.zeros(400, 10), digits.fresh.labels
     )
     found = by_name(scored(digits, digits.fresh, resamples=60, inception_v3=noise))
     for name in OF_NETWORK:
@@ -297,7 +299,7 @@ def test_every_network_has_scores_of_its_own_and_the_judge_alone_sees_labels(dig
     assert {name for name, space in found if space == "inception_v3"} == set(OF_NETWORK)
 
 
-def test_scores_depend_on_their_seed_alone_and_values_on_no_seed(digits: Any) -> None:
+def test_intervals_depend_only_on_the_seed_and_values_not_at_all(digits: Any) -> None:
     found = []
     for state, seed in ((1, 3), (2, 3), (1, 4)):
         torch.manual_seed(state)
@@ -318,11 +320,11 @@ def test_more_pictures_have_shorter_intervals(digits: Any, fresh: list[Score]) -
     ):
         many = by_name(fresh)[key]
         ratio = (few[key].high - few[key].low) / (many.high - many.low)
-        assert 1.3 < ratio < 3.5, key  # 2, but for the draw
+        assert 1.3 < ratio < 3.5, key  # 2, up to chance
 
 
-def test_the_classification_accuracy_is_the_share_of_right_test_images(digits: Any, rng: torch.Generator) -> None:
-    logits = digits.real.test["judge"].logits
+def test_the_classification_accuracy_is_the_share_of_correct_test_images(digits: Any, rng: torch.Generator) -> None:
+    logits = digits.judged_test.logits
     found = score_classification(logits, digits.test, 1234, 2000, rng)
     right = (logits.argmax(dim=1) == digits.test.labels).double().mean().item()
     assert (found.score, found.space, found.samples, found.of_class) == ("classification_accuracy", "judge", 1234, "")
@@ -333,7 +335,7 @@ def test_the_classification_accuracy_is_the_share_of_right_test_images(digits: A
 
 
 @pytest.mark.parametrize("right", [0.0, 1.0])
-def test_a_classifier_that_is_never_or_always_right_has_no_interval(
+def test_a_classifier_that_is_always_or_never_correct_has_an_empty_interval(
     digits: Any, rng: torch.Generator, right: float
 ) -> None:
     seen = digits.test.labels if right else (digits.test.labels + 1) % 10
@@ -341,7 +343,7 @@ def test_a_classifier_that_is_never_or_always_right_has_no_interval(
     assert found.value == found.low == found.high == right
 
 
-def test_levels_have_two_scores_each_with_an_interval_over_conditions(rng: torch.Generator) -> None:
+def test_levels_have_two_scores_with_intervals_over_conditions(rng: torch.Generator) -> None:
     variance, recovery = torch.rand(200, generator=rng, dtype=torch.float64), torch.randn(200, generator=rng) / 4
     constant = LevelVariation(torch.zeros(200).double(), torch.ones(200))
     found = score_levels({"fc": LevelVariation(variance, recovery), "pixels": constant}, 4000, 2000, rng)
@@ -373,18 +375,21 @@ def test_a_verdict_needs_a_whole_interval_on_the_wrong_side(
     assert verdict({("within_class_diversity", "judge"): diversity, ("copies", space): copies}) == expected
 
 
-def test_nothing_is_said_of_what_was_not_scored() -> None:
+def test_missing_scores_give_no_verdict() -> None:
     assert verdict({}) == ""
-    assert verdict({("within_class_diversity", "inception_v3"): (0.0, 0.0), ("twins", "pixels"): (1.0, 1.0)}) == ""
+    assert (
+        verdict({("within_class_diversity", "inception_v3"): (0.0, 0.0), ("near_duplicates", "pixels"): (1.0, 1.0)})
+        == ""
+    )
 
 
-def test_a_gap_holds_no_number() -> None:
-    found = gap("copies", "judge", 7, "why not")
+def test_a_missing_score_has_no_numbers() -> None:
+    found = missing_score("copies", "judge", 7, "why not")
     assert all(math.isnan(value) for value in (found.value, found.low, found.high, found.spread))
     assert (found.score, found.space, found.samples, found.note) == ("copies", "judge", 7, "why not")
 
 
-def test_every_score_is_defined_by_a_sentence() -> None:
+def test_every_score_has_a_definition() -> None:
     for name, definition in SCORES.items():
         assert definition.title
         assert definition.meaning.endswith("."), name

@@ -50,7 +50,7 @@ def test_the_slant_of_a_sheared_stroke_is_its_tangent_positive_to_the_right(slan
     assert_close(measured(sheared(slant))["slant"], slant, rtol=0, atol=0.01)
 
 
-def test_strokes_that_lean_to_the_right_at_the_top_have_a_positive_slant() -> None:
+def test_strokes_that_lean_to_the_right_have_a_positive_slant() -> None:
     assert_close(measured(torch.eye(8).flip(1)[None, None])["slant"], 1.0)  # /
     assert_close(measured(torch.eye(8)[None, None])["slant"], -1.0)  # \
 
@@ -63,7 +63,7 @@ def test_the_slant_of_a_turned_stroke_is_the_ratio_of_its_moments(degrees: float
     assert_close(measured(stroke(2, degrees=degrees))["slant"], expected, rtol=0.01, atol=0)
 
 
-def test_shearing_a_shape_adds_to_its_slant() -> None:
+def test_shearing_a_shape_increases_its_slant() -> None:
     def seven(slant: float) -> torch.Tensor:
         return drawn(
             lambda x, y: (y.abs() < 8) & (((x - slant * y + 3).abs() < 1) | ((y > 6) & ((x - slant * y).abs() < 4)))
@@ -76,24 +76,24 @@ def test_shearing_a_shape_adds_to_its_slant() -> None:
 
 @pytest.mark.parametrize("degrees", range(0, 180, 15))
 @pytest.mark.parametrize("width", [2.5, 3, 4])
-def test_a_straight_stroke_reads_its_width_at_any_angle(width: float, degrees: float) -> None:
+def test_the_width_of_a_straight_stroke_is_accurate_at_any_angle(width: float, degrees: float) -> None:
     found = measured(stroke(width, degrees=degrees, x=0.3, y=-0.4))["stroke_width"]
     assert 1.015 < found * (18 + width) / (18 * width) < 1.05  # four rounded corners make the contour shorter
 
 
 @pytest.mark.parametrize("degrees", range(0, 180, 15))
-def test_a_straight_stroke_of_2_pixels_reads_hardly_too_wide(degrees: float) -> None:
+def test_the_width_of_a_straight_stroke_of_2_pixels_is_slightly_too_large(degrees: float) -> None:
     found = measured(stroke(2, degrees=degrees, x=0.3, y=-0.4))["stroke_width"]
     assert 1.03 < found * (18 + 2) / (18 * 2) < 1.12
 
 
 @pytest.mark.parametrize("radius", [5, 6.3, 8.8])
 @pytest.mark.parametrize(("width", "within"), [(2, 0.03), (3, 0.01), (4, 0.01), (5, 0.01)])
-def test_a_ring_reads_its_width(width: float, within: float, radius: float) -> None:
+def test_the_width_of_a_ring_is_accurate(width: float, within: float, radius: float) -> None:
     assert_close(measured(ring(radius, width, x=0.4))["stroke_width"], float(width), rtol=within, atol=0)
 
 
-def test_thicker_strokes_read_wider_below_2_pixels_too() -> None:
+def test_the_width_increases_with_the_stroke_even_below_2_pixels() -> None:
     found = [measured(stroke(width, degrees=20))["stroke_width"] for width in (1, 1.5, 2, 2.5, 3, 4, 5)]
     assert all(thinner + 0.15 < thicker for thinner, thicker in pairwise(found))
     assert 1.2 < found[0] < 2
@@ -101,19 +101,19 @@ def test_thicker_strokes_read_wider_below_2_pixels_too() -> None:
 
 
 @pytest.mark.parametrize("degrees", [10, 25, 45, 70])
-def test_the_width_does_not_depend_on_which_way_a_stroke_leans(degrees: float) -> None:
+def test_the_width_does_not_depend_on_the_direction_in_which_a_stroke_leans(degrees: float) -> None:
     rightwards, leftwards = measured(stroke(3, degrees=degrees)), measured(stroke(3, degrees=-degrees))
     assert_close(rightwards["stroke_width"], leftwards["stroke_width"], rtol=1e-9, atol=0)
 
 
-def test_a_block_of_pixels_has_the_contour_of_its_edges_with_corners_cut() -> None:
+def test_the_contour_of_a_block_is_its_edges_with_cut_corners() -> None:
     ink = torch.zeros(1, 10, 10)
     ink[0, 3:7, 2:8] = 1
     straight = 2 * (3 + 5)
     assert_close(contour_length(ink), torch.tensor([straight + 4 * math.sqrt(0.5)]))
 
 
-def test_ink_that_touches_the_border_ends_there() -> None:
+def test_ink_ends_at_the_border_of_the_picture() -> None:
     inner = torch.zeros(1, 10, 10)
     inner[0, 1:9, 1:9] = 1
     assert_close(contour_length(torch.ones(1, 8, 8)), contour_length(inner))
@@ -125,12 +125,12 @@ def test_the_size_of_a_stroke_is_its_radius_of_gyration(width: float, length: fl
     assert_close(measured(stroke(width, length, degrees))["size"], expected, rtol=0.015, atol=0)
 
 
-def test_the_size_of_a_disc_is_its_radius_over_the_root_of_2() -> None:
+def test_the_size_of_a_disc_is_its_radius_over_the_square_root_of_2() -> None:
     disc = drawn(lambda x, y: torch.hypot(x, y) < 8)
     assert_close(measured(disc)["size"], 8 / math.sqrt(2), rtol=0.01, atol=0)
 
 
-def test_a_shape_enlarged_to_the_double_has_twice_the_size_and_width_and_the_same_slant() -> None:
+def test_doubling_a_shape_doubles_size_and_width_but_not_slant() -> None:
     def leaning_ring(scale: float) -> torch.Tensor:
         return drawn(lambda x, y: (torch.hypot(x - 0.3 * y, y) - 4 * scale).abs() < 1.5 * scale, size=32)
 
@@ -141,12 +141,12 @@ def test_a_shape_enlarged_to_the_double_has_twice_the_size_and_width_and_the_sam
 
 
 @pytest.mark.parametrize("shift", [(4, 0), (-3, 2), (0, -4)])
-def test_measures_do_not_depend_on_where_the_ink_stands(shift: tuple[int, int]) -> None:
+def test_measures_do_not_depend_on_the_position_of_the_ink(shift: tuple[int, int]) -> None:
     picture = stroke(3, 14, degrees=20)
     assert_close(measured(picture.roll(shift, dims=(2, 3))), measured(picture), rtol=1e-9, atol=1e-12)
 
 
-def test_measures_hardly_change_with_a_shift_by_a_part_of_a_pixel() -> None:
+def test_measures_hardly_change_with_a_shift_by_a_fraction_of_a_pixel() -> None:
     shifted = stroke(3, 14, degrees=20, x=0.37, y=0.21)
     assert_close(measured(shifted), measured(stroke(3, 14, degrees=20)), rtol=0.02, atol=0)
 
@@ -156,14 +156,14 @@ def test_measures_do_not_depend_on_how_bright_the_ink_is() -> None:
     assert_close(measured(picture / 2), measured(picture), rtol=1e-9, atol=1e-12)
 
 
-def test_a_mirrored_picture_leans_the_other_way_and_is_otherwise_the_same() -> None:
+def test_mirroring_a_picture_changes_only_the_sign_of_the_slant() -> None:
     picture = stroke(3, degrees=20)
     expected = measured(picture) | {"slant": -measured(picture)["slant"]}
     for side in (2, 3):
         assert_close(measured(picture.flip(side)), expected, rtol=1e-9, atol=1e-12)
 
 
-def test_each_picture_has_its_own_measures_whatever_its_shape() -> None:
+def test_each_picture_is_measured_independently_at_any_shape() -> None:
     pictures = torch.cat([stroke(2, degrees=30), torch.zeros(1, 1, SIZE, SIZE), ring(6, 3)])[:, :, 2:]
     found = measure_pictures(pictures)
     assert set(found) == set(MEASURES)
@@ -174,7 +174,7 @@ def test_each_picture_has_its_own_measures_whatever_its_shape() -> None:
         assert values.isnan().tolist() == [False, True, False]
 
 
-def test_pictures_as_stored_are_measured_as_finely_as_exact_ones() -> None:
+def test_rounding_pictures_to_bytes_hardly_changes_measures() -> None:
     picture = stroke(3, degrees=20)
     stored = (picture * 255).round().float() / 255
     assert_close(measured(stored), measured(picture), rtol=1e-3, atol=0)
@@ -255,11 +255,11 @@ def test_a_code_that_changes_nothing_explains_nothing() -> None:
     assert_close(explained_share(whitened(20, seed=1).expand(20, 10)), 0.0, rtol=0, atol=1e-12)
 
 
-def test_a_code_that_acts_only_together_with_the_rest_explains_nothing_by_itself() -> None:
+def test_a_code_that_acts_only_by_interaction_explains_nothing() -> None:
     assert_close(explained_share(POINTS * whitened(20, seed=1)), 0.0, rtol=0, atol=1e-12)
 
 
-def test_the_share_of_an_ineffective_code_is_about_0_however_few_the_bases_are() -> None:
+def test_the_share_of_an_ineffective_code_is_about_0_even_with_few_bases() -> None:
     """Uncorrected it would be 0.15 in the mean, by there being five bases alone."""
     draw = torch.Generator().manual_seed(1)
     found = [explained_share(torch.randn(5, 10, generator=draw)) for _ in range(400)]
@@ -268,7 +268,7 @@ def test_the_share_of_an_ineffective_code_is_about_0_however_few_the_bases_are()
     assert 0.4 < sum(share == 0 for share in found) / 400 < 0.7
 
 
-def test_the_share_of_an_effective_code_does_not_grow_where_bases_are_few() -> None:
+def test_the_share_of_an_effective_code_is_unbiased_with_few_bases() -> None:
     """Uncorrected it would be 0.55 in the mean."""
     draw = torch.Generator().manual_seed(1)
     effect = POINTS / POINTS.std(correction=0)
@@ -284,31 +284,31 @@ def test_rows_with_a_value_missing_are_left_out() -> None:
     assert explained_share(holed) != explained_share(values)
 
 
-def test_there_is_no_share_of_a_single_row_or_of_nothing() -> None:
+def test_the_share_of_fewer_than_two_rows_is_undefined() -> None:
     values = POINTS.repeat(2, 1)
     values[0, 0] = math.nan
     assert math.isnan(explained_share(values))
     assert math.isnan(explained_share(values[:1]))
 
 
-def test_there_is_no_share_of_values_that_are_all_equal() -> None:
+def test_the_share_of_constant_values_is_undefined() -> None:
     assert math.isnan(explained_share(torch.full((3, 7), 0.1, dtype=torch.float64)))
 
 
-def test_categories_that_never_change_within_a_base_change_0() -> None:
+def test_constant_categories_have_no_changes() -> None:
     assert category_changes(torch.tensor([[3], [1], [7]]).expand(3, 10)) == 0
 
 
-def test_the_share_of_changes_is_the_mean_outside_the_most_frequent_category() -> None:
+def test_the_changes_are_the_mean_share_outside_the_most_frequent_category() -> None:
     categories = torch.tensor([[1, 3, 3, 3], [0, 2, 0, 2], [5, 4, 3, 2], [1, 1, 1, 1]])
     assert_close(category_changes(categories), (1 / 4 + 2 / 4 + 3 / 4 + 0) / 4)
 
 
-def test_a_reading_that_stays_put_does_not_drift() -> None:
+def test_a_constant_inferred_code_has_no_drift() -> None:
     assert drift(torch.tensor([[0.5], [-0.25], [8.0]]).expand(3, 10), -1, 1) == 0
 
 
-def test_the_drift_is_the_variance_along_the_points_over_that_of_the_prior() -> None:
+def test_the_drift_is_the_variance_along_the_points_over_the_prior_variance() -> None:
     means = torch.tensor([[0.0, 2.0], [5.0, 5.0]])  # variances 1 and 0
     assert_close(drift(means, -1, 1), 0.5 / (4 / 12))
     assert_close(drift(means, 0, 4), 0.5 / (16 / 12))
@@ -319,6 +319,6 @@ def test_the_drift_is_computed_in_double_precision(rng: torch.Generator) -> None
     assert_close(drift(means, -1, 1), drift(means.double(), -1, 1), rtol=1e-12, atol=0)
 
 
-def test_a_reading_spread_as_its_prior_drifts_1() -> None:
+def test_an_inferred_code_distributed_as_its_prior_has_drift_1() -> None:
     middles = (torch.arange(200) + 0.5) / 200 * 3 - 1
     assert_close(drift(middles.expand(4, 200), -1, 2), 1.0, rtol=1e-3, atol=0)

