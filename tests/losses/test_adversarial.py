@@ -48,7 +48,7 @@ def test_the_losses_are_exact_where_the_sigmoid_saturates(logit: float) -> None:
     assert_close(LOSS.discriminator(-zero, certain), torch.tensor(max(0.0, logit)))
 
 
-def test_the_generators_gradient_does_not_vanish_where_it_is_found_out() -> None:
+def test_the_generators_gradient_does_not_vanish_when_the_discriminator_wins() -> None:
     logits = torch.tensor([[-1e4]], requires_grad=True)
     LOSS.generator(logits).backward()
     assert_close(logits.grad, torch.tensor([[-1.0]]))

@@ -1,4 +1,4 @@
-"""L_I: its closed forms, its ceiling, and that no Q reads more than there is."""
+"""L_I: closed forms, and its upper limit for any Q."""
 
 import math
 
@@ -26,7 +26,7 @@ def bound(latent: Latent, value: torch.Tensor, head: torch.Tensor) -> float:
 
 
 def confused(p: float, count: int = 1000) -> tuple[torch.Tensor, torch.Tensor]:
-    """Categories drawn, evenly; and those seen, of which a share p is another one, evenly."""
+    """Categories drawn uniformly, and categories seen, a fraction p of which are replaced by another, uniformly."""
     drawn = torch.arange(CLASSES).repeat_interleave(count)
     shift = torch.zeros(count, dtype=torch.int64)
     wrong = round(p * count)
@@ -35,7 +35,7 @@ def confused(p: float, count: int = 1000) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def sure(seen: torch.Tensor, p: float) -> torch.Tensor:
-    """Logits of a Q that gives 1 - p to what is seen and p to all others together."""
+    """Logits of a Q that assigns 1 - p to the category seen and p to all others together."""
     probs = torch.full((len(seen), CLASSES), p / (CLASSES - 1))
     return probs.scatter(1, seen[:, None], 1 - p).log()
 
@@ -61,12 +61,12 @@ def test_it_is_the_mean_over_pictures_of_the_sum_over_entries_plus_the_entropy()
     assert_close(information_bound(log_posterior, 7.0), torch.tensor(-12 / 3 + 7.0))
 
 
-def test_a_q_that_is_always_sure_and_right_has_the_whole_entropy() -> None:
+def test_a_q_that_is_always_right_and_certain_has_the_full_entropy() -> None:
     category = torch.eye(CLASSES)
     assert_close(bound(CATEGORICAL, category, 100 * category), math.log(CLASSES))
 
 
-def test_a_q_that_cannot_tell_has_nothing() -> None:
+def test_a_q_that_guesses_has_no_information() -> None:
     assert_close(bound(CATEGORICAL, torch.eye(CLASSES), torch.full((CLASSES, CLASSES), 3.0)), 0.0, rtol=0, atol=1e-6)
 
 
@@ -79,7 +79,7 @@ def test_the_posterior_of_a_symmetric_channel_has_the_channels_information(p: fl
 
 
 @pytest.mark.parametrize("claimed", [0.001, 0.1, 0.19, 0.21, 0.3, 0.79, 0.99])
-def test_a_q_that_is_not_the_posterior_has_less(claimed: float) -> None:
+def test_a_q_other_than_the_posterior_has_less_information(claimed: float) -> None:
     drawn, seen = confused(0.2)
     category = torch.eye(CLASSES)[drawn]
     gap = 0.2 * math.log(0.2 / claimed) + 0.8 * math.log(0.8 / (1 - claimed))  # KL divergence
@@ -95,7 +95,7 @@ def test_a_category_never_has_more_than_its_entropy_on_any_batch(scale: float, r
         for _ in range(300)
     ]
     assert max(found) <= math.log(CLASSES) + 1e-6
-    assert max(found) > -0.2  # the ceiling was come near to, so the comparison says something
+    assert max(found) > -0.2  # close to the limit, so the comparison is meaningful
 
 
 @pytest.mark.parametrize(("low", "high"), [(-1.0, 1.0), (0.0, 0.5), (-2.0, 5.0)])
@@ -119,7 +119,7 @@ def test_a_gaussian_of_another_width_than_its_residuals_has_less(factor: float) 
 @pytest.mark.parametrize(
     ("residual", "learned", "fixed"), [(3**-0.5, -0.1765, -0.3925), (0.1, 1.577, -0.2308), (0.0, None, -0.2258)]
 )
-def test_the_values_that_the_documents_give_for_codes_from_minus_1_to_1(
+def test_the_documented_values_for_codes_from_minus_1_to_1_are_right(
     residual: float, learned: float | None, fixed: float
 ) -> None:
     value = spread(2000)
@@ -129,7 +129,7 @@ def test_the_values_that_the_documents_give_for_codes_from_minus_1_to_1(
         assert_close(bound(continuous(), value, gaussian(mean, residual)), learned, rtol=0, atol=6e-4)
 
 
-def test_a_continuous_code_has_no_ceiling_one_nat_more_for_each_factor_e_in_accuracy() -> None:
+def test_a_continuous_code_gains_one_nat_per_factor_e_of_accuracy_without_limit() -> None:
     value = spread(10)
     found = [bound(continuous(), value, gaussian(value, math.exp(-accuracy))) for accuracy in (1, 2, 8)]
     assert_close([found[1] - found[0], found[2] - found[1]], [1.0, 6.0])

@@ -115,7 +115,7 @@ def test_the_layers_of_a_network_follow_one_another() -> None:
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("outputs", [ONEDNN_WEIGHTS // 256 - 1, ONEDNN_WEIGHTS // 256], ids=["small", "large"])
-def test_a_linear_layer_gives_what_torchs_own_gives_and_the_same_gradients(
+def test_a_linear_layer_has_the_output_and_gradients_of_torchs_own(
     outputs: int, bias: bool, rng: torch.Generator
 ) -> None:
     layer, plain = Linear(256, outputs, bias), nn.Linear(256, outputs, bias)
@@ -135,7 +135,7 @@ def test_a_linear_layer_gives_what_torchs_own_gives_and_the_same_gradients(
 @pytest.mark.parametrize(("kernel", "stride", "padding", "extra"), [(5, 1, 0, 0), (4, 2, 1, 0), (5, 3, 2, 2)])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["contiguous", "channels last"])
-def test_a_transposed_convolution_gives_what_torchs_own_gives_and_the_same_gradients(
+def test_a_transposed_convolution_has_the_output_and_gradients_of_torchs_own(
     channels: int,
     kernel: int,
     stride: int,
@@ -159,9 +159,7 @@ def test_a_transposed_convolution_gives_what_torchs_own_gives_and_the_same_gradi
 
 
 @pytest.mark.parametrize("shape", [EVEN, VECTOR], ids=["map", "vector"])
-def test_batches_that_forward_batches_come_out_as_one_after_the_other(
-    shape: tuple[int, ...], rng: torch.Generator
-) -> None:
+def test_several_batches_in_one_pass_equal_one_after_the_other(shape: tuple[int, ...], rng: torch.Generator) -> None:
     spatial = [{"layer": "conv", "channels": 4, "kernel": 3}] if len(shape) == 3 else []
     norm, layers = {"layer": "batch_norm"}, [{"layer": "linear", "features": 5}, {"layer": "leaky_relu"}]
     together, _ = build_network(network(norm, *spatial, norm, *layers, norm, *layers), shape, VECTOR, "here")
@@ -171,14 +169,14 @@ def test_batches_that_forward_batches_come_out_as_one_after_the_other(
     for ours, wanted in zip(found, expected, strict=True):
         assert_close(ours, wanted, rtol=1e-4, atol=1e-5)
     mixed = deepcopy(apart)(torch.cat(batches))
-    assert not torch.allclose(mixed, torch.cat(expected), atol=0.1)  # statistics of all batches at once would show
+    assert not torch.allclose(mixed, torch.cat(expected), atol=0.1)  # joint statistics would give something else
     for outputs in (found, expected):
         sum((output * torch.arange(5)).square().mean() for output in outputs).backward()
     for ours, wanted in zip(together.parameters(), apart.parameters(), strict=True):
         assert_close(ours.grad, wanted.grad, rtol=1e-3, atol=1e-3)
 
 
-def test_running_statistics_take_batches_that_forward_batches_in_their_order(rng: torch.Generator) -> None:
+def test_running_statistics_see_the_batches_of_one_pass_in_order(rng: torch.Generator) -> None:
     together, _ = build_network(network({"layer": "batch_norm"}), VECTOR, VECTOR, "here")
     apart = deepcopy(together)
     batches = [torch.randn(4, *VECTOR, generator=rng), 3 + torch.randn(4, *VECTOR, generator=rng)]
@@ -196,7 +194,7 @@ def test_an_empty_network_is_the_identity(rng: torch.Generator) -> None:
     assert_close(module(value), value, rtol=0, atol=0)
 
 
-def test_each_layer_carries_its_settings() -> None:
+def test_each_layer_has_its_settings() -> None:
     module, _ = build_network(
         network({"layer": "leaky_relu", "slope": 0.3}, {"layer": "dropout", "probability": 0.25}), VECTOR, (1,), "here"
     )
@@ -215,9 +213,7 @@ def test_each_layer_carries_its_settings() -> None:
     ],
     ids=lambda value: value["layer"] if isinstance(value, dict) else None,
 )
-def test_target_stands_for_the_size_that_the_network_has_to_produce(
-    layer: dict[str, object], expected: tuple[int, ...]
-) -> None:
+def test_target_stands_for_the_size_of_the_output(layer: dict[str, object], expected: tuple[int, ...]) -> None:
     assert build_network(network(layer), EVEN, (4, 6, 10), "here")[1] == expected
 
 
@@ -240,7 +236,7 @@ def test_target_stands_for_the_size_that_the_network_has_to_produce(
     ],
     ids=lambda value: value["layer"] if isinstance(value, dict) else None,
 )
-def test_a_layer_that_does_not_fit_is_refused_with_its_place_and_what_was_found(
+def test_a_misfitting_layer_is_refused_with_its_path_and_shapes(
     layer: dict[str, object], shape: tuple[int, ...], target: tuple[int, ...], found: str
 ) -> None:
     with pytest.raises(ExperimentError) as error:
@@ -255,7 +251,7 @@ def test_an_input_as_large_as_the_kernel_is_large_enough() -> None:
     assert build_network(network({"layer": "max_pool", "size": 5}), ODD, VECTOR, "here")[1] == (2, 1, 1)
 
 
-def test_require_shape_names_the_place_what_was_found_and_what_is_wanted() -> None:
+def test_require_shape_names_the_path_and_both_shapes() -> None:
     require_shape((3, 4), (3, 4), "levels.a")
     with pytest.raises(ExperimentError) as error:
         require_shape((3, 5), (3, 4), "levels.a")
@@ -283,12 +279,12 @@ def test_normal_initialisation_draws_every_weight_with_its_std_and_no_bias(std: 
     for part in weighted:
         assert 0.97 * std < part.weight.std() < 1.03 * std
         assert abs(part.weight.mean()) < 0.03 * std
-        assert part.weight.abs().max() > 2.5 * std  # the tails of a normal, which a uniform of this std has not
+        assert part.weight.abs().max() > 2.5 * std  # a normal has tails that a uniform of this std lacks
         assert not part.bias.any()
 
 
 @pytest.mark.parametrize("name", ["normal", "pytorch"])
-def test_initialisation_sets_batch_norms_back_to_the_start(name: str) -> None:
+def test_initialisation_resets_batch_norms(name: str) -> None:
     module, _ = build_network(network({"layer": "batch_norm"}), (4,), (1,), "here")
     module(torch.full((3, 4), 7.0))
     with torch.no_grad():
@@ -300,7 +296,7 @@ def test_initialisation_sets_batch_norms_back_to_the_start(name: str) -> None:
         assert_close(value, fresh[key], rtol=0, atol=0)
 
 
-def test_pytorch_initialisation_draws_each_layers_default_anew() -> None:
+def test_pytorch_initialisation_draws_each_layers_default_again() -> None:
     module, _ = build_network(network({"layer": "linear", "features": 100}), (64,), (1,), "here")
     before = module[0].weight.detach().clone()
     torch.manual_seed(5)
@@ -344,7 +340,7 @@ def read_between_pixels(picture: torch.Tensor, x: float, y: float) -> float:
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 6, 9)], ids=["square", "oblong"])
 @pytest.mark.parametrize(("distortion", "shift_pixels"), [(0.0, 2.0), (0.3, 0.0), (0.3, 1.5)])
-def test_a_random_affine_map_takes_each_pixel_from_where_the_map_points(
+def test_a_random_affine_map_takes_each_pixel_from_its_source(
     shape: tuple[int, int, int], distortion: float, shift_pixels: float, rng: torch.Generator
 ) -> None:
     channels, height, width = shape
@@ -378,7 +374,7 @@ def test_a_shift_by_a_whole_pixel_moves_the_picture_and_lets_black_in(rng: torch
     assert (found[1:-1, 1:-1] > 0.2).all()
 
 
-def test_a_random_affine_map_leaves_pictures_alone_outside_training_and_where_it_has_no_reach(
+def test_a_random_affine_map_is_the_identity_in_evaluation_and_at_zero_strength(
     rng: torch.Generator,
 ) -> None:
     pictures = torch.rand(4, 3, 8, 8, generator=rng)
@@ -387,14 +383,14 @@ def test_a_random_affine_map_leaves_pictures_alone_outside_training_and_where_it
     assert not torch.allclose(RandomAffine(0.3, 2.0).train()(pictures), pictures, rtol=0, atol=0.1)
 
 
-def test_each_picture_has_a_map_of_its_own_that_all_its_channels_share(rng: torch.Generator) -> None:
+def test_each_image_has_its_own_map_shared_by_its_channels(rng: torch.Generator) -> None:
     same = torch.rand(1, 1, 8, 8, generator=rng).expand(5, 3, 8, 8)
     mapped = RandomAffine(0.2, 1.0)(same)
     assert_close(mapped[:, :1].expand(5, 3, 8, 8), mapped, rtol=0, atol=0)
     assert len(mapped.unique(dim=0)) == 5
 
 
-def test_no_map_reaches_further_than_it_was_told_and_some_come_near() -> None:
+def test_random_maps_stay_within_their_limits_and_some_come_close() -> None:
     """A bright pixel in the middle of a large picture, found again at its centre of gravity."""
     picture = torch.zeros(400, 1, 25, 25)
     picture[:, 0, 12, 12] = 1
@@ -415,7 +411,7 @@ def test_a_gradient_passes_through_a_random_affine_map(rng: torch.Generator) -> 
     assert 40 < pictures.grad[0].sum() < 90
 
 
-def test_a_random_affine_layer_carries_its_settings() -> None:
+def test_a_random_affine_layer_has_its_settings() -> None:
     module, shape = build_network(
         network({"layer": "random_affine", "distortion": 0.25, "shift_pixels": 3}), EVEN, VECTOR, "here"
     )

@@ -1,4 +1,4 @@
-"""The encoder, its segments, and what frozen means."""
+"""The encoder, its segments, and freezing."""
 
 from itertools import pairwise
 
@@ -81,13 +81,11 @@ def test_a_frozen_encoder_does_not_drift_through_its_batch_norm(encoder: Encoder
         assert_close(value, before[name], rtol=0, atol=0)
 
 
-def test_a_frozen_encoder_reads_a_picture_alike_in_any_company(encoder: Encoder, pictures: torch.Tensor) -> None:
+def test_a_frozen_encoder_encodes_an_image_independently_of_its_batch(encoder: Encoder, pictures: torch.Tensor) -> None:
     assert_close(encoder(pictures)[:1], encoder(pictures[:1]))
 
 
-def test_an_encoder_in_training_does_drift_so_the_test_above_can_fail(
-    encoder_spec: EncoderSpec, pictures: torch.Tensor
-) -> None:
+def test_an_encoder_in_training_mode_does_drift(encoder_spec: EncoderSpec, pictures: torch.Tensor) -> None:
     encoder = Encoder(encoder_spec)
     before = encoder.state_dict()["blocks.block1.1.running_mean"].clone()
     encoder(pictures)
@@ -100,7 +98,7 @@ def test_blocks_that_do_not_end_in_the_classes_are_refused(encoder_spec: Encoder
         Encoder(with_blocks(encoder_spec, blocks))
 
 
-def test_a_stage_that_does_not_fit_the_images_is_named(encoder_spec: EncoderSpec) -> None:
+def test_a_block_that_does_not_fit_the_images_is_named(encoder_spec: EncoderSpec) -> None:
     blocks = {"block1": [{"layer": "relu"}, {"layer": "conv", "channels": 2, "kernel": 9}], "labels": []}
     with pytest.raises(ExperimentError, match=r"^blocks\.block1\.1 \(conv\): "):
         Encoder(with_blocks(encoder_spec, blocks))
@@ -113,7 +111,7 @@ def test_the_initialisation_of_the_spec_is_used(encoder_spec: EncoderSpec) -> No
     assert 0.3 < convolution.weight.std() < 0.7
 
 
-def test_a_stage_may_not_bear_the_name_of_a_method(encoder_spec: EncoderSpec) -> None:
+def test_a_block_cannot_have_the_name_of_a_method(encoder_spec: EncoderSpec) -> None:
     blocks = {"values": [{"layer": "linear", "features": 3}], "labels": [{"layer": "linear", "features": "target"}]}
     with pytest.raises(ExperimentError, match=r"blocks\.values: .* choose another"):
         Encoder(with_blocks(encoder_spec, blocks))
@@ -130,7 +128,7 @@ def test_encoding_in_batches_equals_encoding_all_at_once(
         assert found.encoder_digest == encoder.digest()
 
 
-def test_the_digest_knows_weights_blocks_and_data(encoder: Encoder) -> None:
+def test_the_digest_covers_weights_blocks_and_data(encoder: Encoder) -> None:
     digests = {encoder.digest()}
     other_data = Encoder(encoder.spec.model_copy(update={"data_digest": "other"}))
     other_data.load_state_dict(encoder.state_dict())

@@ -1,4 +1,4 @@
-"""InfoGAN as modules: what reaches what, and pictures in which one code moves."""
+"""InfoGAN's modules: dependencies between them, and images in which one code varies."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from gan_pipelines.parameters import ExperimentError
 
 NAMES = ["category", "style_1", "style_2", "width"]
 PLACES = {"category": slice(0, 4), "style_1": slice(4, 5), "style_2": slice(5, 6), "width": slice(6, 7)}
-"""Where each code stands among the codes."""
+"""The entries of each code."""
 LINEAR = {"layer": "linear", "features": "target"}
 Spec = Callable[..., InfoGANSpec]
 
@@ -23,14 +23,14 @@ def averaged(ema_decay: float) -> dict[str, float]:
     return {"steps": 1, "ema_decay": ema_decay}
 
 
-def test_codes_of_a_kind_are_read_one_by_one_after_the_noise(infogan_spec: Spec) -> None:
+def test_codes_of_one_kind_are_separate_and_follow_the_noise(infogan_spec: Spec) -> None:
     gan = InfoGAN(infogan_spec())
     assert list(gan.codes.parts) == NAMES
     assert (gan.noise.size, gan.codes.size, gan.codes.head_size) == (3, 7, 9)
     assert gan.generator(torch.zeros(5, 3 + 7)).shape == (5, 1, 8, 8)
 
 
-def test_the_discriminator_gives_one_logit_and_features_from_which_its_other_head_reads_the_codes(
+def test_the_discriminator_outputs_one_logit_and_features_for_the_head_of_q(
     infogan_spec: Spec,
 ) -> None:
     discriminator = InfoGAN(infogan_spec()).discriminator
@@ -78,7 +78,7 @@ def test_a_picture_depends_on_every_entry_of_noise_and_codes(
     assert ((pictures[0] - pictures[1]).abs().flatten(1).amax(dim=1) > 1e-4).all()
 
 
-def test_pictures_are_those_of_noise_and_codes_side_by_side(infogan_spec: Spec, rng: torch.Generator) -> None:
+def test_images_are_generated_from_noise_and_codes_concatenated(infogan_spec: Spec, rng: torch.Generator) -> None:
     gan = InfoGAN(infogan_spec())
     noise, codes = gan.noise.sample(6, rng), gan.codes.sample(6, rng)
     expected = gan.generator.eval()(torch.cat([noise, codes], dim=1))
@@ -89,7 +89,7 @@ def test_pictures_are_those_of_noise_and_codes_side_by_side(infogan_spec: Spec, 
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 40])
-def test_pictures_and_their_reading_do_not_depend_on_how_many_are_made_at_once(
+def test_images_and_inferred_codes_do_not_depend_on_the_batch_size(
     infogan_spec: Spec, rng: torch.Generator, batch_size: int
 ) -> None:
     gan = InfoGAN(infogan_spec())
@@ -110,7 +110,7 @@ def test_pictures_and_their_reading_do_not_depend_on_how_many_are_made_at_once(
     assert len(read.unique(dim=0)) == 40
 
 
-def test_reading_is_the_second_head_on_the_trunk(infogan_spec: Spec, rng: torch.Generator) -> None:
+def test_infer_applies_the_second_head_to_the_trunk(infogan_spec: Spec, rng: torch.Generator) -> None:
     gan = InfoGAN(infogan_spec())
     pictures = torch.rand(6, 1, 8, 8, generator=rng)
     discriminator = gan.discriminator.eval()
@@ -127,7 +127,7 @@ def test_an_averaged_generator_is_the_generator_at_the_start(infogan_spec: Spec)
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.9])
-def test_pictures_come_from_the_averaged_generator_where_there_is_one(
+def test_images_come_from_the_averaged_generator_if_there_is_one(
     infogan_spec: Spec, rng: torch.Generator, decay: float
 ) -> None:
     gan = InfoGAN(infogan_spec(training=averaged(decay)))
@@ -153,9 +153,7 @@ def test_the_initialisation_reaches_all_networks(infogan_spec: Spec) -> None:
 
 
 @pytest.mark.parametrize("code", NAMES)
-def test_varying_a_code_changes_it_alone_and_repeats_everything_else_point_after_point(
-    infogan_spec: Spec, code: str
-) -> None:
+def test_varying_a_code_changes_nothing_else(infogan_spec: Spec, code: str) -> None:
     gan = InfoGAN(infogan_spec())
     values = gan.code_values(code, 5)
     points = len(values)
@@ -173,7 +171,7 @@ def test_varying_a_code_changes_it_alone_and_repeats_everything_else_point_after
     assert len(noise.unique(dim=0)) == 6
 
 
-def test_varying_a_code_gives_other_settings_for_another_seed(infogan_spec: Spec) -> None:
+def test_varying_a_code_draws_other_bases_for_another_seed(infogan_spec: Spec) -> None:
     gan = InfoGAN(infogan_spec())
     values = gan.code_values("width", 5)
     first, again, other = (gan.vary("width", values, 6, torch.Generator().manual_seed(seed)) for seed in (3, 3, 4))
@@ -188,7 +186,7 @@ def test_the_values_of_a_code_are_its_categories_or_points_along_its_traversal(i
     assert_close(gan.code_values("width", 3), torch.tensor([[-1.0], [1], [3]]))
 
 
-def test_pictures_in_colour_of_another_size_are_made_and_read(infogan_spec: Spec, rng: torch.Generator) -> None:
+def test_colour_images_of_another_size_are_generated_and_inferred(infogan_spec: Spec, rng: torch.Generator) -> None:
     gan = InfoGAN(infogan_spec(image_shape=(3, 32, 32)))
     pictures = gan.pictures(gan.noise.sample(4, rng), gan.codes.sample(4, rng))
     assert pictures.shape == (4, 3, 32, 32)
@@ -210,7 +208,7 @@ def test_pictures_in_colour_of_another_size_are_made_and_read(infogan_spec: Spec
     ],
     ids=["generator", "layer of the generator", "trunk", "adversarial", "codes"],
 )  # fmt: skip
-def test_networks_that_do_not_fit_are_refused_with_their_place_and_what_was_found(
+def test_misfitting_networks_are_refused_with_their_path_and_shapes(
     infogan_spec: Spec, networks: dict[str, object], place: str, found: str
 ) -> None:
     with pytest.raises(ExperimentError) as error:

@@ -1,4 +1,4 @@
-"""Priors and the posterior that reads them back."""
+"""Priors and posteriors of noise and codes."""
 
 import math
 
@@ -23,7 +23,7 @@ CATEGORY = CategoricalCode(distribution="categorical", classes=5)
 LEARNED = ContinuousCode(distribution="uniform", low=-1.0, high=2.0)
 FIXED = ContinuousCode(distribution="uniform", variance="fixed")
 CODES = Latent({"learned": LEARNED, "category": CATEGORY, "fixed": FIXED})
-"""7 entries: 1, 5, 1; read from 8 values of Q's head: 2, 5, 1."""
+"""7 entries: 1, 5, 1; Q's head has 8 values for them: 2, 5, 1."""
 
 
 def test_uniform_noise_fills_its_range_and_nothing_else(rng: torch.Generator) -> None:
@@ -60,7 +60,7 @@ def test_the_same_seed_draws_the_same_and_another_seed_does_not(
     assert not torch.isclose(first, other).any()
 
 
-def test_parts_stand_side_by_side_in_their_order() -> None:
+def test_parts_are_concatenated_in_order() -> None:
     far = UniformNoise(distribution="uniform", size=2, low=100.0, high=101.0)
     near = UniformNoise(distribution="uniform", size=3, low=0.0, high=1.0)
     latent = Latent({"far": far, "near": near})
@@ -101,7 +101,7 @@ def test_the_same_seed_draws_the_same_categories_and_another_seed_does_not() -> 
     latent = Latent({"c": CATEGORY})
     first, again, other = (latent.sample(1000, torch.Generator().manual_seed(seed)) for seed in (5, 5, 6))
     assert_close(first, again, rtol=0, atol=0)
-    assert 0.1 < (first * other).sum(dim=1).mean() < 0.3  # the same by chance in one of five
+    assert 0.1 < (first * other).sum(dim=1).mean() < 0.3  # one in five is equal by chance
 
 
 @pytest.mark.parametrize("part", [LEARNED, FIXED], ids=["learned", "fixed"])
@@ -123,7 +123,7 @@ def test_codes_are_drawn_independently_of_one_another(rng: torch.Generator) -> N
         assert_close(means, torch.full_like(means, 0.5), rtol=0, atol=0.06)
 
 
-def test_log_prob_reads_each_code_from_its_own_part_of_the_head_by_its_own_distribution(rng: torch.Generator) -> None:
+def test_log_prob_uses_each_codes_own_part_of_the_head_and_distribution(rng: torch.Generator) -> None:
     """Of a category, the log softmax at the one drawn; of a range, mean first and then log std, or the mean alone."""
     value, head = CODES.sample(50, rng), torch.randn(50, 8, generator=rng)
     category, normal = torch.distributions.Categorical(logits=head[:, 2:7]), torch.distributions.Normal
@@ -170,7 +170,7 @@ def test_the_entropy_of_a_prior_is_that_of_torchs_distribution() -> None:
     assert latent.prior_entropy() == pytest.approx(expected, rel=1e-6)
 
 
-def test_the_mean_of_q_is_the_probabilities_of_a_category_and_the_middle_of_a_gaussian(rng: torch.Generator) -> None:
+def test_the_mean_of_q_is_the_probabilities_of_a_category_and_the_mean_of_a_gaussian(rng: torch.Generator) -> None:
     head = torch.randn(6, 8, generator=rng)
     found = CODES.posterior_mean(head)
     assert list(found) == ["learned", "category", "fixed"]
@@ -192,7 +192,7 @@ def test_the_entries_of_a_split_are_those_of_its_parts() -> None:
     [UniformPrior(distribution="uniform", size=2), GaussianPrior(distribution="gaussian", size=2)],
     ids=["uniform", "gaussian"],
 )
-def test_incompressible_noise_is_not_read_back(part: UniformPrior | GaussianPrior) -> None:
+def test_incompressible_noise_has_no_posterior(part: UniformPrior | GaussianPrior) -> None:
     with pytest.raises(TypeError, match="incompressible"):
         Latent({"z": part}).log_prob(torch.zeros(1, 2), torch.zeros(1, 2))
 
@@ -212,7 +212,7 @@ RANGE = {"distribution": "uniform"}
     ],
     ids=["MNIST", "SVHN", "CelebA", "faces", "chairs"],
 )
-def test_every_latent_of_the_paper_can_be_written(
+def test_every_latent_of_the_paper_can_be_expressed(
     codes: dict[str, object], noise: int, names: int, latent_size: int, head_size: int, rng: torch.Generator
 ) -> None:
     """Appendix C of the paper."""

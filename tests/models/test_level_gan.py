@@ -94,7 +94,7 @@ def test_a_generator_without_a_condition_depends_on_its_noise_alone(
     assert_close(generator(torch.empty(4, 0), noise), generator.trunk(noise), rtol=0, atol=0)
 
 
-def test_a_map_of_noise_needs_no_condition_to_be_joined_with(level_spec: Callable[..., LevelSpec]) -> None:
+def test_a_map_of_noise_needs_no_condition(level_spec: Callable[..., LevelSpec]) -> None:
     networks = {"noise": [{"layer": "project", "channels": 2}], "trunk": [{**CONV, "channels": "target"}]}
     generator = LevelGAN(level_spec("pixels", "none", generator=networks)).generator
     assert generator(torch.empty(5, 0), torch.zeros(5, 3)).shape == (5, 1, 8, 8)
@@ -109,7 +109,7 @@ def test_an_averaged_generator_is_the_generator_at_the_start(level_spec: Callabl
         assert value.data_ptr() != own[name].data_ptr()
 
 
-def test_a_new_level_draws_every_weight_anew(level_spec: Callable[..., LevelSpec]) -> None:
+def test_a_new_level_draws_new_weights(level_spec: Callable[..., LevelSpec]) -> None:
     before = {name: value.detach().clone() for name, value in LevelGAN(level_spec("fc")).named_parameters()}
     level = LevelGAN(level_spec("fc"))
     for name, value in level.named_parameters():
@@ -118,7 +118,7 @@ def test_a_new_level_draws_every_weight_anew(level_spec: Callable[..., LevelSpec
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.9])
-def test_samples_come_from_the_averaged_generator_where_there_is_one(
+def test_samples_come_from_the_averaged_generator_if_there_is_one(
     level_spec: Callable[..., LevelSpec], decay: float
 ) -> None:
     level = LevelGAN(level_spec("fc", training=training(decay)))
@@ -152,7 +152,7 @@ def test_the_initialisation_of_the_level_reaches_all_its_networks(level_spec: Ca
     ],
     ids=["trunk", "noise", "join", "adversarial", "recovered noise"],
 )  # fmt: skip
-def test_networks_that_do_not_fit_are_refused_with_their_place_and_what_was_found(
+def test_misfitting_networks_are_refused_with_their_path_and_shapes(
     level_spec: Callable[..., LevelSpec], networks: dict[str, object], place: str, found: str
 ) -> None:
     with pytest.raises(ExperimentError) as error:

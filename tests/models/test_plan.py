@@ -1,4 +1,4 @@
-"""Networks put together without weights: whether they fit is known before anything trains."""
+"""Plans: networks built without weights, so that shape errors appear before training."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +23,7 @@ def classifier(encoder_spec: EncoderSpec) -> ClassifierParameters:
 
 @pytest.fixture
 def stack(level_spec: Callable[..., LevelSpec]) -> Callable[..., SGANParameters]:
-    """The YAML of a two-level stack, with fields of its lower level replaced."""
+    """The parameters of a two-level stack, with fields of its lower level replaced."""
 
     def build(**replaced: Any) -> SGANParameters:
         upper, lower = level_spec("fc"), level_spec("pixels", "fc", **replaced)
@@ -87,7 +87,7 @@ def test_an_infogan_that_does_not_fit_the_images_is_named_with_its_path(
         plan_infogan(infogan_spec().parameters, (1, 9, 9), "digest")
 
 
-def test_an_infogan_and_its_judge_go_with_the_images_that_they_were_trained_on_only(
+def test_an_infogan_and_a_judge_are_refused_with_other_images_than_their_own(
     infogan_spec: Callable[..., InfoGANSpec], encoder_spec: EncoderSpec, images: LabelledImages
 ) -> None:
     digest, others = {"data_digest": images.digest()}, images.subset(torch.arange(63))

@@ -1,4 +1,4 @@
-"""The stack of generators: shapes, and where its randomness comes from."""
+"""The stack of generators: shapes and randomness."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ SHAPES = {"fc": (12,), "block1": (4, 4, 4), "pixels": (1, 8, 8)}
 
 @pytest.fixture
 def stack(levels: Callable[..., list[LevelGAN]]) -> Callable[..., StackedGenerator]:
-    """A stack of 1, 2 or 3 generators whose running statistics are those of a few passes."""
+    """A stack of 1, 2 or 3 generators with running statistics from a few passes."""
 
     def build(count: int, top: str = "labels") -> StackedGenerator:
         chain = levels(count, top=top)
@@ -52,7 +52,7 @@ def test_samples_are_pictures_of_the_right_shape_and_range(stack: Callable[..., 
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_of_the_labels_an_unconditional_stack_reads_their_number_alone(
+def test_an_unconditional_stack_uses_only_the_number_of_labels(
     stack: Callable[..., StackedGenerator], count: int
 ) -> None:
     built = stack(count, top="none")
@@ -69,7 +69,7 @@ def test_a_stack_that_starts_from_labels_is_conditional(stack: Callable[..., Sta
     assert not torch.equal(built.sample((LABELS + 1) % 4, draws(0)), built.sample(LABELS, draws(0)))
 
 
-def test_each_level_is_fed_what_the_level_above_generates(levels: Callable[..., list[LevelGAN]]) -> None:
+def test_each_level_takes_what_the_level_above_generates(levels: Callable[..., list[LevelGAN]]) -> None:
     chain = levels(3)
     built = assemble_stack(chain, CLASSES)
     noise = built.sample_noise(40, draws(0))
@@ -86,7 +86,7 @@ def test_samples_are_the_pictures_of_the_drawn_noise(stack: Callable[..., Stacke
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_samples_are_the_same_for_a_seed_whatever_the_global_state(
+def test_samples_depend_on_the_seed_and_not_on_the_global_state(
     stack: Callable[..., StackedGenerator], count: int
 ) -> None:
     built = stack(count)
@@ -103,7 +103,7 @@ def test_sampling_leaves_the_global_state_alone(stack: Callable[..., StackedGene
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_a_long_sample_is_made_batch_by_batch(stack: Callable[..., StackedGenerator], count: int) -> None:
+def test_samples_are_generated_batch_by_batch(stack: Callable[..., StackedGenerator], count: int) -> None:
     built, rng = stack(count), draws(1)
     labels = torch.arange(2 * SAMPLING_BATCH + 1) % 4
     parts = [built.sample(part, rng) for part in labels.split(SAMPLING_BATCH)]
@@ -151,7 +151,7 @@ def test_a_stack_keeps_its_own_copy_of_weights_and_statistics(levels: Callable[.
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.9])
-def test_a_stack_is_made_of_the_averaged_generators_where_there_are_any(
+def test_a_stack_uses_the_averaged_generators_if_there_are_any(
     levels: Callable[..., list[LevelGAN]], decay: float
 ) -> None:
     chain = levels(2, training={"steps": 1, "ema_decay": decay})
@@ -168,7 +168,7 @@ def test_a_stack_is_made_of_the_averaged_generators_where_there_are_any(
             assert_close(value, weight + (1 if decay else 0))
 
 
-def test_a_stack_names_its_levels_its_classes_and_the_data_behind_it(levels: Callable[..., list[LevelGAN]]) -> None:
+def test_a_stack_names_its_levels_its_classes_and_its_data(levels: Callable[..., list[LevelGAN]]) -> None:
     chain = levels(3)
     spec = assemble_stack(chain, CLASSES).spec
     assert [level.target for level in spec.levels] == ["fc", "block1", "pixels"]

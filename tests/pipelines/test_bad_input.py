@@ -74,7 +74,7 @@ def test_bad_parameters_are_refused_by_name(kedro: Kedro, project: Path, params:
 
 def test_a_device_that_is_not_there_is_refused(kedro: Kedro, project: Path) -> None:
     message = refusal(kedro, project, params={"run": {"device": "cuda:63"}})
-    assert "run.device: 'cuda:63' is not there" in message
+    assert "run.device: 'cuda:63' does not exist" in message
 
 
 @pytest.mark.parametrize("stage", ["sgan.joint", "infogan"])
@@ -167,7 +167,7 @@ def test_a_model_file_that_does_not_fit_its_spec_is_refused_before_training(
     write_tensors(path, {**tensors, name: tensors[name][:-1]}, description)
     message = refusal(kedro, project, pipeline_names=["sgan_joint"])
     assert "level_fc3.safetensors" in message
-    assert f"do not fit its spec; {name}" in message
+    assert f"do not match its spec; {name}" in message
 
 
 def test_a_cut_image_file_is_refused_before_training(

@@ -1,4 +1,4 @@
-"""Checkpoints: whose they are, how many are kept, who holds a slot, and what broken ones and full disks do."""
+"""Checkpoints: which training they belong to, how many are kept, slots, broken files and full disks."""
 
 import logging
 import multiprocessing
@@ -58,7 +58,7 @@ def folder(tmp_path: Path) -> CheckpointFolder:
 
 
 def leave(folder: CheckpointFolder, provenance: Provenance, *steps: int) -> None:
-    """What a training leaves behind that was broken off."""
+    """Write what an interrupted training leaves behind."""
     with folder.open(provenance, NEVER) as opened:
         for step in steps:
             opened.write(step, tensors(step), {"step": step})
@@ -70,7 +70,7 @@ def newest(folder: CheckpointFolder, provenance: Provenance = PROVENANCE) -> Che
 
 
 def files(folder: CheckpointFolder) -> list[str]:
-    """All but the locks and the names of owners."""
+    """All files except locks and owners."""
     found = [path for path in folder.path.rglob("*") if path.is_file() and path.suffix and path.suffix != ".lock"]
     return sorted(path.relative_to(folder.path).as_posix() for path in found)
 
@@ -79,7 +79,7 @@ def messages(log: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in log.records if record.name == checkpoint.__name__]
 
 
-def test_there_is_nothing_to_go_on_from_at_first(folder: CheckpointFolder, caplog: pytest.LogCaptureFixture) -> None:
+def test_at_first_there_is_nothing_to_resume(folder: CheckpointFolder, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     with folder.open(PROVENANCE, NEVER) as opened:
         assert opened.newest() is None
@@ -87,7 +87,7 @@ def test_there_is_nothing_to_go_on_from_at_first(folder: CheckpointFolder, caplo
     assert messages(caplog) == []
 
 
-def test_the_newest_comes_back_with_all_that_was_written(folder: CheckpointFolder) -> None:
+def test_the_newest_checkpoint_is_read_back_completely(folder: CheckpointFolder) -> None:
     rows = [{"step": 5, "loss": 0.1 + 0.2}, {"step": 10, "loss": 1e-300}]
     with folder.open(PROVENANCE, NEVER) as opened:
         opened.write(9, tensors(1.0), {"rows": rows[:1]})
@@ -100,14 +100,14 @@ def test_the_newest_comes_back_with_all_that_was_written(folder: CheckpointFolde
     assert torch.equal(found.tensors["random"], torch.arange(5, dtype=torch.uint8))
 
 
-def test_steps_are_ordered_as_numbers(folder: CheckpointFolder) -> None:
+def test_steps_are_sorted_as_numbers(folder: CheckpointFolder) -> None:
     leave(folder, PROVENANCE, 9, 10, 99, 1_000_000)
     found = newest(folder)
     assert found is not None
     assert found.step == 1_000_000
 
 
-def test_two_checkpoints_of_a_training_are_kept_the_newest(folder: CheckpointFolder) -> None:
+def test_the_two_newest_checkpoints_of_a_training_are_kept(folder: CheckpointFolder) -> None:
     with folder.open(PROVENANCE, NEVER) as opened:
         for step in range(1, 8):
             opened.write(step, tensors(step), {})
@@ -119,12 +119,14 @@ def test_two_checkpoints_of_a_training_are_kept_the_newest(folder: CheckpointFol
 
 
 @pytest.mark.parametrize(("every", "due"), [(1, [1, 2, 3, 4, 5, 6, 7]), (3, [3, 6]), (9, []), (None, [])])
-def test_a_checkpoint_is_due_every_so_many_steps(folder: CheckpointFolder, every: int | None, due: list[int]) -> None:
+def test_a_checkpoint_is_due_after_a_number_of_steps(
+    folder: CheckpointFolder, every: int | None, due: list[int]
+) -> None:
     with folder.open(PROVENANCE, CheckpointParameters(every_seconds=None, every_steps=every)) as opened:
         assert [step for step in range(1, 8) if opened.is_due(step)] == due
 
 
-def test_a_checkpoint_is_due_every_so_many_seconds_after_the_last(
+def test_a_checkpoint_is_due_some_seconds_after_the_last_one(
     folder: CheckpointFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]
@@ -138,7 +140,7 @@ def test_a_checkpoint_is_due_every_so_many_seconds_after_the_last(
     assert found == [False, False, True, False, True, False, True]
 
 
-def test_steps_and_seconds_work_side_by_side(folder: CheckpointFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_and_seconds_can_be_combined(folder: CheckpointFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])
     with folder.open(PROVENANCE, CheckpointParameters(every_seconds=60, every_steps=4)) as opened:
@@ -148,11 +150,11 @@ def test_steps_and_seconds_work_side_by_side(folder: CheckpointFolder, monkeypat
     assert found == [False, True, False, True]
 
 
-def test_checkpoints_are_written_every_minute_unless_told_otherwise() -> None:
+def test_checkpoints_are_written_every_minute_by_default() -> None:
     assert CheckpointParameters() == CheckpointParameters(every_seconds=60, every_steps=None)
 
 
-def test_the_same_training_goes_on_whatever_the_frequency(folder: CheckpointFolder) -> None:
+def test_a_training_resumes_with_any_frequency_of_checkpoints(folder: CheckpointFolder) -> None:
     leave(folder, PROVENANCE, 5)
     for every in (CheckpointParameters(every_steps=3), CheckpointParameters(every_seconds=None), NEVER):
         with folder.open(PROVENANCE.model_copy(deep=True), every) as opened:
@@ -162,7 +164,7 @@ def test_the_same_training_goes_on_whatever_the_frequency(folder: CheckpointFold
 
 
 @pytest.mark.parametrize(("changed", "said"), CHANGES.values(), ids=CHANGES)
-def test_another_training_starts_anew_and_says_what_has_changed(
+def test_another_training_starts_from_scratch_and_says_what_changed(
     folder: CheckpointFolder, caplog: pytest.LogCaptureFixture, changed: dict[str, Any], said: str
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -176,7 +178,7 @@ def test_another_training_starts_anew_and_says_what_has_changed(
     assert found.step == 5
 
 
-def test_each_part_of_the_provenance_makes_another_key() -> None:
+def test_every_field_of_the_provenance_changes_the_key() -> None:
     changed = [other(**fields) for fields, _ in CHANGES.values()]
     assert {name for fields, _ in CHANGES.values() for name in fields} == {*Provenance.model_fields} - {"stage"}
     digests = [provenance.digest() for provenance in [PROVENANCE, other(stage="fc3"), *changed]]
@@ -188,11 +190,11 @@ def test_another_stage_never_sees_these_checkpoints(folder: CheckpointFolder, ca
     caplog.set_level(logging.INFO)
     leave(folder, PROVENANCE, 5)
     assert newest(folder, other(stage="fc3")) is None
-    assert messages(caplog) == []  # nothing of that stage lies there
+    assert messages(caplog) == []  # there is nothing of that stage
     assert newest(folder) is not None
 
 
-def test_of_many_changes_three_are_named_and_the_rest_counted(
+def test_three_changes_are_named_and_the_rest_counted(
     folder: CheckpointFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -202,13 +204,13 @@ def test_of_many_changes_three_are_named_and_the_rest_counted(
     assert message.endswith("(seed was 1, is 2; code was 0.1.0+abc, is new; torch was 2.0, is 3; and 2 more)")
 
 
-def test_three_broken_off_trainings_are_kept_and_the_oldest_goes(
+def test_three_interrupted_trainings_are_kept_and_the_oldest_is_removed(
     folder: CheckpointFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     for age, seed in enumerate((10, 11, 12, 13, 14)):
         leave(folder, other(seed=seed), 5)
         training = folder.path / "pixels" / "0" / other(seed=seed).digest()[:16]
-        os.utime(training, (1000 + age, 1000 + age))  # a file system may not tell apart what is made at once
+        os.utime(training, (1000 + age, 1000 + age))  # a file system may give simultaneous files the same time
         assert len(files(folder)) == min(age + 1, 3)
     caplog.set_level(logging.INFO)
     caplog.clear()
@@ -218,7 +220,7 @@ def test_three_broken_off_trainings_are_kept_and_the_oldest_goes(
         if (folder.path / "pixels" / "0" / other(seed=seed).digest()[:16]).exists()
     ]
     assert kept == [12, 13, 14]
-    leave(folder, other(seed=13), 6)  # a training of the three does not push another out
+    leave(folder, other(seed=13), 6)  # one of the three trainings does not displace another
     assert len(files(folder)) == 4
     assert not [message for message in messages(caplog) if "removed" in message]
     leave(folder, other(seed=15), 5)
@@ -242,7 +244,7 @@ def alter(file: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [cut, empty, alter])
-def test_a_broken_checkpoint_is_named_and_the_one_before_it_is_taken(
+def test_a_broken_checkpoint_is_reported_and_its_predecessor_used(
     folder: CheckpointFolder, caplog: pytest.LogCaptureFixture, spoil: Callable[[Path], None]
 ) -> None:
     leave(folder, PROVENANCE, 5, 6)
@@ -259,9 +261,7 @@ def test_a_broken_checkpoint_is_named_and_the_one_before_it_is_taken(
     assert files(folder) == []
 
 
-def test_a_checkpoint_that_the_system_does_not_let_read_is_passed_over(
-    folder: CheckpointFolder, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_unreadable_checkpoint_is_skipped(folder: CheckpointFolder, caplog: pytest.LogCaptureFixture) -> None:
     unreadable = Path("/proc/self/mem")  # not even for root
     if not unreadable.exists():
         pytest.skip("this system has no such file")
@@ -274,9 +274,7 @@ def test_a_checkpoint_that_the_system_does_not_let_read_is_passed_over(
     assert "step_000000006.safetensors" in message
 
 
-def test_a_whole_file_of_something_else_is_passed_over(
-    folder: CheckpointFolder, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_intact_file_of_another_kind_is_skipped(folder: CheckpointFolder, caplog: pytest.LogCaptureFixture) -> None:
     from gan_pipelines.tensor_file import write_tensors
 
     leave(folder, PROVENANCE, 5)
@@ -288,7 +286,7 @@ def test_a_whole_file_of_something_else_is_passed_over(
     assert "a broken checkpoint is skipped" in messages(caplog)[0]
 
 
-def test_what_a_killed_writer_left_half_written_is_cleared_away(folder: CheckpointFolder) -> None:
+def test_partial_files_of_a_killed_writer_are_removed(folder: CheckpointFolder) -> None:
     leave(folder, PROVENANCE, 5)
     whole = folder.path / files(folder)[0]
     half = whole.with_name("step_000000006.safetensors.partial")
@@ -301,7 +299,7 @@ def test_what_a_killed_writer_left_half_written_is_cleared_away(folder: Checkpoi
 
 @contextmanager
 def full_disk() -> Iterator[None]:
-    """The kernel lets no file of this process grow beyond a few bytes."""
+    """Limit the size of this process's files to a few bytes."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
     try:
@@ -310,7 +308,7 @@ def full_disk() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_costs_a_checkpoint_not_the_training_and_not_the_one_before(
+def test_a_full_disk_loses_one_checkpoint_but_neither_the_training_nor_earlier_ones(
     folder: CheckpointFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     with folder.open(PROVENANCE, NEVER) as opened:
@@ -327,7 +325,7 @@ def test_a_full_disk_costs_a_checkpoint_not_the_training_and_not_the_one_before(
     assert found.step == 7
 
 
-def test_after_a_failed_write_the_next_one_waits_its_time(
+def test_after_a_failed_write_the_next_checkpoint_waits_the_usual_time(
     folder: CheckpointFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]
@@ -336,13 +334,13 @@ def test_after_a_failed_write_the_next_one_waits_its_time(
         now[0] = 160.0
         with full_disk():
             opened.write(6, tensors(6), {})
-        assert not opened.is_due(7)  # or else every step would try in vain
+        assert not opened.is_due(7)  # otherwise every step would try again
         now[0] = 220.0
         assert opened.is_due(8)
 
 
 @pytest.mark.parametrize("obstacle", ["a file", "a read-only file system"])
-def test_a_folder_that_cannot_be_written_is_a_clear_refusal_before_the_training(tmp_path: Path, obstacle: str) -> None:
+def test_an_unwritable_folder_is_a_clear_error_before_the_training(tmp_path: Path, obstacle: str) -> None:
     if obstacle == "a file":
         (tmp_path / "checkpoints").write_text("in the way")
     elif Path("/sys/kernel").exists():
@@ -356,7 +354,7 @@ def test_a_folder_that_cannot_be_written_is_a_clear_refusal_before_the_training(
     assert "\n" not in str(error.value)
 
 
-def test_trainings_at_the_same_time_hold_different_slots(folder: CheckpointFolder) -> None:
+def test_simultaneous_trainings_use_different_slots(folder: CheckpointFolder) -> None:
     others = [CheckpointFolder(folder.path, f"run {number}") for number in range(3)]
     with ExitStack() as stack:
         opened = [stack.enter_context(run.open(PROVENANCE, NEVER)) for run in others]
@@ -370,7 +368,7 @@ def test_trainings_at_the_same_time_hold_different_slots(folder: CheckpointFolde
     assert sorted({Path(file).parts[1] for file in files(folder)}) == ["0", "1", "2"]
 
 
-def test_a_training_finds_the_slot_in_which_its_own_checkpoints_lie(folder: CheckpointFolder) -> None:
+def test_a_training_finds_the_slot_with_its_own_checkpoints(folder: CheckpointFolder) -> None:
     foreign = other(seed=2)
     with folder.open(foreign, NEVER):
         leave(folder, PROVENANCE, 5)  # in slot 1
@@ -379,7 +377,7 @@ def test_a_training_finds_the_slot_in_which_its_own_checkpoints_lie(folder: Chec
     found = newest(folder)
     assert found is not None
     assert found.step == 5
-    with folder.open(PROVENANCE, NEVER):  # its slot is taken, so a second one like it starts anew, elsewhere
+    with folder.open(PROVENANCE, NEVER):  # its slot is taken, so an equal training starts from scratch in another one
         assert newest(folder) is None
     found = newest(folder, foreign)
     assert found is not None
@@ -387,10 +385,10 @@ def test_a_training_finds_the_slot_in_which_its_own_checkpoints_lie(folder: Chec
 
 
 @pytest.mark.parametrize("first", [(), (2, 3)], ids=["nothing", "less"])
-def test_of_two_alike_that_were_broken_off_the_one_that_came_further_goes_on(
+def test_of_two_equal_interrupted_trainings_the_more_advanced_one_resumes(
     folder: CheckpointFolder, first: tuple[int, ...]
 ) -> None:
-    """Whichever slot it holds, and though the other broke off before its first checkpoint."""
+    """Whatever slot it holds, even if the other one was interrupted before its first checkpoint."""
     with folder.open(PROVENANCE, NEVER) as in_slot_0:
         leave(folder, PROVENANCE, 4, 5)  # in slot 1
         for step in first:
@@ -400,7 +398,7 @@ def test_of_two_alike_that_were_broken_off_the_one_that_came_further_goes_on(
     assert found.step == 5
 
 
-def test_slots_are_counted_as_numbers(folder: CheckpointFolder) -> None:
+def test_slots_are_sorted_as_numbers(folder: CheckpointFolder) -> None:
     with ExitStack() as stack:
         for _ in range(11):
             stack.enter_context(folder.open(PROVENANCE, NEVER)).write(1, tensors(1), {})
@@ -432,7 +430,7 @@ def test_the_slot_of_a_killed_training_is_free_at_once(folder: CheckpointFolder)
     assert found.step == 5
 
 
-def test_a_good_run_clears_its_own_checkpoints_and_no_others(folder: CheckpointFolder) -> None:
+def test_a_successful_run_removes_its_own_checkpoints_and_no_others(folder: CheckpointFolder) -> None:
     second, third = (CheckpointFolder(folder.path, version) for version in ("second", "third"))
     leave(folder, PROVENANCE, 5, 6)
     leave(folder, other(stage="fc3"), 5)
@@ -451,7 +449,7 @@ def test_a_good_run_clears_its_own_checkpoints_and_no_others(folder: CheckpointF
     assert newest(folder, other(stage="fc3", seed=3)) is not None
 
 
-def test_a_training_that_a_good_run_took_over_is_cleared_whole(folder: CheckpointFolder) -> None:
+def test_a_training_resumed_by_a_successful_run_is_removed_completely(folder: CheckpointFolder) -> None:
     leave(folder, PROVENANCE, 5)
     second = CheckpointFolder(folder.path, "second")
     leave(second, PROVENANCE, 6)
@@ -460,7 +458,7 @@ def test_a_training_that_a_good_run_took_over_is_cleared_whole(folder: Checkpoin
     assert files(folder) == []
 
 
-def test_a_slot_that_another_training_holds_is_not_cleared(folder: CheckpointFolder) -> None:
+def test_a_slot_held_by_another_training_is_not_cleared(folder: CheckpointFolder) -> None:
     leave(folder, PROVENANCE, 5)
     with CheckpointFolder(folder.path, "second").open(PROVENANCE, NEVER) as opened:
         folder.clear()
@@ -469,12 +467,12 @@ def test_a_slot_that_another_training_holds_is_not_cleared(folder: CheckpointFol
         assert found.step == 5
 
 
-def test_there_may_be_nothing_to_clear(tmp_path: Path) -> None:
+def test_clearing_an_empty_folder_does_nothing(tmp_path: Path) -> None:
     CheckpointFolder(tmp_path / "absent", "first").clear()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_slot_is_given_back_when_a_training_fails(folder: CheckpointFolder) -> None:
+def test_a_slot_is_released_when_a_training_fails(folder: CheckpointFolder) -> None:
     with pytest.raises(ZeroDivisionError), folder.open(PROVENANCE, NEVER) as opened:
         opened.write(5, tensors(5), {})
         raise ZeroDivisionError

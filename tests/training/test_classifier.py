@@ -1,4 +1,4 @@
-"""Supervised training, the shift of its images, and the accuracy."""
+"""Supervised training, augmentation by shifts, and the accuracy."""
 
 from collections.abc import Callable
 
@@ -25,7 +25,7 @@ def parameters(encoder_spec: EncoderSpec) -> Callable[..., ClassifierParameters]
 
 
 def constant_encoder(spec: EncoderSpec, label: int) -> Encoder:
-    """Always sees the same class."""
+    """A classifier that always predicts the same class."""
     encoder = Encoder(spec).freeze()
     with torch.no_grad():
         for parameter in encoder.blocks["labels"].parameters():
@@ -98,7 +98,7 @@ def test_weight_decay_reaches_the_optimiser(
     assert_close(found[1] - found[0], -20 * 5e-3 * start, rtol=1e-3, atol=1e-5)
 
 
-def test_the_accuracy_is_the_share_of_right_answers(encoder_spec: EncoderSpec, images: LabelledImages) -> None:
+def test_the_accuracy_is_the_fraction_of_correct_answers(encoder_spec: EncoderSpec, images: LabelledImages) -> None:
     chosen = images.subset((images.labels <= 1).nonzero().squeeze(1)[:25])
     expected = (chosen.labels == 1).double().mean().item()
     assert 0 < expected < 1
@@ -120,7 +120,7 @@ def test_no_shift_returns_the_images_and_draws_nothing(rng: torch.Generator) -> 
     assert_close(rng.get_state(), before, rtol=0, atol=0)
 
 
-def test_a_shift_moves_every_pixel_of_the_batch_by_one_offset_and_fills_with_black() -> None:
+def test_a_shift_moves_the_whole_batch_by_one_offset_and_fills_with_black() -> None:
     pictures = torch.rand(3, 2, 6, 6, generator=torch.Generator().manual_seed(4)) + 1
     for seed in range(20):
         moved = shift(pictures, 2, torch.Generator().manual_seed(seed))

@@ -1,4 +1,4 @@
-"""What is not finite stops a training: what is said, and what is never saved."""
+"""Values that are not finite stop a training: what is reported, and what is never saved."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -65,7 +65,7 @@ def bad_term_at(bad_step: int, bad: float = float("nan")) -> Losses:
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
-def test_a_bad_term_is_named_with_its_step_its_value_and_those_of_the_steps_before(
+def test_a_bad_term_is_reported_with_its_step_its_value_and_earlier_values(
     diverge: Callable[..., str], bad: float
 ) -> None:
     message = diverge(bad_term_at(9, bad))
@@ -76,7 +76,7 @@ def test_a_bad_term_is_named_with_its_step_its_value_and_those_of_the_steps_befo
     assert "step 3:" not in message
 
 
-def test_at_the_first_step_there_is_nothing_before(diverge: Callable[..., str]) -> None:
+def test_at_the_first_step_no_earlier_values_are_reported(diverge: Callable[..., str]) -> None:
     assert "at step 1: " in diverge(bad_term_at(1))
     assert "there was no step. There is no checkpoint yet." in diverge(bad_term_at(1))
 
@@ -88,7 +88,7 @@ def test_two_bad_terms_are_both_named(diverge: Callable[..., str]) -> None:
 
 
 @pytest.mark.parametrize("function", [torch.sqrt, lambda x: x.abs() ** 0.5], ids=["sqrt", "power"])
-def test_a_gradient_that_is_not_finite_stops_it_though_the_loss_is(
+def test_an_infinite_gradient_stops_the_training_even_if_the_loss_is_finite(
     diverge: Callable[..., str], tmp_path: Path, function: Callable[[Tensor], Tensor]
 ) -> None:
     """The loss is 0, its slope is not."""
@@ -110,25 +110,23 @@ def assert_good_checkpoints(folder: Path, steps: list[int]) -> None:
             assert torch.isfinite(value).all(), name
 
 
-def test_the_last_good_checkpoint_is_named_and_holds_no_bad_weights(
-    diverge: Callable[..., str], tmp_path: Path
-) -> None:
+def test_the_last_good_checkpoint_is_named_and_has_no_bad_weights(diverge: Callable[..., str], tmp_path: Path) -> None:
     message = diverge(bad_term_at(9), every_steps=4)
     assert_good_checkpoints(tmp_path, [4, 8])
     assert f"The last good checkpoint is {max(tmp_path.rglob('step_*'))}." in message
     assert "No model was saved." in message
 
 
-def test_it_says_that_there_is_no_checkpoint(diverge: Callable[..., str]) -> None:
+def test_a_missing_checkpoint_is_mentioned(diverge: Callable[..., str]) -> None:
     assert "There is no checkpoint yet." in diverge(bad_term_at(9))
     assert "No checkpoints are kept." in diverge(bad_term_at(9), keep=False)
 
 
 @pytest.mark.parametrize(("every_steps", "found_at", "good"), [(1, 3, [1, 2]), (4, 4, []), (None, 20, [])])
-def test_weights_that_overflow_are_never_saved_though_losses_and_gradients_stay_finite(
+def test_overflowing_weights_are_never_saved_even_if_losses_and_gradients_are_finite(
     diverge: Callable[..., str], tmp_path: Path, every_steps: int | None, found_at: int, good: list[int]
 ) -> None:
-    """Seen at the next checkpoint, and at the end at the latest."""
+    """Detected at the next checkpoint, or at the end."""
 
     def losses(step: int, weight: Tensor) -> dict[str, Tensor]:
         return {"adversarial": (1e38 if step == 3 else 0.0) * weight.nan_to_num(0, 0, 0)}
@@ -140,10 +138,10 @@ def test_weights_that_overflow_are_never_saved_though_losses_and_gradients_stay_
         assert f"The last good checkpoint is {max(tmp_path.rglob('step_*'))}." in message
     else:
         assert "There is no checkpoint yet." in message
-    assert "adversarial = 0" in message  # of the last steps
+    assert "adversarial = 0" in message  # from the last steps
 
 
-def test_a_training_that_went_on_does_not_say_that_it_had_just_begun(diverge: Callable[..., str]) -> None:
+def test_a_resumed_training_says_where_it_resumed(diverge: Callable[..., str]) -> None:
     first = diverge(bad_term_at(9), every_steps=4)
     again = diverge(bad_term_at(9), every_steps=4)  # from step 8
     assert first.split("Before it")[0] == again.split("Before it")[0]

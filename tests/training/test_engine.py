@@ -1,4 +1,4 @@
-"""The one training loop: turns, terms, history, rates, averages, and the stop."""
+"""The training loop: turns, terms, history, learning rates, averages, divergence."""
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -15,7 +15,7 @@ from gan_pipelines.training.players import Player, averaging_decay, make_player,
 from gan_pipelines.training.stage import Stage
 from gan_pipelines.training.turns import Terms, Turn
 
-CLOSE = {"rtol": 1e-5, "atol": 1e-6}  # float32 weights against numbers written out
+CLOSE = {"rtol": 1e-5, "atol": 1e-6}  # float32 weights against numbers computed by hand
 
 
 def parameters(steps: int, **others: object) -> TrainingParameters:
@@ -59,7 +59,7 @@ def test_the_player_minimises_the_sum_of_its_terms(recorder: Callable) -> None:
     assert_close(model.weight.item(), 1 - 0.1 * 5, **CLOSE)
 
 
-def test_gradients_do_not_pile_up_over_steps(recorder: Callable) -> None:
+def test_gradients_do_not_accumulate_over_steps(recorder: Callable) -> None:
     model = Scalar(1.0)
     train(
         Stage("toy"),
@@ -114,7 +114,7 @@ def test_measures_are_averaged_over_their_interval_under_their_own_names(recorde
     assert [{"step": step, **metrics} for step, metrics in observer.reports] == history
 
 
-def test_what_is_not_there_in_every_step_is_averaged_over_the_steps_in_which_it_is(recorder: Callable) -> None:
+def test_a_term_missing_in_some_steps_is_averaged_over_the_others(recorder: Callable) -> None:
     model, steps = Scalar(0.0), iter(range(1, 7))
 
     def objective(_: int) -> Iterator[Turn]:
@@ -145,7 +145,7 @@ def test_measures_take_no_part_in_the_loss(recorder: Callable) -> None:
     assert_close(model.weight.item(), 1 - 0.1 * 2, **CLOSE)
 
 
-def test_only_the_player_whose_turn_it_is_takes_gradients_and_moves(recorder: Callable) -> None:
+def test_only_the_player_whose_turn_it_is_gets_gradients_and_moves(recorder: Callable) -> None:
     models = {"one": Scalar(1.0), "two": Scalar(1.0)}
     seen: list[tuple[str, list[bool], list[float]]] = []
 
@@ -209,7 +209,7 @@ def test_pictures_are_shown_at_ten_points_of_the_training(recorder: Callable, st
     assert len(observer.shown) == 10
     assert observer.shown[-1][0] >= 0.9 * steps
     for step, picture in observer.shown:
-        assert_close(picture.item(), -0.1 * step, rtol=1e-3, atol=1e-4)  # of the weights after that step
+        assert_close(picture.item(), -0.1 * step, rtol=1e-3, atol=1e-4)  # from the weights after that step
 
 
 def test_upstream_gradients_are_added_to_those_of_the_terms(recorder: Callable) -> None:
@@ -250,7 +250,7 @@ def test_a_term_that_is_not_finite_stops_the_training_before_its_step(recorder: 
     assert model.weight.item() == weights[2]
 
 
-def test_a_sum_that_overflows_though_its_terms_do_not_stops_the_training_too(recorder: Callable) -> None:
+def test_an_overflowing_sum_of_finite_terms_stops_the_training(recorder: Callable) -> None:
     model = Scalar(1.0)
     terms = repeat("model", lambda: {"a": 3e38 * model.weight, "b": 3e38 * model.weight})
     with pytest.raises(TrainingDiverged, match="step 1: ") as error:
@@ -260,7 +260,7 @@ def test_a_sum_that_overflows_though_its_terms_do_not_stops_the_training_too(rec
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_gradient_from_below_that_is_not_finite_stops_the_training_too(recorder: Callable, bad: float) -> None:
+def test_an_infinite_gradient_from_below_stops_the_training(recorder: Callable, bad: float) -> None:
     model = nn.Linear(1, 2, bias=False)
     start = model.weight.detach().clone()
 
@@ -284,7 +284,7 @@ def test_a_final_fraction_of_1_keeps_the_rate() -> None:
     assert {rate_factor(step, parameters(7)) for step in range(1, 8)} == {1.0}
 
 
-def test_each_step_is_taken_at_its_rate(recorder: Callable) -> None:
+def test_each_step_uses_its_own_rate(recorder: Callable) -> None:
     model, training = Scalar(0.0), parameters(4, final_learning_rate_fraction=0.5)
     weights = [0.0]
     train(
@@ -368,7 +368,7 @@ def test_weight_decay_shrinks_weights_apart_from_their_gradient(recorder: Callab
     assert_close(model.weight.item(), 2 * (1 - 0.1 * 0.5), **CLOSE)
 
 
-def test_a_player_may_have_its_own_rate(recorder: Callable) -> None:
+def test_a_player_can_have_its_own_learning_rate(recorder: Callable) -> None:
     model, training = Scalar(1.0), parameters(1, learning_rate=0.1)
     terms = repeat("model", lambda: {"a": model.weight})
     train(Stage("toy"), {"model": make_player(model, training, 0.03)}, terms, training, recorder())

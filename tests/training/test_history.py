@@ -1,4 +1,4 @@
-"""What a training reports, over breaks: means of whole intervals, and speeds of the steps that were really taken."""
+"""Reports across interruptions: means of whole intervals, and the speed of the steps that were really taken."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ from gan_pipelines.training.turns import Turn
 from tests.conftest import PROVENANCE
 
 TERMS = {1: 0.1, 2: 0.7, 3: 1e-8, 4: 3e5, 5: -0.3, 6: 1 / 3, 7: 2.5}
-"""What the term is worth at each step: numbers whose sum depends on its order."""
+"""The term at each step: numbers whose sum depends on the order."""
 
 
 class PowerCut(Exception):
@@ -27,7 +27,7 @@ class PowerCut(Exception):
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Seconds that pass when told to."""
+    """A clock that is set by hand."""
     now = [1000.0]
     monkeypatch.setattr(history_module.time, "perf_counter", lambda: now[0])
     return now
@@ -69,23 +69,21 @@ def without_speed(rows: list[dict[str, float]]) -> list[list[tuple[str, float]]]
 
 
 @pytest.mark.parametrize("step", range(1, 8))
-def test_an_interval_that_was_broken_gives_the_row_of_a_whole_one(
-    fit: Callable[..., Any], tmp_path: Path, step: int
-) -> None:
+def test_an_interrupted_interval_gives_the_same_row(fit: Callable[..., Any], tmp_path: Path, step: int) -> None:
     with pytest.raises(PowerCut):
         fit(break_off_before(step))
     found, observer = fit()
     for file in tmp_path.rglob("step_*"):
         file.unlink()
     expected, _ = fit()
-    assert without_speed(found) == without_speed(expected)  # columns in the same order, too
+    assert without_speed(found) == without_speed(expected)  # including the order of the columns
     assert [row["step"] for row in found] == [3, 6, 7]
     assert found[0]["model.z"] == pytest.approx((0.1 + 0.7 + 1e-8) / 3, rel=1e-6)
     assert [row.get("model.late") for row in found] == [None, 5.5, None]
     assert [told for told, _ in observer.reports] == [end for end in (3, 6, 7) if end >= step]
 
 
-def test_the_speed_counts_the_steps_that_this_process_took(fit: Callable[..., Any], clock: list[float]) -> None:
+def test_the_speed_counts_only_steps_of_this_process(fit: Callable[..., Any], clock: list[float]) -> None:
     def take_a_second(step: int) -> None:
         clock[0] += 1.0
         break_off_before(6)(step)
@@ -101,7 +99,7 @@ def test_the_speed_counts_the_steps_that_this_process_took(fit: Callable[..., An
     assert [row["images_per_second"] for row in history] == [10.0, 5.0, 5.0]
 
 
-def test_time_spent_on_pictures_and_checkpoints_is_not_training(
+def test_previews_and_checkpoints_do_not_count_as_training_time(
     fit: Callable[..., Any], clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from gan_pipelines.training.checkpoint import StageCheckpoints

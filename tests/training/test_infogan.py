@@ -1,4 +1,4 @@
-"""Training of an InfoGAN: who moves, by which losses, on which draws, and what lambda 0 leaves alone."""
+"""Training of an InfoGAN: which weights move, by which losses, on which draws, and what lambda 0 leaves unchanged."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -38,11 +38,11 @@ WEIGHTS = {
     "ranges": {"categorical": 0.0, "continuous": 0.3},
     "none": {"categorical": 0.0, "continuous": 0.0},
 }
-"""Lambda by which kinds of code are told to G and to the trunk."""
+"""Lambda for each choice of the kinds of code from which G and the trunk learn."""
 
 Spec = Callable[..., InfoGANSpec]
 Start = tuple[InfoGAN, Tensor, Tensor, Tensor]
-"""An InfoGAN before its first step, and what it sees in it: real pictures, noise, codes."""
+"""An InfoGAN before its first step, with that step's real images, noise and codes."""
 History = list[dict[str, float]]
 
 
@@ -58,7 +58,7 @@ def fit(images: LabelledImages, recorder: Callable) -> Callable[..., tuple[InfoG
 
 @pytest.fixture
 def start(images: LabelledImages) -> Callable[..., Start]:
-    """The beginning of a training: first the weights, then a batch, then noise, then codes."""
+    """The start of a training: first the weights, then a batch, then noise, then codes."""
 
     def begin(spec: InfoGANSpec) -> Start:
         with seeded_stage(RUN, "infogan") as stage:
@@ -75,7 +75,7 @@ def generate(gan: InfoGAN, noise: Tensor, codes: Tensor) -> Tensor:
 
 
 def bounds(head: Tensor, codes: Tensor) -> dict[str, Tensor]:
-    """L_I of each code by torch's own distributions, from Q's head and the codes as they lie side by side."""
+    """L_I of each code by torch's own distributions, from Q's head and the concatenated codes."""
     normal = torch.distributions.Normal
     category = torch.distributions.Categorical(logits=head[:, :4])
     return {
@@ -141,7 +141,9 @@ def test_the_discriminators_terms_are_those_of_the_paper(
     assert set(found) == {"adversarial", *(f"information.{name}" for name in NAMES)}
     assert_close(found["adversarial"], adversarial)
     for name, weight in weights_of(told).items():
-        assert_close(found[f"information.{name}"], -(weight or 1) * information[name])  # aside, Q learns with weight 1
+        assert_close(
+            found[f"information.{name}"], -(weight or 1) * information[name]
+        )  # with lambda 0, Q learns with weight 1
 
 
 @pytest.mark.parametrize("told", WEIGHTS)
@@ -161,7 +163,7 @@ def test_the_generators_terms_are_those_of_the_paper(
 
 
 @pytest.mark.parametrize("told", WEIGHTS)
-def test_in_the_discriminators_turn_information_reaches_qs_head_and_the_trunk_where_it_is_told(
+def test_in_the_discriminators_turn_weighted_information_reaches_qs_head_and_the_trunk(
     infogan_spec: Spec, start: Callable[..., Start], told: str
 ) -> None:
     gan, real, noise, codes = start(infogan_spec(information_weights=WEIGHTS[told]))
@@ -181,9 +183,7 @@ def test_in_the_generators_turn_information_reaches_the_generator_through_q_and_
         assert reached(gan, terms[f"information.{name}"]) == {"generator", "trunk", "codes"}
 
 
-def test_the_trunk_is_pulled_by_the_information_that_is_told_alone(
-    infogan_spec: Spec, start: Callable[..., Start]
-) -> None:
+def test_only_weighted_information_has_a_gradient_on_the_trunk(infogan_spec: Spec, start: Callable[..., Start]) -> None:
     gan, real, noise, codes = start(infogan_spec(information_weights=WEIGHTS["categories"]))
     terms = discriminator_terms(gan, lambdas(gan), real, generate(gan, noise, codes).detach(), codes)
     trunk = list(gan.discriminator.trunk.parameters())
@@ -235,7 +235,7 @@ def test_the_generators_step_moves_it_only(infogan_spec: Spec, start: Callable[.
     assert all(parameter.grad is None for parameter in gan.discriminator.parameters())
 
 
-def test_every_parameter_has_its_place_in_one_players_optimiser_but_for_those_of_the_average(
+def test_every_parameter_except_the_averages_is_in_exactly_one_optimiser(
     infogan_spec: Spec,
 ) -> None:
     training = {"steps": 1, "learning_rate": 1e-3, "discriminator_learning_rate": 2e-4, "ema_decay": 0.9}
@@ -272,7 +272,7 @@ def test_one_step_is_the_two_updates_written_out(
     infogan_spec: Spec, fit: Callable[..., tuple[InfoGAN, History]], start: Callable[..., Start], told: str
 ) -> None:
     training = {"steps": 1, "batch_size": 16, "learning_rate": 1e-2, "discriminator_learning_rate": 3e-2}
-    # without batch norm: before one, a bias has no gradient but rounding noise, to which Adam gives its full rate
+    # without batch norm: before one, a bias has a gradient of rounding noise only, which Adam scales to its full rate
     spec = infogan_spec(batch_norm=False, information_weights=WEIGHTS[told], training=training)
     gan, (row,) = fit(spec)
 
@@ -308,7 +308,7 @@ def test_one_step_is_the_two_updates_written_out(
         assert_close(value, wanted, rtol=1e-4, atol=1e-4, msg=lambda text, name=name: f"{name}: {text}")
 
 
-def test_real_and_generated_pictures_pass_batch_norm_as_two_batches(
+def test_batch_norm_treats_real_and_generated_images_as_two_batches(
     infogan_spec: Spec, start: Callable[..., Start]
 ) -> None:
     gan, real, noise, codes = start(infogan_spec())
@@ -338,13 +338,13 @@ def test_the_head_of_q_sees_generated_pictures_only(infogan_spec: Spec, start: C
 
 
 def plain_terms(gan: InfoGAN, real: Tensor, generated: Tensor) -> Terms:
-    """L_D of a GAN that knows of no codes."""
+    """L_D of a GAN without codes."""
     on_real, on_generated = gan.discriminator(torch.cat([real, generated]), batches=2).logits.chunk(2)
     return {"adversarial": softplus(-on_real).mean() + softplus(on_generated).mean()}
 
 
 def fit_plain(spec: InfoGANSpec, pixels: Representation, observer: object) -> InfoGAN:
-    """A GAN that knows of no codes, on the draws of an InfoGAN."""
+    """A GAN without codes, on the draws of an InfoGAN."""
     with seeded_stage(RUN, "infogan") as stage:
         gan = stage.place(InfoGAN(spec))
         batches = Batches(64, spec.parameters.training.batch_size, stage.rng)
@@ -359,7 +359,7 @@ def fit_plain(spec: InfoGANSpec, pixels: Representation, observer: object) -> In
     return gan
 
 
-def test_with_both_weights_0_it_is_a_plain_gan_bit_for_bit_and_only_qs_head_learns_besides(
+def test_with_both_weights_0_it_is_a_plain_gan_bit_for_bit_in_which_qs_head_learns_too(
     infogan_spec: Spec,
     fit: Callable[..., tuple[InfoGAN, object]],
     start: Callable[..., Start],
@@ -371,7 +371,7 @@ def test_with_both_weights_0_it_is_a_plain_gan_bit_for_bit_and_only_qs_head_lear
     (gan, _), plain = fit(spec), fit_plain(spec, images.pixels(), recorder())
     for part in ("generator", "averaged_generator"):
         assert_same(gan.get_submodule(part), plain.get_submodule(part))
-    for part in ("trunk", "adversarial"):  # but for the statistics of real pictures, computed afterwards
+    for part in ("trunk", "adversarial"):  # except for the recalibrated statistics
         pairs = zip(
             gan.discriminator.get_submodule(part).parameters(),
             plain.discriminator.get_submodule(part).parameters(),
@@ -387,7 +387,7 @@ def test_with_both_weights_0_it_is_a_plain_gan_bit_for_bit_and_only_qs_head_lear
 
 
 @pytest.mark.parametrize("told", ["categories", "ranges"])
-def test_a_code_with_weight_0_leaves_g_and_the_trunk_where_they_would_be_without_it(
+def test_a_code_with_weight_0_does_not_affect_g_and_the_trunk(
     infogan_spec: Spec,
     fit: Callable[..., tuple[InfoGAN, object]],
     images: LabelledImages,
@@ -436,11 +436,11 @@ def test_a_code_with_weight_0_leaves_g_and_the_trunk_where_they_would_be_without
             "generator.0.bias",
             "discriminator.trunk.1.bias",
         ):
-            # a bias before a batch norm has no gradient but rounding noise, to which Adam gives its full rate
+            # before a batch norm, a bias has a gradient of rounding noise only, which Adam scales to its full rate
             assert_close(value, expected.get_parameter(name), rtol=1e-3, atol=1e-4)
 
 
-def test_the_measured_information_is_free_of_the_weights_and_their_sum_is_the_total(
+def test_the_reported_information_is_unweighted_and_adds_up_to_the_total(
     infogan_spec: Spec, start: Callable[..., Start]
 ) -> None:
     for told in WEIGHTS:
@@ -474,7 +474,7 @@ def test_the_history_has_each_term_of_each_turn_and_the_information_in_nats(
     assert [row["step"] for row in history] == [4, 6]
 
 
-def test_information_that_sets_in_later_leaves_the_first_steps_to_a_plain_gan(
+def test_with_delayed_information_the_first_steps_are_those_of_a_plain_gan(
     infogan_spec: Spec, fit: Callable[..., tuple[InfoGAN, History]]
 ) -> None:
     training = {"steps": 5, "batch_size": 16, "learning_rate": 1e-2, "report_every_steps": 1}
@@ -496,10 +496,10 @@ def test_information_that_sets_in_later_leaves_the_first_steps_to_a_plain_gan(
         assert not any(same[2:])
 
 
-def test_after_the_training_q_reads_with_the_statistics_of_real_pictures(
+def test_after_training_q_uses_the_batch_norm_statistics_of_real_images(
     infogan_spec: Spec, images: LabelledImages
 ) -> None:
-    """Means over the batches of each batch's own mean and variance, layer upon layer; no weight moves."""
+    """Means over the batches of each batch's own mean and variance, layer by layer; no weight moves."""
     gan = InfoGAN(infogan_spec()).eval()
     batches = images.pixels().batch(torch.arange(48)).split(16)
     before = {name: value.clone() for name, value in gan.state_dict().items()}
@@ -524,9 +524,7 @@ def test_after_the_training_q_reads_with_the_statistics_of_real_pictures(
     assert not any(module.training for module in (trunk, codes, *trunk, *codes))
 
 
-def test_the_statistics_of_real_pictures_are_those_of_undistorted_ones(
-    infogan_spec: Spec, images: LabelledImages
-) -> None:
+def test_recalibration_uses_undistorted_images(infogan_spec: Spec, images: LabelledImages) -> None:
     plain = InfoGAN(infogan_spec())
     network = plain.spec.parameters.discriminator.model_dump()
     distorted = {**network, "trunk": [
@@ -545,7 +543,7 @@ def test_the_statistics_of_real_pictures_are_those_of_undistorted_ones(
     assert_close(gan.infer(pictures), plain.infer(pictures), rtol=0, atol=0)
 
 
-def test_a_training_that_diverges_says_so_in_one_paragraph(
+def test_a_divergence_is_reported_in_one_paragraph(
     infogan_spec: Spec, fit: Callable[..., tuple[InfoGAN, object]]
 ) -> None:
     training = {"steps": 9, "batch_size": 16, "learning_rate": 1e38}
@@ -570,13 +568,13 @@ def test_training_depends_on_the_seed_and_not_on_the_global_state(
     assert not torch.allclose(weights[0], weights[2], rtol=0, atol=1e-2)
 
 
-def test_noise_and_codes_are_drawn_anew_in_every_step_and_batches_make_up_epochs(
+def test_every_step_draws_new_noise_and_codes_and_batches_make_up_epochs(
     infogan_spec: Spec, images: LabelledImages, recorder: Callable
 ) -> None:
     seen: list[Tensor] = []
 
     class Remembered(Representation):
-        """Remembers which positions were read."""
+        """Remembers which indices were used."""
 
         def batch(self, index: Tensor) -> Tensor:
             seen.append(index)
@@ -592,13 +590,13 @@ def test_noise_and_codes_are_drawn_anew_in_every_step_and_batches_make_up_epochs
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.9])
-def test_pictures_are_shown_on_the_way_and_do_not_change_the_training(
+def test_previews_are_shown_and_do_not_change_the_training(
     infogan_spec: Spec, images: LabelledImages, recorder: Callable, decay: float
 ) -> None:
     observer = recorder()
     spec = infogan_spec(training={"steps": 10, "batch_size": 16, "ema_decay": decay})
     gan, _ = fit_infogan(RUN, spec, images.pixels(), observer)
-    with seeded_stage(RUN, "infogan") as stage:  # the same again, with nothing shown
+    with seeded_stage(RUN, "infogan") as stage:  # the same again without a preview
         plain = stage.place(InfoGAN(spec))
         batches = Batches(64, 16, stage.rng)
 
@@ -631,7 +629,7 @@ CODE_FIRST = {"style": {"distribution": "uniform"}, "category": {"distribution":
 
 
 @pytest.mark.parametrize(("codes", "rows"), [(None, 4), (CODE_FIRST, 10)], ids=["category first", "range first"])
-def test_a_preview_has_a_row_for_each_value_of_the_first_code_and_everything_else_the_same_in_each(
+def test_a_preview_has_one_row_per_value_of_the_first_code_and_is_otherwise_fixed(
     infogan_spec: Spec, images: LabelledImages, recorder: Callable, codes: dict[str, object] | None, rows: int
 ) -> None:
     training = {"steps": 10, "batch_size": 16, "learning_rate": 1e-2, "ema_decay": 0.9}
@@ -659,7 +657,7 @@ def test_the_averaged_generator_follows_and_lags_behind(
     assert 0.5 < share < 0.98
 
 
-def test_told_codes_become_legible_and_the_same_codes_untold_do_not(
+def test_codes_become_recoverable_only_with_a_positive_weight(
     infogan_spec: Spec, fit: Callable[..., tuple[InfoGAN, History]]
 ) -> None:
     training = {"steps": 150, "batch_size": 32, "learning_rate": 5e-3, "report_every_steps": 5}
@@ -681,7 +679,7 @@ def test_told_codes_become_legible_and_the_same_codes_untold_do_not(
     assert unread + 0.07 < told["information.width"] < perfect
 
 
-def test_the_labels_of_the_images_are_not_read(infogan_spec: Spec, images: LabelledImages, tmp_path: Path) -> None:
+def test_the_labels_of_the_images_are_not_used(infogan_spec: Spec, images: LabelledImages, tmp_path: Path) -> None:
     from gan_pipelines.pipelines.infogan_training.nodes import train_infogan
 
     parameters = infogan_spec(training={"steps": 2, "batch_size": 16, "learning_rate": 1e-2}).parameters

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: what a training does about them, and what everything else does."""
+"""Ctrl-C and SIGTERM: how a training reacts, and how everything else does."""
 
 import logging
 import multiprocessing.process
@@ -38,7 +38,7 @@ def handlers() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in STOPPING}
     stop_on_signals()
     yield
-    stop_on_signals()  # forgets the signal that came
+    stop_on_signals()  # forgets the signal
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> CheckpointFolder:
 
 @pytest.fixture
 def fit(folder: CheckpointFolder, recorder: Callable) -> Callable[..., Any]:
-    """Train a weight for 5 steps; `events` says what happens in the midst of a step."""
+    """Train a weight for 5 steps; `events` says what happens during a step."""
 
     def run(events: dict[int, Callable[[], None]], keep: bool = True) -> Any:
         module, observer = nn.Linear(1, 1), recorder()
@@ -78,7 +78,7 @@ def kept(folder: CheckpointFolder) -> list[int]:
 
 
 @pytest.mark.parametrize(("number", "code"), CODES)
-def test_a_training_ends_its_step_and_leaves_one_checkpoint(
+def test_a_training_finishes_its_step_and_leaves_one_checkpoint(
     fit: Callable[..., Any], folder: CheckpointFolder, caplog: pytest.LogCaptureFixture, number: int, code: int
 ) -> None:
     with pytest.raises(Interrupted) as ended:
@@ -105,7 +105,7 @@ def test_a_training_without_checkpoints_stops_too(
 def test_a_signal_in_the_last_step_still_ends_the_run_and_the_training_is_done(
     fit: Callable[..., Any], folder: CheckpointFolder
 ) -> None:
-    """Whatever comes after the training need not look for signals."""
+    """Code after the training does not have to check for signals."""
     with pytest.raises(Interrupted) as ended:
         fit({5: send(signal.SIGTERM)})
     assert ended.value.code == 143
@@ -114,10 +114,10 @@ def test_a_signal_in_the_last_step_still_ends_the_run_and_the_training_is_done(
     assert fit({}).resumed[0].step == 5
 
 
-def test_a_training_that_begins_after_the_signal_takes_no_step(
+def test_a_training_that_starts_after_the_signal_takes_no_step(
     fit: Callable[..., Any], folder: CheckpointFolder
 ) -> None:
-    """As those do that wait in other threads for the one that was told to stop."""
+    """Such as a training that waits in another thread for the one that was stopped."""
     with pytest.raises(Interrupted):
         signal.raise_signal(signal.SIGTERM)
     with pytest.raises(Interrupted) as ended:
@@ -126,20 +126,20 @@ def test_a_training_that_begins_after_the_signal_takes_no_step(
     assert kept(folder) == []
 
 
-def test_a_signal_after_a_trainings_last_look_is_not_lost() -> None:
+def test_a_signal_after_the_last_check_of_a_training_is_not_lost() -> None:
     with pytest.raises(Interrupted) as ended, stoppable():
         signal.raise_signal(signal.SIGTERM)
     assert ended.value.code == 143
 
 
-def test_a_training_that_fails_says_why_though_a_signal_came_too() -> None:
+def test_a_failing_training_reports_its_error_even_after_a_signal() -> None:
     with pytest.raises(ZeroDivisionError), stoppable():
         signal.raise_signal(signal.SIGTERM)
         raise ZeroDivisionError
 
 
 @pytest.mark.parametrize(("number", "code"), CODES)
-def test_what_is_no_training_ends_at_once(number: int, code: int) -> None:
+def test_everything_but_a_training_ends_at_once(number: int, code: int) -> None:
     with pytest.raises(Interrupted) as ended:
         signal.raise_signal(number)
     assert ended.value.code == code
@@ -147,26 +147,26 @@ def test_what_is_no_training_ends_at_once(number: int, code: int) -> None:
 
 
 class Finalised:
-    """Hears of a signal where Python lets no exception through."""
+    """Receives a signal where Python discards exceptions."""
 
     def __del__(self) -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
-def test_a_signal_that_comes_in_a_finaliser_is_not_lost() -> None:
+def test_a_signal_in_a_finaliser_is_not_lost() -> None:
     with pytest.raises(Interrupted) as ended:
         Finalised()
         time.sleep(30)
     assert ended.value.code == 143
 
 
-def test_after_a_training_signals_end_the_process_at_once_again(fit: Callable[..., Any]) -> None:
+def test_after_a_training_signals_end_the_process_at_once(fit: Callable[..., Any]) -> None:
     fit({})
     with pytest.raises(Interrupted):
         signal.raise_signal(signal.SIGINT)
 
 
-def test_told_twice_it_does_not_wait_for_the_step(fit: Callable[..., Any], folder: CheckpointFolder) -> None:
+def test_a_second_signal_does_not_wait_for_the_step(fit: Callable[..., Any], folder: CheckpointFolder) -> None:
     def twice() -> None:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
@@ -178,7 +178,7 @@ def test_told_twice_it_does_not_wait_for_the_step(fit: Callable[..., Any], folde
     assert kept(folder) == []
 
 
-def test_a_new_run_does_not_hear_of_an_old_signal(fit: Callable[..., Any]) -> None:
+def test_a_new_run_ignores_an_old_signal(fit: Callable[..., Any]) -> None:
     with pytest.raises(Interrupted):
         signal.raise_signal(signal.SIGTERM)
     assert stop_requested() == signal.SIGTERM
@@ -187,7 +187,7 @@ def test_a_new_run_does_not_hear_of_an_old_signal(fit: Callable[..., Any]) -> No
     assert len(fit({}).reports) == 5
 
 
-def test_in_a_thread_signals_are_left_alone() -> None:
+def test_handlers_are_not_installed_in_a_thread() -> None:
     handler = signal.getsignal(signal.SIGTERM)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     thread = threading.Thread(target=stop_on_signals)
@@ -197,7 +197,7 @@ def test_in_a_thread_signals_are_left_alone() -> None:
     signal.signal(signal.SIGTERM, handler)
 
 
-def test_a_training_in_a_thread_hears_of_a_signal_to_the_process(
+def test_a_signal_to_the_process_stops_a_training_in_a_thread(
     fit: Callable[..., Any], folder: CheckpointFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     ended: list[BaseException] = []
@@ -213,7 +213,7 @@ def test_a_training_in_a_thread_hears_of_a_signal_to_the_process(
     thread = threading.Thread(target=work)
     thread.start()
     assert in_training.wait(60)
-    signal.raise_signal(signal.SIGTERM)  # the main thread, which waits for the other one, is not torn away
+    signal.raise_signal(signal.SIGTERM)  # the main thread keeps waiting for the other one
     told.set()
     thread.join()
     assert [error.code for error in ended] == [143]
@@ -222,7 +222,7 @@ def test_a_training_in_a_thread_hears_of_a_signal_to_the_process(
 
 @contextmanager
 def killed_in_the_end(*workers: multiprocessing.process.BaseProcess) -> Iterator[None]:
-    """Workers of a test that fails must not hold up the others."""
+    """Workers of a failing test must not block other tests."""
     try:
         yield
     finally:
@@ -233,7 +233,7 @@ def killed_in_the_end(*workers: multiprocessing.process.BaseProcess) -> Iterator
 
 
 def _work(fit: Callable[..., Any], ready: Any, code: Any) -> None:
-    """In a worker process: told twice within a step, as from a terminal and by the parent, it still ends the step."""
+    """A worker that gets two signals within a step, from the terminal and from its parent, still finishes the step."""
 
     def wait_for_two_signals() -> None:
         ready.set()
@@ -256,7 +256,9 @@ def _idle(ready: Any, code: Any) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
-def test_workers_are_told_and_their_trainings_end_well(fit: Callable[..., Any], folder: CheckpointFolder) -> None:
+def test_a_signal_is_forwarded_to_workers_whose_trainings_end_cleanly(
+    fit: Callable[..., Any], folder: CheckpointFolder
+) -> None:
     context = multiprocessing.get_context("fork")
     events, codes = [context.Event() for _ in range(2)], [context.Value("i", 0) for _ in range(2)]
     training = context.Process(target=_work, args=(fit, events[0], codes[0]))
@@ -266,7 +268,7 @@ def test_workers_are_told_and_their_trainings_end_well(fit: Callable[..., Any], 
             worker.start()
             assert ready.wait(60)
         with pytest.raises(Interrupted):
-            signal.raise_signal(signal.SIGTERM)  # to the parent alone
+            signal.raise_signal(signal.SIGTERM)  # only to the parent
         for worker in (training, idle):
             worker.join(30)
             assert not worker.is_alive()
@@ -281,7 +283,7 @@ def _refuse(ready: Any) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
-def test_workers_that_do_not_listen_are_killed_when_it_is_said_twice() -> None:
+def test_a_second_signal_kills_workers_that_do_not_react() -> None:
     context = multiprocessing.get_context("fork")
     ready = context.Event()
     worker = context.Process(target=_refuse, args=(ready,))

@@ -25,7 +25,7 @@ ONE_STEP = TrainingParameters(steps=1, batch_size=16)
 
 
 class Batch:
-    """A chain of levels with what one joint step sees; the first one's condition may be nothing."""
+    """A chain of levels and the data of one joint step; the first condition may be empty."""
 
     def __init__(self, chain: Sequence[LevelGAN], encoder: Encoder, images: LabelledImages) -> None:
         names = ["labels", *(level.spec.target for level in chain)]
@@ -173,12 +173,12 @@ def test_each_discriminators_gradient_is_that_of_its_own_loss_on_detached_pictur
             assert_close(ours, literal, rtol=1e-4, atol=1e-6)
 
 
-def test_nothing_from_below_reaches_the_upper_level_at_w_0(batch: Callable[..., Batch], recorder: Callable) -> None:
+def test_at_w_0_no_gradient_from_below_reaches_the_upper_level(batch: Callable[..., Batch], recorder: Callable) -> None:
     found = []
     for _ in range(2):
         torch.manual_seed(0)
         built = batch(2)
-        if found:  # another lower level must make no difference
+        if found:  # a different lower level must not matter
             level = built.levels[1]
             initialise(level, level.spec.parameters.initialisation)
         found.append(one_step(built, 0.0, recorder))
@@ -187,7 +187,7 @@ def test_nothing_from_below_reaches_the_upper_level_at_w_0(batch: Callable[..., 
 
 
 @pytest.mark.parametrize("upstream_weight", [0.01, 0.3, 2.0])
-def test_what_reaches_the_upper_of_two_levels_from_below_is_in_proportion_to_w(
+def test_the_gradient_from_the_level_below_is_proportional_to_w(
     batch: Callable[..., Batch], recorder: Callable, upstream_weight: float
 ) -> None:
     def of_top(weight: float) -> Tensor:
@@ -200,7 +200,7 @@ def test_what_reaches_the_upper_of_two_levels_from_below_is_in_proportion_to_w(
 
 
 @pytest.mark.parametrize("upstream_weight", [0.0, 0.3, 1.0])
-def test_the_generators_step_on_gradients_taken_before_any_of_them_moved(
+def test_the_generators_step_on_gradients_computed_before_any_of_them_moved(
     batch: Callable[..., Batch], recorder: Callable, upstream_weight: float
 ) -> None:
     found = []
@@ -223,7 +223,7 @@ def test_the_generators_are_judged_by_the_discriminators_of_this_step(
         assert_close(found[f"{level.spec.target}.generator"], list(gradients), rtol=1e-4, atol=1e-6)
 
 
-def test_the_turns_go_through_the_discriminators_first_and_then_up_from_the_pixels(
+def test_the_discriminators_step_first_and_then_the_generators_from_the_pixels_up(
     batch: Callable[..., Batch], recorder: Callable
 ) -> None:
     built, order = batch(3), []
@@ -296,7 +296,7 @@ def test_a_full_step_gives_every_parameter_a_gradient_and_leaves_the_encoder_alo
     assert all(parameter.grad is None for parameter in encoder.parameters())
 
 
-def test_the_independent_levels_stay_as_they_are(
+def test_the_independent_levels_are_not_changed(
     levels: Callable[..., list[LevelGAN]], fit: Callable[..., tuple[list[LevelGAN], object]]
 ) -> None:
     chain = levels(2, training={"steps": 1, "ema_decay": 0.9})
@@ -306,7 +306,7 @@ def test_the_independent_levels_stay_as_they_are(
     assert not torch.equal(weights(trained), before)
 
 
-def test_frozen_levels_out_of_a_file_are_thawed(
+def test_frozen_levels_from_a_file_can_be_trained(
     levels: Callable[..., list[LevelGAN]], fit: Callable[..., tuple[list[LevelGAN], object]]
 ) -> None:
     chain, frozen = levels(2), levels(2)
@@ -317,7 +317,7 @@ def test_frozen_levels_out_of_a_file_are_thawed(
 
 
 @pytest.mark.parametrize(("initialise", "matters"), [("independent", True), ("scratch", False)])
-def test_training_from_scratch_forgets_the_independent_levels(
+def test_training_from_scratch_ignores_the_independent_weights(
     levels: Callable[..., list[LevelGAN]],
     fit: Callable[..., tuple[list[LevelGAN], object]],
     initialise: str,
@@ -365,7 +365,7 @@ def test_joint_training_depends_on_the_seed_and_not_on_the_global_state(
     assert not torch.allclose(found[0], found[2], rtol=0, atol=1e-3)
 
 
-def test_the_discriminators_may_have_their_own_rate(batch: Callable[..., Batch]) -> None:
+def test_the_discriminators_can_have_their_own_learning_rate(batch: Callable[..., Batch]) -> None:
     joint = batch(2).joint_levels()
     training = {"steps": 1, "learning_rate": 1e-3, "discriminator_learning_rate": 4e-3}
     players = joint_players(joint, JointParameters.model_validate({"training": training}))
@@ -377,7 +377,7 @@ def test_the_discriminators_may_have_their_own_rate(batch: Callable[..., Batch])
     }
 
 
-def test_the_averaged_generators_follow_in_joint_training(
+def test_joint_training_updates_the_averaged_generators(
     levels: Callable[..., list[LevelGAN]], fit: Callable[..., tuple[list[LevelGAN], object]]
 ) -> None:
     averaging = {"steps": 1, "batch_size": 16, "learning_rate": 1e-2, "ema_decay": 0.9}

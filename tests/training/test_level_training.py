@@ -1,4 +1,4 @@
-"""Independent training of one level: who moves, by which losses, on which draws."""
+"""Independent training of one level: which weights move, by which losses, on which draws."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ WEIGHTS = {"adversarial": 0.7, "conditional": 3.0, "entropy": 5.0}
 PAIRS = [("fc", "labels"), ("pixels", "fc"), ("pixels", "labels")]
 
 Start = tuple[LevelGAN, Tensor, Tensor, Tensor]
-"""A level before its first step, and what it sees in it: real targets, real conditions, noise."""
+"""A level before its first step, with that step's real targets, real conditions and noise."""
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def fit(
 
 @pytest.fixture
 def start(real: dict[str, Representation]) -> Callable[..., Start]:
-    """The beginning of a level's training: first its weights, then a batch, then noise."""
+    """The start of a level's training: first its weights, then a batch, then noise."""
 
     def begin(spec: LevelSpec) -> Start:
         with seeded_stage(RUN, spec.target) as stage:
@@ -124,7 +124,7 @@ def test_without_a_condition_there_is_no_conditional_term_and_nothing_is_encoded
         assert parameter.grad.abs().max() > 0, name
 
 
-def test_a_plain_gan_steps_on_the_adversarial_and_the_entropy_loss(
+def test_an_unconditional_level_minimises_the_adversarial_and_the_entropy_loss(
     level_spec: Callable[..., LevelSpec], fit: Callable[..., tuple[LevelGAN, object]], start: Callable[..., Start]
 ) -> None:
     spec = level_spec("pixels", "none", batch_norm=False, loss_weights=WEIGHTS)
@@ -163,7 +163,7 @@ def test_a_term_of_weight_0_has_no_gradient_at_all(
                 assert gradient is None or not gradient.any()
 
 
-def test_where_the_conditional_weight_is_0_nothing_is_encoded(
+def test_with_conditional_weight_0_nothing_is_encoded(
     level_spec: Callable[..., LevelSpec], start: Callable[..., Start]
 ) -> None:
     level, _, above, noise = start(level_spec("pixels", "fc", loss_weights={**WEIGHTS, "conditional": 0}))
@@ -254,7 +254,7 @@ def test_one_step_is_the_two_updates_written_out(
     condition: str,
 ) -> None:
     training = {"steps": 1, "batch_size": 16, "learning_rate": 1e-2, "discriminator_learning_rate": 3e-2}
-    # without batch norm: before one, a bias has no gradient but rounding noise, to which Adam gives its full rate
+    # without batch norm: before one, a bias has a gradient of rounding noise only, which Adam scales to its full rate
     spec = level_spec(target, condition, batch_norm=False, loss_weights=WEIGHTS, training=training)
     level, (row,) = fit(spec)
 
@@ -285,7 +285,7 @@ def test_one_step_is_the_two_updates_written_out(
         assert_close(value, wanted, rtol=1e-4, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
 
 
-def test_the_shared_generator_pass_gives_the_gradient_of_a_second_pass_over_the_same_noise(
+def test_the_shared_generator_pass_has_the_gradient_of_a_second_pass_with_the_same_noise(
     encoder: Encoder,
     level_spec: Callable[..., LevelSpec],
     fit: Callable[..., tuple[LevelGAN, object]],
@@ -335,7 +335,7 @@ def test_training_depends_on_the_seed_and_not_on_the_global_state(
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.9])
-def test_pictures_are_shown_on_the_way_and_do_not_change_the_training(
+def test_previews_are_shown_and_do_not_change_the_training(
     level_spec: Callable[..., LevelSpec],
     encoder: Encoder,
     real: dict[str, Representation],
@@ -345,7 +345,7 @@ def test_pictures_are_shown_on_the_way_and_do_not_change_the_training(
     observer = recorder()
     spec = level_spec("pixels", training={"steps": 10, "batch_size": 16, "ema_decay": decay})
     level, _ = fit_level(RUN, spec, encoder, real["pixels"], real["labels"], observer)
-    with seeded_stage(RUN, "pixels") as stage:  # the same again, with nothing shown
+    with seeded_stage(RUN, "pixels") as stage:  # the same again without a preview
         plain = stage.place(LevelGAN(spec))
         batches, segment = Batches(64, 16, stage.rng), stage.place(encoder.segment("pixels", "labels"))
 
@@ -372,7 +372,7 @@ def test_pictures_are_shown_on_the_way_and_do_not_change_the_training(
     assert 0 <= torch.cat(shown).min() < torch.cat(shown).max() <= 1
 
 
-def test_a_preview_shows_the_sampling_generator_on_one_noise(
+def test_a_preview_shows_the_sampling_generator_on_fixed_noise(
     level_spec: Callable[..., LevelSpec], encoder: Encoder, real: dict[str, Representation], recorder: Callable
 ) -> None:
     observer = recorder()
@@ -384,13 +384,13 @@ def test_a_preview_shows_the_sampling_generator_on_one_noise(
     assert not torch.allclose(observer.shown[0][1], expected, rtol=0, atol=1e-3)
 
 
-def test_noise_is_drawn_anew_in_every_step_and_batches_make_up_epochs(
+def test_every_step_draws_new_noise_and_batches_make_up_epochs(
     level_spec: Callable[..., LevelSpec], real: dict[str, Representation], encoder: Encoder, recorder: Callable
 ) -> None:
     seen: dict[str, list[Tensor]] = {"fc": [], "labels": []}
 
     class Remembered(Representation):
-        """Remembers which positions were read."""
+        """Remembers which indices were used."""
 
         def batch(self, index: Tensor) -> Tensor:
             seen[self.name].append(index)
@@ -400,7 +400,7 @@ def test_noise_is_drawn_anew_in_every_step_and_batches_make_up_epochs(
     target, condition = (Remembered(real[name].name, real[name].values) for name in ("fc", "labels"))
     fit_level(RUN, spec, encoder, target, condition, recorder())
     assert len(seen["fc"]) == 8
-    assert_close(seen["fc"], seen["labels"], rtol=0, atol=0)  # a target always with its own condition
+    assert_close(seen["fc"], seen["labels"], rtol=0, atol=0)  # every target comes with its own condition
     for epoch in (seen["fc"][:4], seen["fc"][4:]):
         assert torch.cat(epoch).sort().values.tolist() == list(range(64))
     assert not torch.equal(seen["fc"][0], seen["fc"][4])
@@ -426,7 +426,7 @@ def test_the_conditional_term_alone_makes_pictures_encode_to_their_condition(
     assert 0 < history[-1]["generator.conditional"] < 0.3 * history[0]["generator.conditional"]
 
 
-def test_the_entropy_term_alone_makes_pictures_show_their_noise(
+def test_the_entropy_term_alone_makes_noise_recoverable(
     level_spec: Callable[..., LevelSpec], fit: Callable[..., tuple[LevelGAN, list[dict[str, float]]]]
 ) -> None:
     training = {"steps": 100, "batch_size": 32, "learning_rate": 5e-3, "report_every_steps": 5}

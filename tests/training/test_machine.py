@@ -1,4 +1,4 @@
-"""Precision, compiled networks, deterministic kernels: what they change, and what they leave alone."""
+"""Devices, precision, compiled networks and deterministic kernels."""
 
 import shutil
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from gan_pipelines.training.stage import seeded_stage
 TRAINING = {"steps": 4, "batch_size": 16, "learning_rate": 1e-3, "ema_decay": 0.9, "report_every_steps": 2}
 
 
-def test_bfloat16_computes_coarsely_and_keeps_weights_averages_and_losses_in_float32(
+def test_bfloat16_is_coarse_but_keeps_weights_averages_and_losses_in_float32(
     infogan_spec: Callable[..., InfoGANSpec], images: LabelledImages, recorder: Callable
 ) -> None:
     spec = infogan_spec(training=TRAINING)
@@ -32,7 +32,7 @@ def test_bfloat16_computes_coarsely_and_keeps_weights_averages_and_losses_in_flo
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_only_what_the_stage_computes_is_cast(precision: str) -> None:
+def test_only_computations_inside_the_stage_are_cast(precision: str) -> None:
     with seeded_stage(RunParameters(precision=precision), "fc3") as stage:
         with stage.autocast():
             inside = torch.nn.Linear(2, 2)(torch.ones(1, 2)).dtype
@@ -56,25 +56,25 @@ def test_compiled_networks_train_as_they_do_uncompiled(
     assert found.generator._compiled_call_impl is None  # sampling runs uncompiled
 
 
-def test_deterministic_kernels_are_asked_for_within_the_stage_alone() -> None:
+def test_deterministic_kernels_are_used_only_inside_the_stage() -> None:
     assert not torch.are_deterministic_algorithms_enabled()
     with seeded_stage(RunParameters(deterministic=True), "fc3"):
         assert torch.are_deterministic_algorithms_enabled()
     assert not torch.are_deterministic_algorithms_enabled()
 
 
-def test_yaml_reads_off_as_false_and_it_means_off() -> None:
+def test_false_means_off_since_yaml_parses_off_as_false() -> None:
     assert RunParameters.model_validate({"compile": False}).compile == "off"
 
 
-def test_the_device_auto_is_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_device_auto_is_a_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert find_device("auto") == torch.device("cpu")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert find_device("auto") == torch.device("cuda")
 
 
-def test_what_this_machine_has_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_hardware_or_compilers_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     require_machine(RunParameters(device="cuda"))
     with pytest.raises(ExperimentError, match=r"^run\.workers: .*this machine has 1, found 2"):

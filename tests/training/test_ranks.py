@@ -1,4 +1,4 @@
-"""Two ranks train what one process trains; processes are real, started by PyTorch's launcher, and talk over gloo."""
+"""Two ranks train the same as one process; PyTorch's launcher starts real processes, which communicate by gloo."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ def losses(rows: Rows) -> list[dict[str, float]]:
 
 
 def assert_same_training(found: torch.nn.Module, expected: torch.nn.Module, rows: Rows, wanted: Rows) -> None:
-    """Losses agree, and so do weights and buffers, but for biases before a batch norm.
+    """Losses, weights and buffers agree, except for biases before a batch norm.
 
     Those have no gradient but rounding noise, to which Adam gives its full rate.
     """
@@ -58,7 +58,7 @@ def real(encoder: Encoder, images: LabelledImages) -> dict[str, Representation]:
 
 
 def listening_addresses() -> set[str]:
-    """Where this process and the ranks take connections."""
+    """Addresses at which this process and the ranks accept connections."""
     me = psutil.Process()
     found = [socket for process in (me, *me.children(recursive=True)) for socket in process.net_connections("tcp")]
     return {socket.laddr.ip for socket in found if socket.status == psutil.CONN_LISTEN}
@@ -100,7 +100,7 @@ def test_two_ranks_train_an_infogan_as_one_process_does(
     assert_same_training(found, expected, rows, wanted)
 
 
-def test_a_divergence_in_the_ranks_is_told_as_it_is(
+def test_a_divergence_in_a_rank_is_reported_unchanged(
     infogan_spec: Callable[..., InfoGANSpec], images: LabelledImages, recorder: Callable
 ) -> None:
     spec = infogan_spec(training={**TRAINING, "learning_rate": 1e30})
@@ -119,7 +119,7 @@ def signals() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("signals")
-def test_ranks_that_are_told_to_stop_go_on_bit_for_bit(
+def test_interrupted_ranks_resume_bit_for_bit(
     infogan_spec: Callable[..., InfoGANSpec], images: LabelledImages, recorder: Callable, tmp_path: Path
 ) -> None:
     affine = [{"layer": "random_affine", "distortion": 0.2, "shift_pixels": 1.0}]  # each rank draws its own maps
@@ -148,7 +148,7 @@ def test_ranks_that_are_told_to_stop_go_on_bit_for_bit(
         assert torch.equal(found.state_dict()[name], value), name
 
 
-def test_alone_a_process_is_the_first_of_one_and_keeps_everything() -> None:
+def test_a_single_process_is_rank_0_of_1_and_keeps_whole_batches() -> None:
     ranks, batch = Ranks(), torch.arange(6)
     assert (ranks.rank, ranks.count, ranks.is_first) == (0, 1, True)
     assert ranks.shard(batch) is batch
@@ -159,7 +159,7 @@ def test_alone_a_process_is_the_first_of_one_and_keeps_everything() -> None:
 
 
 @pytest.mark.parametrize(("count", "size"), [(2, 8), (3, 9), (4, 8)])
-def test_the_shares_of_all_ranks_are_the_batch(count: int, size: int) -> None:
+def test_the_shards_of_all_ranks_make_up_the_batch(count: int, size: int) -> None:
     shares = [Ranks(rank, count).shard(torch.arange(size)) for rank in range(count)]
     assert {len(share) for share in shares} == {size // count}
     assert sorted(torch.cat(shares).tolist()) == list(range(size))

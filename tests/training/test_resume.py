@@ -1,4 +1,4 @@
-"""A training that was broken off and goes on ends bit for bit as one that never stopped.
+"""A resumed training equals an uninterrupted one, bit for bit.
 
 Power fails between any two optimiser steps, that is between players too; a signal lets the step end first.
 """
@@ -36,7 +36,7 @@ from gan_pipelines.training.level import fit_level
 STEPS = 12
 TRAINING = {
     "steps": STEPS,
-    "batch_size": 24,  # of 64 images, so that epochs end in the midst
+    "batch_size": 24,  # of 64 images, so that epochs do not end with a batch
     "learning_rate": 5e-3,
     "final_learning_rate_fraction": 0.1,
     "ema_decay": 0.9,
@@ -52,7 +52,7 @@ CONVOLUTIONS = [
     {"layer": "leaky_relu"},
     {"layer": "linear", "features": 12},
 ]
-"""Two convolutions, whose weights and moments lie in memory with the channels last, and two kinds of draws."""
+"""Two convolutions, whose weights and moments have channels last in memory, and two layers that draw."""
 HEAD = [{"layer": "linear", "features": "target"}]
 
 Rows = list[dict[str, float]]
@@ -61,12 +61,12 @@ Fit = Callable[..., tuple[list[Any], Rows]]
 
 
 class PowerCut(Exception):
-    """Whatever ends a process."""
+    """Stands for anything that ends a process."""
 
 
 @dataclass(frozen=True)
 class Breakdown:
-    """How a training is broken off, at which of the optimiser steps that it takes in one go."""
+    """How a training is interrupted, and at which optimiser step of the run."""
 
     optimiser_step: int
     gently: bool
@@ -74,7 +74,7 @@ class Breakdown:
 
 @contextmanager
 def breaking_down(how: Breakdown | None) -> Iterator[None]:
-    """Let the power fail, or a signal come, in the midst of a training."""
+    """Interrupt a training by a power failure or a signal."""
     taken = itertools.count(1)
 
     def before_step(*_: object) -> None:
@@ -95,7 +95,7 @@ def breaking_down(how: Breakdown | None) -> Iterator[None]:
 def handlers() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in STOPPING}
     yield
-    stop_on_signals()  # forgets the signal that came
+    stop_on_signals()  # forgets the signal
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -186,12 +186,12 @@ def same_bits(found: Tensor, expected: Tensor) -> bool:
 
 
 def without_speed(rows: Sequence[dict[str, float]]) -> str:
-    """As text, in which the order of the columns shows and NaN equals itself."""
+    """As text, which shows the order of the columns and in which NaN equals itself."""
     return json.dumps([{name: value for name, value in row.items() if name != "images_per_second"} for row in rows])
 
 
 def assert_same_end(folder: Path, expected: Path, results: Sequence[tuple[list[Any], Rows]]) -> None:
-    """Model files byte for byte; of the last checkpoints every tensor, and the rows but for the speed."""
+    """Model files byte for byte; all tensors of the last checkpoints, and the rows without the speed."""
     (models, history), (other_models, other_history) = results
     assert without_speed(history) == without_speed(other_history)
     assert [row["step"] for row in history] == [5, 10, 12]
@@ -205,11 +205,11 @@ def assert_same_end(folder: Path, expected: Path, results: Sequence[tuple[list[A
     assert different == []
     assert without_speed(described["values"]["rows"]) == without_speed(other_described["values"]["rows"])
     parts = {name.split(".")[0] for name in theirs}
-    assert parts == {"players", "random", "batches"}  # no sums: the last interval is closed
+    assert parts == {"players", "random", "batches"}  # no sums: the last interval is complete
 
 
 def last_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The checkpoint after the last step, which lies there until the whole run has come to its end."""
+    """The checkpoint after the last step, which is kept until the whole run is complete."""
     files = sorted(folder.glob("checkpoints/*/0/*/step_*.safetensors"))
     assert int(files[-1].stem.removeprefix("step_")) == STEPS
     return read_tensors(files[-1])
@@ -218,7 +218,7 @@ def last_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def broken_off(
     fit: Fit, folder: Path, every_steps: int | None, breakdowns: Sequence[Breakdown]
 ) -> tuple[list[Any], Rows]:
-    """Train with breakdowns, every attempt being a new run in the same folder."""
+    """Train with interruptions; every attempt is a new run in the same folder."""
     for number, how in enumerate([*breakdowns, None]):
         try:
             with breaking_down(how):
@@ -233,7 +233,7 @@ FREQUENCIES = st.one_of(st.none(), st.integers(1, 5))
 
 
 @pytest.mark.parametrize("name", PLAYERS)
-def test_a_training_that_goes_on_ends_as_if_it_had_never_stopped(
+def test_a_resumed_training_equals_an_uninterrupted_one(
     name: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     fit: Fit = request.getfixturevalue(name)
@@ -252,9 +252,7 @@ def test_a_training_that_goes_on_ends_as_if_it_had_never_stopped(
 
 
 @pytest.mark.parametrize("name", PLAYERS)
-def test_a_training_may_be_broken_off_at_every_single_step(
-    name: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
+def test_a_training_can_be_interrupted_at_every_step(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     fit: Fit = request.getfixturevalue(name)
     expected = fit(run_parameters(), CheckpointFolder(tmp_path / "never" / "checkpoints"))
     every_step = [Breakdown(PLAYERS[name], gently=True)] * (STEPS - 1)
@@ -262,8 +260,8 @@ def test_a_training_may_be_broken_off_at_every_single_step(
     assert_same_end(tmp_path / "always", tmp_path / "never", [found, expected])
 
 
-def test_the_moments_of_convolutions_lie_in_memory_as_their_weights_do(level: Fit, tmp_path: Path) -> None:
-    """Fused kernels go by the layout; a moment in another one would be read in the wrong order."""
+def test_restored_moments_have_the_memory_layout_of_their_weights(level: Fit, tmp_path: Path) -> None:
+    """Fused kernels rely on it: a moment in another layout would be read in the wrong order."""
     seen: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
 
     def look(optimiser: torch.optim.Optimizer, *_: object) -> None:
@@ -289,7 +287,7 @@ def spoil(folder: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["cut", "altered"])
-def test_a_broken_checkpoint_costs_steps_but_changes_nothing(
+def test_a_broken_checkpoint_repeats_steps_but_changes_nothing(
     infogan: Fit, tmp_path: Path, caplog: pytest.LogCaptureFixture, how: str
 ) -> None:
     expected = infogan(run_parameters(), CheckpointFolder(tmp_path / "never" / "checkpoints"))
@@ -303,7 +301,7 @@ def test_a_broken_checkpoint_costs_steps_but_changes_nothing(
     assert_same_end(tmp_path / "broken", tmp_path / "never", [found, expected])
 
 
-def test_a_training_with_no_whole_checkpoint_starts_anew(
+def test_a_training_without_an_intact_checkpoint_starts_from_scratch(
     classifier: Fit, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = classifier(run_parameters(), CheckpointFolder(tmp_path / "never" / "checkpoints"))
@@ -321,7 +319,7 @@ def break_off(fit: Fit, folder: CheckpointFolder, **arguments: Any) -> None:
         fit(run_parameters(5), folder, **arguments)
 
 
-def test_it_says_from_where_it_goes_on_and_tells_the_observer_what_was_reported(
+def test_resuming_is_logged_and_the_observer_gets_the_earlier_reports(
     images: LabelledImages,
     classifier: Fit,
     classifier_parameters: ClassifierParameters,
@@ -342,7 +340,7 @@ def test_it_says_from_where_it_goes_on_and_tells_the_observer_what_was_reported(
     assert [row["step"] for row in history] == [5, 10, 12]
 
 
-def test_a_training_that_was_over_is_not_trained_again(
+def test_a_finished_training_is_not_repeated(
     images: LabelledImages,
     classifier: Fit,
     classifier_parameters: ClassifierParameters,
@@ -351,7 +349,7 @@ def test_a_training_that_was_over_is_not_trained_again(
 ) -> None:
     models, history = classifier(run_parameters(), CheckpointFolder(tmp_path, "first"))
     observer = recorder()
-    with breaking_down(Breakdown(1, gently=False)):  # at its first optimiser step, which does not come
+    with breaking_down(Breakdown(1, gently=False)):  # at its first optimiser step, which never happens
         model, again, _ = fit_classifier(
             run_parameters(),
             "encoder",
@@ -371,8 +369,8 @@ def test_a_training_that_was_over_is_not_trained_again(
 
 
 @pytest.mark.parametrize("steps", [5, STEPS])
-def test_a_good_run_clears_the_checkpoints_that_it_went_on_from(classifier: Fit, tmp_path: Path, steps: int) -> None:
-    """Also where all of the training was done already, and the run before broke off later."""
+def test_a_successful_run_removes_the_checkpoints_it_resumed(classifier: Fit, tmp_path: Path, steps: int) -> None:
+    """Even if the training was complete and the earlier run was interrupted afterwards."""
     first, second = (CheckpointFolder(tmp_path, name) for name in ("first", "second"))
     if steps == STEPS:
         classifier(run_parameters(5), first)
@@ -390,7 +388,7 @@ OTHERS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("changed", OTHERS.values(), ids=OTHERS)
-def test_how_often_checkpoints_are_written_does_not_decide_whose_they_are(
+def test_the_frequency_of_checkpoints_is_not_part_of_the_provenance(
     classifier: Fit, tmp_path: Path, caplog: pytest.LogCaptureFixture, changed: dict[str, Any]
 ) -> None:
     break_off(classifier, CheckpointFolder(tmp_path))
@@ -403,7 +401,7 @@ def test_how_often_checkpoints_are_written_does_not_decide_whose_they_are(
     ("field", "value", "said"),
     [("seed", 4, "seed was 3, is 4"), ("threads", 2, "threads was 1, is 2"), ("deterministic", True, "deterministic")],
 )
-def test_another_run_starts_anew_and_says_why(
+def test_another_run_starts_from_scratch_and_says_why(
     classifier: Fit, tmp_path: Path, caplog: pytest.LogCaptureFixture, field: str, value: Any, said: str
 ) -> None:
     expected = classifier(run_parameters().model_copy(update={field: value}), None)
@@ -416,7 +414,7 @@ def test_another_run_starts_anew_and_says_why(
     assert without_speed(found[1]) == without_speed(expected[1])
 
 
-def test_other_parameters_start_anew_and_say_which(
+def test_changed_parameters_start_from_scratch_and_are_named(
     classifier: Fit, classifier_parameters: ClassifierParameters, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     raw = classifier_parameters.model_dump()
@@ -430,7 +428,7 @@ def test_other_parameters_start_anew_and_say_which(
     assert without_speed(found[1]) == without_speed(expected[1])
 
 
-def test_other_data_start_anew_and_say_so(
+def test_changed_data_start_from_scratch_and_are_named(
     images: LabelledImages, classifier: Fit, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     pixels = images.images.clone()
@@ -444,7 +442,7 @@ def test_other_data_start_anew_and_say_so(
     assert without_speed(found[1]) == without_speed(classifier(run_parameters(), None, data=changed)[1])
 
 
-def test_other_code_starts_anew_and_says_so(
+def test_changed_code_starts_from_scratch_and_is_named(
     classifier: Fit, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from gan_pipelines.training import machine
@@ -458,7 +456,7 @@ def test_other_code_starts_anew_and_says_so(
     assert f"(code was {was}, is 0.1.0+other)" in caplog.text
 
 
-def test_another_stage_with_the_same_parameters_starts_anew(
+def test_another_stage_with_the_same_parameters_starts_from_scratch(
     classifier: Fit, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     break_off(classifier, CheckpointFolder(tmp_path))
@@ -467,7 +465,7 @@ def test_another_stage_with_the_same_parameters_starts_anew(
     assert "resumes" not in caplog.text
 
 
-def test_another_encoder_or_another_level_below_starts_anew(
+def test_another_encoder_or_lower_level_starts_from_scratch(
     level_spec: Callable[..., LevelSpec],
     encoder_spec: EncoderSpec,
     encoder: Encoder,
@@ -476,7 +474,7 @@ def test_another_encoder_or_another_level_below_starts_anew(
     recorder: Callable,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Of the joint training, whose parameters do not tell what it starts from."""
+    """In joint training, whose parameters do not say which levels it starts from."""
     trained = [LevelGAN(level_spec("fc")), LevelGAN(level_spec("pixels", "fc"))]
     parameters = JointParameters.model_validate({"training": TRAINING})
     anew = [trained[0], LevelGAN(level_spec("pixels", "fc"))]

@@ -1,4 +1,4 @@
-"""A stage's draws depend on the experiment's seed and the stage's name, on nothing else."""
+"""What a stage draws depends on the experiment's seed and the stage's name, and on nothing else."""
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +23,7 @@ def draw(run: RunParameters, name: str) -> tuple[torch.Tensor, torch.Tensor]:
 def test_the_seed_of_a_stage_is_63_bits_of_a_hash() -> None:
     seeds = [stage_seed(seed, name) for seed in range(100) for name in ("encoder", "pixels", "joint")]
     assert all(0 <= seed < 2**63 for seed in seeds)
-    assert max(seeds) > 2**62  # they use the whole range
+    assert max(seeds) > 2**62  # the whole range is used
     assert len(set(seeds)) == 300
     assert stage_seed(7, "pixels") == int(hashlib.sha256(b"7/pixels").hexdigest()[:16], 16) >> 1
 
@@ -65,7 +65,7 @@ def test_batches_and_initial_weights_come_from_different_streams() -> None:
     assert not torch.isclose(own, overall).any()
 
 
-def test_the_global_state_is_left_as_it_was() -> None:
+def test_the_global_state_is_restored() -> None:
     before = torch.get_rng_state()
     draw(RUN, "pixels")
     assert_close(torch.get_rng_state(), before, rtol=0, atol=0)
@@ -79,14 +79,14 @@ def test_the_global_state_and_the_threads_are_restored_after_an_error() -> None:
     assert torch.get_num_threads() == threads
 
 
-def test_the_thread_count_holds_within_the_stage_only() -> None:
+def test_the_thread_count_applies_only_inside_the_stage() -> None:
     threads = torch.get_num_threads()
     with seeded_stage(RunParameters(threads=threads + 1), "pixels"):
         assert torch.get_num_threads() == threads + 1
     assert torch.get_num_threads() == threads
 
 
-def test_the_thread_count_stays_where_none_is_asked_for() -> None:
+def test_the_thread_count_is_kept_by_default() -> None:
     threads = torch.get_num_threads()
     with seeded_stage(RUN, "pixels"):
         assert torch.get_num_threads() == threads
@@ -97,7 +97,7 @@ def test_a_stage_knows_its_name_and_its_device() -> None:
         assert (stage.name, stage.device, stage.rng.device) == ("pixels", torch.device("cpu"), torch.device("cpu"))
 
 
-def test_a_device_that_is_not_there_is_refused_in_one_paragraph() -> None:
+def test_a_missing_device_is_refused_in_one_paragraph() -> None:
     with pytest.raises(ExperimentError) as error, seeded_stage(RunParameters(device="cuda:99"), "pixels"):
         raise AssertionError("the stage began")
     message = str(error.value)
@@ -106,7 +106,7 @@ def test_a_device_that_is_not_there_is_refused_in_one_paragraph() -> None:
     assert "\n" not in message
 
 
-def test_the_cpu_is_always_there() -> None:
+def test_the_cpu_always_exists() -> None:
     assert find_device("cpu") == torch.device("cpu")
 
 
