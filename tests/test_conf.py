@@ -1,18 +1,24 @@
 """Every experiment under conf/ is valid, its networks fit its data, and all its weights learn."""
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
 import torch
-from kedro.config import OmegaConfigLoader
 from kedro.framework.project import configure_project, pipelines
+from kedro.pipeline import Pipeline
 from pydantic import BaseModel
 
+from gan_pipelines import project
+from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.models import InfoGAN, LevelGAN
 from gan_pipelines.models.plan import plan_classifier, plan_infogan, plan_levels
-from gan_pipelines.parameters import CompareParameters, Experiment, InformationWeights, RunParameters
+from gan_pipelines.parameters import CompareParameters, Experiment, RunParameters
+from gan_pipelines.parameters.ablation import ROWS, row_settings
+from gan_pipelines.parameters.base import flatten
 from gan_pipelines.training.infogan import fit_infogan
 from gan_pipelines.training.joint import fit_joint
 from gan_pipelines.training.level import fit_level
@@ -34,8 +40,20 @@ class Silent:
 
 
 def raw_parameters(experiment: str) -> dict[str, Any]:
-    loader = OmegaConfigLoader(str(ROOT / "conf"), base_env="base", default_run_env="local", env=experiment)
-    return dict(loader["parameters"])
+    return ExperimentLoader(str(ROOT / "conf"), experiment, **LOADER_ARGUMENTS)["parameters"]
+
+
+@pytest.fixture
+def graphs(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, Pipeline]]:
+    """The pipelines of an experiment by name."""
+    monkeypatch.setattr(project, "_session", project._Session())
+
+    def build(experiment: str) -> dict[str, Pipeline]:
+        configure_project("gan_pipelines")
+        project.enter(ROOT, Experiment.read(raw_parameters(experiment)))
+        return dict(pipelines)
+
+    return build
 
 
 def one_step(experiment: Experiment) -> Experiment:
@@ -99,31 +117,30 @@ def test_every_weight_of_the_infogan_of_an_experiment_moves_in_one_step(name: st
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_params_input_of_every_pipeline_exists_and_is_typed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("KEDRO_ENV", name)
-    configure_project("gan_pipelines")
-    raw = raw_parameters(name)
+def test_every_params_input_of_every_pipeline_exists_and_is_typed(
+    name: str, graphs: Callable[[str], dict[str, Pipeline]]
+) -> None:
+    experiment, found = Experiment.read(raw_parameters(name)), graphs(name)
+    rows = row_settings(experiment.run, experiment.sgan, experiment.ablation)
+    raw = {**experiment.model_dump(mode="json"), "ablation_rows": rows}
     seen = set()
-    for node in (pipelines["__default__"] + pipelines["ablation"]).nodes:
+    for node in (found["__default__"] + found["ablation"]).nodes:
         hints = list(get_type_hints(node.func).values())
         for position, source in enumerate(node.inputs):
             if source.startswith("params:"):
-                block = source.removeprefix("params:")
-                assert block in raw, f"{name}: {source} is not in the YAML"
+                value: Any = raw
+                for part in source.removeprefix("params:").split("."):
+                    value = value[part]
                 assert issubclass(hints[position], BaseModel), f"{node.name}: {source} arrives as a raw dict"
-                hints[position].model_validate(raw[block])
-                seen.add(block)
-    assert seen == {"run", "data", "classifier", "judge", "sgan", "infogan", "evaluation", "ablation"}
+                hints[position].model_validate(value)
+                seen.add(source.removeprefix("params:").split(".")[0])
+    assert seen == set(raw) - {"compare"}
 
 
-def test_three_levels_make_three_level_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("KEDRO_ENV", "three_levels")
-    configure_project("gan_pipelines")
-    names = [node.name for node in pipelines["sgan_levels"].nodes]
-    assert sorted(names) == ["block2.train_level", "fc3.train_level", "pixels.train_level"]
-    assert not {name for name in pipelines["sgan_levels"].inputs() if name.startswith("level_")}
+def test_three_levels_make_three_level_nodes(graphs: Callable[[str], dict[str, Pipeline]]) -> None:
+    found = graphs("three_levels")["sgan_levels"]
+    assert sorted(node.name for node in found.nodes) == ["block2.train_level", "fc3.train_level", "pixels.train_level"]
+    assert not {name for name in found.inputs() if name.startswith("level_")}
 
 
 @pytest.mark.parametrize("shape", [(1, 16, 16), (3, 32, 32), (3, 64, 64)])
@@ -138,77 +155,147 @@ def test_the_default_networks_serve_grey_and_colour_pictures_of_other_sizes(shap
 
 
 def test_each_pipeline_is_a_part_of_the_whole_and_what_they_share_is_in_it_once(
-    monkeypatch: pytest.MonkeyPatch,
+    graphs: Callable[[str], dict[str, Pipeline]],
 ) -> None:
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("KEDRO_ENV", "smoke")
-    configure_project("gan_pipelines")
-    names = {pipeline: [node.name for node in pipelines[pipeline].nodes] for pipeline in pipelines}
+    found = graphs("smoke")
+    names = {name: [node.name for node in pipeline.nodes] for name, pipeline in found.items()}
     whole = names["__default__"]
     assert len(whole) == len(set(whole))
     apart = ("compare", "ablation", "pictures")
     assert all(set(part) <= set(whole) for name, part in names.items() if name not in apart)
     assert not set(names["compare"]) & set(whole)
-    for pipeline in ("__default__", "sgan", "infogan", "ablation"):
-        assert [names[pipeline].count(node) for node in ("prepare_images", "train_judge", "list_networks")] == [1, 1, 1]
-    shared = {"prepare_images", "list_networks", "train_judge", "read_real_images", "score_real_images"}
+    shared = {"data.prepare_images", "data.list_networks", "judge.train_judge"}
+    shared |= {"real_evaluation.extract_features", "real_evaluation.score"}
+    for name in ("__default__", "sgan", "infogan", "ablation"):
+        assert {node: names[name].count(node) for node in shared} == dict.fromkeys(shared, 1)
     assert set(names["sgan"]) & set(names["infogan"]) == shared
-    assert set(names["infogan"]) == shared | {
-        "train_infogan", "sample_infogan", "score_infogan", "draw_infogan_samples", "read_codes", "draw_categories",
-        "draw_traversals", "draw_infogan_curves",
-    }  # fmt: skip
-    of_stacks = {
-        f"{verb}_{stack}{rest}"
-        for stack in ("independent_stack", "joint_stack")
-        for verb, rest in (("sample", ""), ("train_classifier_on", ""), ("score", ""), ("score", "_levels"))
-    }
-    assert {"train_encoder", "train_joint_stack", *of_stacks} <= set(names["sgan"])
-    assert set(names["pictures"]) == {"read_folder", "score_pictures", "draw_pictures_samples"}
 
 
-def test_a_stack_without_labels_trains_no_classifier_on_its_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("KEDRO_ENV", "label_free")
-    configure_project("gan_pipelines")
-    names = {node.name for node in pipelines["__default__"].nodes}
-    assert {"score_joint_stack", "score_independent_stack"} <= names
-    assert not [name for name in names if name.startswith("train_classifier_on")]
+NAMESPACES = {
+    "infogan": {"data", "judge", "real_evaluation", "infogan", "infogan_evaluation"},
+    "sgan": {
+        "data", "judge", "real_evaluation", "encoder", "fc3", "pixels", "joint",
+        "independent_stack_evaluation", "joint_stack_evaluation",
+    },
+    "ablation": {"data", "judge", "real_evaluation", "encoder", *ROWS, "table"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["__default__", *NAMESPACES])
+def test_every_node_is_in_the_namespace_of_a_stage_and_there_are_at_most_a_dozen(
+    name: str, graphs: Callable[[str], dict[str, Pipeline]]
+) -> None:
+    found = graphs("base")[name]
+    assert all(node.namespace for node in found.nodes)
+    expected = NAMESPACES.get(name, NAMESPACES["sgan"] | NAMESPACES["infogan"])
+    assert {node.namespace_prefixes[0] for node in found.nodes} == expected
+    assert len(expected) <= 12
+
+
+def test_a_stack_without_labels_trains_no_classifier_on_its_samples(
+    graphs: Callable[[str], dict[str, Pipeline]],
+) -> None:
+    names = {node.name for node in graphs("label_free")["__default__"].nodes}
+    assert {"joint_stack_evaluation.score", "independent_stack_evaluation.score"} <= names
+    assert not [name for name in names if "classifier" in name]
 
 
 def test_the_whole_of_a_method_starts_from_nothing_but_parameters_and_checkpoints(
-    monkeypatch: pytest.MonkeyPatch,
+    graphs: Callable[[str], dict[str, Pipeline]],
 ) -> None:
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("KEDRO_ENV", "smoke")
-    configure_project("gan_pipelines")
-    for pipeline in ("__default__", "sgan", "infogan", "ablation"):
-        assert {name for name in pipelines[pipeline].inputs() if not name.startswith("params:")} == {"checkpoints"}
-    assert pipelines["infogan_training"].inputs() == {"params:run", "params:infogan", "train_images", "checkpoints"}
-    assert "params:sgan" not in pipelines["infogan_evaluation"].inputs()
+    found = graphs("smoke")
+
+    def start(name: str) -> set[str]:
+        return {source for source in found[name].inputs() if not source.startswith("params:")}
+
+    assert {name: start(name) for name in ("__default__", "sgan", "infogan")} == dict.fromkeys(
+        ("__default__", "sgan", "infogan"), {"checkpoints"}
+    )
+    of_rows = {f"{row}.seed_{seed}.checkpoints" for row in ROWS for seed in (0, 1)}
+    assert start("ablation") == {"checkpoints"} | of_rows
+    assert found["infogan_training"].inputs() == {"params:run", "params:infogan", "train_images", "checkpoints"}
+    assert "params:sgan" not in found["infogan_evaluation"].inputs()
 
 
-def test_a_comparison_starts_from_nothing_but_its_parameters_and_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("KEDRO_ENV", "smoke")
-    configure_project("gan_pipelines")
-    assert pipelines["compare"].inputs() == {"params:compare", "tracking_uri"}
-    (finder,) = [node for node in pipelines["compare"].nodes if "params:compare" in node.inputs]
+def test_a_comparison_starts_from_nothing_but_its_parameters_and_the_record(
+    graphs: Callable[[str], dict[str, Pipeline]],
+) -> None:
+    found = graphs("smoke")["compare"]
+    assert found.inputs() == {"params:compare", "tracking_uri"}
+    (finder,) = [node for node in found.nodes if "params:compare" in node.inputs]
     assert get_type_hints(finder.func)["compare"] is CompareParameters
 
 
-def test_the_plain_gan_is_the_default_infogan_but_for_its_weights() -> None:
-    plain, default = (Experiment.read(raw_parameters(name)).infogan for name in ("plain_gan", "base"))
-    weights = {"categorical": 0.0, "continuous": 0.0, "categorical_delay_steps": 0, "continuous_delay_steps": 0}
-    assert plain == default.model_copy(update={"information_weights": InformationWeights.model_validate(weights)})
-    assert default.information_weights.categorical > 0
+def resolved(experiment: str) -> dict[str, str]:
+    """Every resolved parameter of an experiment by its path."""
+    return dict(flatten(Experiment.read(raw_parameters(experiment)).model_dump(mode="json")))
 
 
-def test_the_label_free_stack_is_the_default_one_but_for_its_first_condition() -> None:
-    label_free, default = (Experiment.read(raw_parameters(name)).sgan for name in ("label_free", "base"))
-    first = default.levels["fc3"].model_copy(update={"condition": "none"})
-    assert label_free == default.model_copy(update={"levels": {**default.levels, "fc3": first}})
+def differences(experiment: str, from_experiment: str = "base") -> dict[str, str]:
+    """The parameters in which an experiment differs, as it has them; `absent` where it has none."""
+    ours, theirs = resolved(experiment), resolved(from_experiment)
+    return {
+        path: ours.get(path, "absent") for path in {**theirs, **ours} if ours.get(path, "absent") != theirs.get(path)
+    }
 
 
-def test_fashion_mnist_has_the_infogan_of_mnist() -> None:
-    fashion, digits = (Experiment.read(raw_parameters(name)).infogan for name in ("fashion_mnist", "mnist"))
-    assert fashion == digits
+def test_what_small_experiments_resolve_to() -> None:
+    assert differences("label_free") == {"sgan.levels.fc3.condition": "none"}
+    weights = ("categorical", "continuous")
+    assert differences("plain_gan") == {
+        **{f"infogan.information_weights.{weight}": "0.0" for weight in weights},
+        **{f"infogan.information_weights.{weight}_delay_steps": "0" for weight in weights},
+    }
+    assert differences("fashion_mnist", "mnist") == {"data.source.name": "fashion_mnist"}
+
+
+def test_what_mnist_resolves_to() -> None:
+    changed = differences("mnist")
+    assert {key: value for key, value in changed.items() if key.startswith("data.")} == {
+        "data.source.name": "mnist", "data.source.folder": "data/01_raw", "data.source.test_fraction": "absent"
+    }  # fmt: skip
+    assert changed["infogan.training.steps"] == "1300"
+    networks = ("infogan.generator", "infogan.discriminator.trunk")
+    assert set(changed) == {*networks, "infogan.training.steps"} | {key for key in changed if key.startswith("data.")}
+    widths = [re.findall(r'"(?:features|channels)":(\d+)', changed[network]) for network in networks]
+    assert widths == [["1024", "128", "64"], ["64", "128", "1024"]]
+    of_base = resolved("base")
+    assert [re.sub(r'("(?:features|channels)"):\d+', r"\1", changed[network]) for network in networks] == [
+        re.sub(r'("(?:features|channels)"):\d+', r"\1", of_base[network]) for network in networks
+    ]
+
+
+def test_what_three_levels_resolve_to() -> None:
+    changed = differences("three_levels")
+    of_pixels = {"condition", "noise.size", "generator.noise", "generator.trunk"}
+    of_pixels |= {"training.steps", "training.final_learning_rate_fraction"}
+    assert {key for key in changed if not key.startswith("sgan.levels.block2.")} == {
+        *(f"sgan.levels.pixels.{key}" for key in of_pixels), "sgan.joint.training.final_learning_rate_fraction"
+    }  # fmt: skip
+    experiment = Experiment.read(raw_parameters("three_levels"))
+    conditions = {name: level.condition for name, level in experiment.sgan.levels.items()}
+    assert list(conditions.items()) == [("fc3", "labels"), ("block2", "fc3"), ("pixels", "block2")]
+
+
+def test_what_svhn_resolves_to() -> None:
+    changed = differences("svhn")
+    assert {key.split(".")[0] for key in changed} == {"data", "infogan"}
+    infogan = Experiment.read(raw_parameters("svhn")).infogan
+    assert infogan.noise.size == 124
+    assert {name: code.count for name, code in infogan.codes.items()} == {"category": 4, "style": 4}
+    weights = infogan.information_weights
+    assert (weights.categorical, weights.continuous) == (1.0, 0.1)
+    assert (weights.categorical_delay_steps, weights.continuous_delay_steps) == (0, 0)
+    assert infogan.training.final_learning_rate_fraction == 1.0
+
+
+def test_what_smoke_resolves_to() -> None:
+    experiment = Experiment.read(raw_parameters("smoke"))
+    assert (experiment.run.device, experiment.run.threads, experiment.run.seed) == ("cpu", 1, 0)
+    assert experiment.run.checkpoints == Experiment.read(raw_parameters("base")).run.checkpoints
+    assert set(experiment.batch_sizes.values()) == {50}
+    assert list(experiment.infogan.codes) == ["category", "style", "width"]
+    steps = [level.training.steps for level in experiment.sgan.levels.values()]
+    trainings = (experiment.classifier, experiment.judge, experiment.sgan.joint, experiment.infogan)
+    assert [*steps, *(stage.training.steps for stage in trainings)] == [20, 20, 60, 60, 10, 20]
+    assert experiment.sgan.levels["pixels"].generator.noise == ()

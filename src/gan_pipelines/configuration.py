@@ -94,11 +94,14 @@ class ExperimentLoader(OmegaConfigLoader):
             return {}
         merged: dict[str, Any] = {}
         for file in sorted(files):
-            content = OmegaConf.to_container(files[file])
-            if not isinstance(content, dict):
-                raise ValueError(f"{file}: must be a mapping of parameter blocks; found a {type(content).__name__}")
-            merged = overlay(merged, cast("dict[str, Any]", content))
+            merged = overlay(merged, cast("dict[str, Any]", OmegaConf.to_container(files[file])))
         return merged
+
+    def _check_duplicates(self, key: str, config_per_file: dict[Path, Any]) -> None:
+        for file, content in config_per_file.items():
+            if not OmegaConf.is_dict(content):
+                raise ExperimentError(f"{file}: must be a mapping; found a list.")
+        super()._check_duplicates(key, config_per_file)
 
 
 def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
 from pydantic import ValidationError
 
+from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader
 from gan_pipelines.parameters import (
     CategoricalCode,
     CompareParameters,
@@ -21,14 +21,13 @@ from gan_pipelines.parameters import (
 )
 from gan_pipelines.parameters.base import explain
 
-CONF = Path(__file__).parents[2] / "conf" / "base"
+CONF = Path(__file__).parents[2] / "conf"
 NAN, INFINITY = float("nan"), float("inf")
 
 
 @pytest.fixture(scope="module")
 def base() -> dict[str, Any]:
-    files = [OmegaConf.load(path) for path in sorted(CONF.glob("parameters*.yml"))]
-    return OmegaConf.to_container(OmegaConf.merge(*files))
+    return ExperimentLoader(str(CONF), "base", **LOADER_ARGUMENTS)["parameters"]
 
 
 @pytest.fixture
@@ -64,7 +63,7 @@ def test_one_experiment_to_compare_needs_no_list() -> None:
 def test_the_default_experiment_validates(base: dict[str, Any]) -> None:
     experiment = Experiment.read(base)
     assert list(experiment.sgan.levels) == ["fc3", "pixels"]
-    assert list(experiment.classifier.stages) == ["block1", "block2", "fc3", "labels"]
+    assert list(experiment.classifier.networks) == ["block1", "block2", "fc3", "labels"]
     assert experiment.sgan.levels["pixels"].loss_weights.model_dump() == {
         "adversarial": 1.0,
         "conditional": 1.0,
@@ -111,8 +110,8 @@ CATEGORY, RANGE = {"distribution": "categorical", "classes": 10}, {"distribution
         ("judge.augmentation_pixels", True, "True", "number"),
         ("classifier.training.final_learning_rate_fraction", True, "True", "number"),
         ("classifier.training.final_learning_rate_fraction", 1.5, "1.5", "less than or equal to 1"),
-        ("classifier.stages.block1.0.padding", True, "True", "number"),
-        ("classifier.stages.block1.0.kernel", 0, "0", "greater than 0"),
+        ("classifier.blocks.0.layers.0.padding", True, "True", "number"),
+        ("classifier.blocks.0.layers.0.kernel", 0, "0", "greater than 0"),
         (TRUNK, 0, "0", "at least 1"),
         (TRUNK, True, "True", "number"),
         (TRUNK, "all", "'all'", "target"),
@@ -126,7 +125,7 @@ CATEGORY, RANGE = {"distribution": "categorical", "classes": 10}, {"distribution
         ("data.source.name", "imagenet", "'imagenet'", "'mnist_5k'.*'image_folder'"),
         ("data.source.test_fraction", 1, "1", "less than 1"),
         ("sgan.levels.fc3.adversarial_loss", "hinge", "'hinge'", "'non_saturating'"),
-        ("classifier.stages.block1.0.layer", "dense", "'dense'", "'linear'.*'conv'"),
+        ("classifier.blocks.0.layers.0.layer", "dense", "'dense'", "'linear'.*'conv'"),
         ("sgan.levels.fc3.loss_weights.entropy", NAN, "nan", "greater than or equal to 0|finite"),
         ("sgan.levels.fc3.loss_weights.adversarial", -1, "-1", "greater than or equal to 0"),
         ("sgan.joint.upstream_weight", INFINITY, "inf", "finite"),
@@ -139,10 +138,10 @@ CATEGORY, RANGE = {"distribution": "categorical", "classes": 10}, {"distribution
         ("compare.experiments", [], "[]", "at least 1 item"),
         ("compare.newest", 0, "0", "greater than 0"),
         ("compare.tags", ["sgan"], "['sgan']", "dictionary"),
-        ("sgan.levels.pixels.condition", "block1", "'block1'", "must be 'fc3'"),
-        ("sgan.levels.fc3.condition", "block1", "is 'block1'", "must be 'labels' or 'none'"),
+        ("sgan.levels.pixels.condition", "block1", "found 'block1'", "must be the level above"),
+        ("sgan.levels.fc3.condition", "block1", "found 'block1'", "'labels' or 'none' for the first"),
         ("sgan.levels.fc3.condition", None, "None", "string"),
-        ("sgan.levels.pixels.condition", "none", "'none'", "must be 'fc3'"),
+        ("sgan.levels.pixels.condition", "none", "found 'none'", "must be the level above"),
         ("sgan.levels.fc3.training.ema_decay", 0, "0", "all"),
         ("ablation.seeds", [], "[]", "at least 1 item"),
         ("ablation.seeds", [0, 1, 0], "found [0, 1, 0]", "must differ"),
@@ -236,10 +235,10 @@ def test_a_text_of_several_lines_does_not_break_the_paragraph(refusal: Callable[
     ("names", "place", "found", "allowed"),
     [
         (("fc9", "pixels"), "sgan.levels.fc9: ", "unknown representation", "fc3, block2, block1, pixels"),
-        (("labels", "pixels"), "sgan.levels.labels: ", "unknown representation", "fc3, block2, block1, pixels"),
-        (("block1", "fc3", "pixels"), "sgan.levels: ", "block1, fc3, pixels", "fc3, block2, block1, pixels"),
-        (("fc3", "block1"), "sgan.levels: ", "['fc3', 'block1']", "'pixels'"),
-        (("pixels", "fc3"), "sgan.levels: ", "['pixels', 'fc3']", "'pixels'"),
+        (("labels", "pixels"), "sgan.levels.labels: ", "['labels', 'pixels']", "below the labels"),
+        (("block1", "fc3", "pixels"), "sgan.levels.fc3.condition: ", "'block1' is not above 'fc3'", "fc3, block2, block1, pixels"),
+        (("fc3", "block1"), "sgan.levels: ", "fc3, block1", "'pixels'"),
+        (("pixels", "fc3"), "sgan.levels: ", "pixels, fc3", "'pixels'"),
     ],
     ids=["unknown", "labels as target", "wrong order", "no pixels", "pixels first"],
 )
@@ -260,8 +259,8 @@ def test_levels_that_do_not_connect_are_refused_with_the_one_that_is_wrong(
     levels["pixels"]["condition"] = "fc3"
     message = refusal({"sgan.levels": levels})
     assert "sgan.levels.pixels.condition: " in message
-    assert "must be 'block1'" in message
-    assert "is 'fc3'" in message
+    assert "must be the level above" in message
+    assert "found 'fc3'" in message
 
 
 @pytest.mark.parametrize("names", [("pixels",), ("fc3", "pixels"), ("fc3", "block2", "block1", "pixels")])
@@ -286,22 +285,30 @@ def test_a_branch_for_a_condition_that_there_is_not_is_refused(refusal: Callable
 
 
 @pytest.mark.parametrize(
-    ("stages", "found"),
+    ("names", "found"),
     [
         (["fc3", "block1"], "['fc3', 'block1']"),
         (["labels", "fc3"], "['labels', 'fc3']"),
         (["pixels", "labels"], "'pixels'"),
         (["none", "labels"], "'none'"),
         (["fc 3", "labels"], "'fc 3'"),
+        (["fc3", "fc3", "labels"], "['fc3', 'fc3', 'labels']"),
     ],
 )
-def test_stages_that_do_not_end_in_the_labels_or_have_no_proper_names_are_refused(
-    refusal: Callable[..., str], stages: list[str], found: str
+def test_blocks_that_do_not_end_in_the_labels_or_have_no_proper_names_are_refused(
+    refusal: Callable[..., str], names: list[str], found: str
 ) -> None:
-    message = refusal({"judge.stages": {name: [{"layer": "relu"}] for name in stages}})
+    message = refusal({"judge.blocks": [{"name": name, "layers": [{"layer": "relu"}]} for name in names]})
     assert "judge" in message
     assert found in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("block", ["classifier", "judge"])
+def test_a_field_of_an_earlier_version_is_refused_with_its_new_name(refusal: Callable[..., str], block: str) -> None:
+    message = refusal({f"{block}.stages": {"labels": []}})
+    assert f"{block}.stages: " in message
+    assert "blocks" in message
 
 
 def test_an_error_within_a_block_is_explained_with_the_path_of_the_block() -> None:

@@ -153,6 +153,8 @@ class SGANParameters(Schema):
     @field_validator("levels")
     @classmethod
     def _sort_by_condition(cls, levels: dict[str, LevelParameters]) -> dict[str, LevelParameters]:
+        if named := {LABELS, UNCONDITIONAL} & set(levels):
+            raise ValueError(f"{min(named)}: a level generates a representation below the labels; found {list(levels)}")
         chain = list(_chain(levels))
         if stray := next((name for name in levels if name not in chain), None):
             raise ValueError(
@@ -182,7 +184,7 @@ class SGANParameters(Schema):
         """Yield one sentence for each way in which the levels do not match the classifier's representations."""
         known = [*reversed(classifier.networks), PIXELS]
         for name in self.levels:
-            if name == LABELS or name not in known:
+            if name not in known:
                 yield f"sgan.levels.{name}: unknown representation; the classifier has {', '.join(known[1:])}"
         chain = [name for name in self.levels if name in known]
         for above, name in pairwise(chain):
