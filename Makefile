@@ -8,16 +8,18 @@ READY := $(VENV)/.ready
 ENV ?=
 # what `make run` runs: sgan, infogan, or a part
 PIPELINE ?= __default__
+# where `make ui` and `make viz` open; 5000 and 4141 unless named
+PORT =
 EXPERIMENT = $(if $(ENV),KEDRO_ENV=$(ENV))
 export KEDRO_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench viz ui format lint types contracts check lock clean
+.PHONY: help setup run test test-quick bench viz ui format lint types contracts check lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY) ## make .venv from requirements.lock
 
@@ -30,22 +32,24 @@ $(READY): requirements.lock
 	@touch $(READY)
 
 run: $(READY) ## train, sample and score SGAN and InfoGAN; PIPELINE=infogan runs one, ENV=mnist names another experiment
-	$(EXPERIMENT) $(BIN)/kedro run --pipeline=$(PIPELINE)
+	$(EXPERIMENT) $(BIN)/kedro run --pipelines=$(PIPELINE)
 
 test: $(READY) ## run all tests, with branch coverage
 	$(BIN)/python -m pytest --cov --cov-report=term
+
+test-quick: $(READY) ## run the tests that take a few seconds at most, without coverage
+	$(BIN)/python -m pytest -m "not slow"
 
 bench: $(READY) ## measure speed and memory against baselines: half an hour on an otherwise idle machine
 	$(BIN)/python benchmarks/steps.py
 	$(BIN)/python benchmarks/sampling.py
 	$(BIN)/python benchmarks/runs.py --repeats 3
 
-viz: $(READY) ## open the graph of the pipelines in kedro-viz on loopback
-	$(EXPERIMENT) $(BIN)/kedro viz run --include-hooks --host 127.0.0.1 --port 4141
+viz: $(READY) ## open the graph of the pipelines in kedro-viz on this machine, PORT=4141
+	@$(EXPERIMENT) $(BIN)/python -m gan_pipelines.pages viz $(if $(PORT),--port $(PORT))
 
-ui: $(READY) ## open MLflow on loopback, port 5000, to compare runs
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --host 127.0.0.1 --port 5000 --workers 1 \
-		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
+ui: $(READY) ## open MLflow on this machine, PORT=5000, to compare runs
+	@$(EXPERIMENT) $(BIN)/python -m gan_pipelines.pages ui $(if $(PORT),--port $(PORT))
 
 format: $(READY) ## format the code
 	$(BIN)/ruff format .

@@ -24,6 +24,7 @@ from gan_pipelines.parameters import Mnist5k, RunParameters
 from gan_pipelines.training.infogan import fit_infogan
 from gan_pipelines.training.joint import fit_joint
 from gan_pipelines.training.level import fit_level
+from gan_pipelines.training.observer import Silent
 from measure import PROJECT, Contestant, Race, count_flops, parse_arguments, run_races, updates_rate
 from networks import official_sgan, paper_infogan
 from plain import infogan_three_optimisers, infogan_two_optimisers, sgan_joint, sgan_pixels
@@ -35,19 +36,6 @@ WARM_REPORTS = 3
 RUN = RunParameters()
 
 History = list[dict[str, float]]
-
-
-class Silent:
-    """An observer that keeps nothing."""
-
-    def start(self, steps: int, batch_size: int, *facts: object) -> None:
-        """Nothing."""
-
-    def report(self, step: int, metrics: object) -> None:
-        """Nothing."""
-
-    def show(self, step: int, pictures: object) -> None:
-        """Nothing."""
 
 
 def pixels_race(digits: LabelledImages) -> Race:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,9 +16,10 @@ from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.models import Encoder, EncoderSpec, InfoGANSpec, LevelGAN, LevelSpec
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import Experiment, InfoGANParameters, LevelParameters
-from gan_pipelines.store import open_client
-from gan_pipelines.training.engine import Resumed
-from gan_pipelines.training.seeding import Stage
+from gan_pipelines.tracking.names import COMMIT
+from gan_pipelines.tracking.store import open_client
+from gan_pipelines.training.observer import Resumed
+from gan_pipelines.training.stage import Stage
 
 CLASSES = ("top left", "top right", "bottom left", "bottom right")
 BATCH_NORM = {"layer": "batch_norm"}
@@ -63,11 +65,11 @@ PROVENANCE = Provenance(
     compile="off",
     deterministic=False,
 )
-"""Of a training that never was."""
+"""The provenance of an invented training."""
 
 
 class Recorder:
-    """An observer that keeps what it is told, and calls back at each report."""
+    """An observer that records everything, and calls back at each report."""
 
     def __init__(self, at_report: Callable[[], None] = lambda: None) -> None:
         self.at_report = at_report
@@ -76,11 +78,9 @@ class Recorder:
         self.reports: list[tuple[int, dict[str, float]]] = []
         self.shown: list[tuple[int, torch.Tensor]] = []
 
-    def start(
-        self, steps: int, batch_size: int, provenance: Provenance | None = None, resumed: Resumed | None = None
-    ) -> None:
+    def start(self, steps: int, batch_size: int, *context: Any) -> None:
         self.started.append((steps, batch_size))
-        self.resumed.append(resumed)
+        self.resumed.append(context[1] if len(context) > 1 else None)
 
     def report(self, step: int, metrics: dict[str, float]) -> None:
         self.reports.append((step, dict(metrics)))
@@ -135,7 +135,7 @@ def encoder_spec() -> EncoderSpec:
     """pixels (1, 8, 8) -> block1 (4, 4, 4), with a batch norm -> fc (12,) -> labels (4,)."""
     return EncoderSpec.model_validate(
         {
-            "stages": {
+            "blocks": {
                 "block1": [
                     {"layer": "conv", "channels": 4, "kernel": 3, "padding": 1},
                     BATCH_NORM,
@@ -274,7 +274,7 @@ class Record:
         known = client.get_experiment_by_name(experiment)
         files = (self.project / "mlartifacts" / experiment).as_uri()
         where = known.experiment_id if known else client.create_experiment(experiment, files)
-        origin = {"git_commit": "c0ffee" * 6, "data_source": "mnist_5k", "data_sha256": "da7a" * 16, "pipeline": "sgan"}
+        origin = {COMMIT: "c0ffee" * 6, "data_source": "mnist_5k", "data_sha256": "da7a" * 16, "pipeline": "sgan"}
         origin |= {"judge_sha256": "10d9e" * 12}
         run = client.create_run(where, tags={**origin, **(tags or {})}, run_name=name).info.run_id
         values = {"judge.test_accuracy": 0.9, "category.information_nats": 2.0, "joint_stack/unknown.judge.10": 1.0}

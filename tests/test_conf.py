@@ -22,21 +22,12 @@ from gan_pipelines.parameters.base import flatten
 from gan_pipelines.training.infogan import fit_infogan
 from gan_pipelines.training.joint import fit_joint
 from gan_pipelines.training.level import fit_level
-from gan_pipelines.training.seeding import seeded_stage
+from gan_pipelines.training.observer import Silent
+from gan_pipelines.training.stage import seeded_stage
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted(folder.name for folder in (ROOT / "conf").iterdir() if folder.is_dir() and folder.name != "local")
 IMAGE_SHAPES = {"mnist_5k": (1, 28, 28), "mnist": (1, 28, 28), "fashion_mnist": (1, 28, 28), "svhn": (3, 32, 32)}
-
-
-class Silent:
-    """An observer that keeps nothing."""
-
-    def start(self, steps: int, batch_size: int, provenance: object = None, resumed: object = None) -> None: ...
-
-    def report(self, step: int, metrics: object) -> None: ...
-
-    def show(self, step: int, pictures: torch.Tensor) -> None: ...
 
 
 def raw_parameters(experiment: str) -> dict[str, Any]:
@@ -82,7 +73,7 @@ def test_every_weight_of_the_stack_of_an_experiment_moves_in_one_step(name: str)
     with seeded_stage(run, "encoder"):
         plan = plan_classifier(experiment.classifier, shape, data.classes, "digest", "classifier")
         encoder = type(plan)(plan.spec).freeze()
-    representations = encoder.representations(data.pixels().read(torch.arange(16)))
+    representations = encoder.representations(data.pixels().batch(torch.arange(16)))
     targets = {key: Representation(key, value) for key, value in representations.items()} | {"pixels": data.pixels()}
     levels = []
     for target, spec in plan_levels(experiment.sgan, encoder).items():

@@ -23,7 +23,7 @@ from gan_pipelines.tensor_file import FileError, write_tensors
 def encoder(smoke_experiment: Experiment) -> Encoder:
     torch.manual_seed(0)
     spec = EncoderSpec(
-        stages=smoke_experiment.classifier.stages,
+        blocks=smoke_experiment.classifier.stages,
         initialisation=smoke_experiment.classifier.initialisation,
         image_shape=(1, 28, 28),
         classes=tuple("0123456789"),
@@ -105,7 +105,7 @@ def test_the_same_model_is_the_same_file(tmp_path: Path, encoder: Encoder) -> No
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match=r"absent\.safetensors: there is no such file"):
+    with pytest.raises(FileError, match=r"absent\.safetensors: the file does not exist"):
         read_model(tmp_path / "absent.safetensors")
 
 
@@ -114,7 +114,7 @@ def test_a_cut_file_is_refused(tmp_path: Path, encoder: Encoder, kept: int) -> N
     path = tmp_path / "encoder.safetensors"
     write_model(path, encoder)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(FileError, match=r"encoder\.safetensors: is no whole safetensors file"):
+    with pytest.raises(FileError, match=r"encoder\.safetensors: is not a complete safetensors file"):
         read_model(path)
 
 
@@ -130,9 +130,9 @@ def test_one_altered_byte_is_refused(tmp_path: Path, encoder: Encoder) -> None:
 
 def test_tensors_that_do_not_fit_the_spec_are_refused(tmp_path: Path, encoder: Encoder) -> None:
     path = tmp_path / "encoder.safetensors"
-    tensors = encoder.state_dict() | {"stages.fc3.1.weight": torch.zeros(3, 3)}
+    tensors = encoder.state_dict() | {"blocks.fc3.1.weight": torch.zeros(3, 3)}
     write_tensors(path, tensors, encoder.spec.model_dump(mode="json"))
-    with pytest.raises(FileError, match=r"stages\.fc3\.1\.weight is \(3, 3\) and the spec asks for \(32, 288\)"):
+    with pytest.raises(FileError, match=r"blocks\.fc3\.1\.weight is \(3, 3\), but the spec requires \(32, 288\)"):
         read_model(path)
 
 
@@ -140,14 +140,14 @@ def test_a_tensor_too_many_is_refused(tmp_path: Path, encoder: Encoder) -> None:
     path = tmp_path / "encoder.safetensors"
     tensors = encoder.state_dict() | {"extra": torch.zeros(1)}
     write_tensors(path, tensors, encoder.spec.model_dump(mode="json"))
-    with pytest.raises(FileError, match=r"extra is \(1,\) and the spec asks for nothing"):
+    with pytest.raises(FileError, match=r"extra is \(1,\), but the spec requires nothing"):
         read_model(path)
 
 
 def test_an_unknown_spec_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     write_tensors(path, {"x": torch.zeros(1)}, {"kind": "transformer"})
-    with pytest.raises(FileError, match="its spec is none of encoder, level, stack and InfoGAN"):
+    with pytest.raises(FileError, match="its spec is no encoder, level, stack or InfoGAN"):
         read_model(path)
 
 

@@ -14,7 +14,7 @@ import sys
 import torch
 from gan_pipelines.metrics import bootstrap, distances, neighbours
 from gan_pipelines.metrics.diversity import within_class_diversity
-from gan_pipelines.metrics.features import LabelledReading
+from gan_pipelines.metrics.features import LabelledFeatures
 
 neighbours.BLOCK = 2**20
 torch.set_num_threads(1)
@@ -23,7 +23,7 @@ rng = torch.Generator().manual_seed(0)
 
 def draw(count):
     features = torch.randn(count, {FEATURES}, generator=rng)
-    return LabelledReading(features, torch.randn(count, {CLASSES}, generator=rng), torch.arange(count) % {CLASSES})
+    return LabelledFeatures(features, torch.randn(count, {CLASSES}, generator=rng), torch.arange(count) % {CLASSES})
 
 
 ours, theirs = draw(int(sys.argv[1])), draw(500)

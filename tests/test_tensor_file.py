@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import resource
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -101,7 +102,7 @@ def test_any_safetensors_reader_opens_the_file_and_finds_out_what_it_is(tmp_path
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match=r"absent: there is no such file"):
+    with pytest.raises(FileError, match=r"absent: the file does not exist"):
         read_tensors(tmp_path / "absent")
 
 
@@ -127,7 +128,7 @@ def test_a_file_cut_anywhere_is_refused(written: Path) -> None:
     whole = written.read_bytes()
     for kept in range(len(whole)):
         written.write_bytes(whole[:kept])
-        with pytest.raises(FileError, match="is no whole safetensors file"):
+        with pytest.raises(FileError, match="is not a complete safetensors file"):
             read_tensors(written)
 
 
@@ -172,7 +173,7 @@ def test_an_altered_description_is_noticed(written: Path) -> None:
 def test_a_foreign_safetensors_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "foreign.safetensors"
     save_file({"x": torch.zeros(2)}, path)
-    with pytest.raises(FileError, match="without a description"):
+    with pytest.raises(FileError, match="without this project"):
         read_tensors(path)
 
 
@@ -195,7 +196,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_half_written(written: Path)
     before = written.read_bytes()
     with files_of_at_most(100_000), pytest.raises(FileError, match=r"file: cannot be written \(.*large") as error:
         write_tensors(written, {"x": torch.zeros(100_000)}, {})
-    assert "What lay there before, if anything, is untouched." in str(error.value)
+    assert "The existing file, if there is one, is untouched." in str(error.value)
     assert "\n" not in str(error.value)
     assert written.read_bytes() == before
     assert list(written.parent.iterdir()) == [written]
@@ -208,6 +209,18 @@ def test_an_interruption_leaves_the_old_file_and_nothing_half_written(written: P
         raise KeyboardInterrupt
     assert written.read_bytes() == before
     assert list(written.parent.iterdir()) == [written]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o002, 0o664), (0o077, 0o600)])
+def test_the_umask_decides_who_may_read_a_file(tmp_path: Path, umask: int, mode: int) -> None:
+    (tmp_path / "file.partial").touch(0o600)  # left by a process that was killed
+    before = os.umask(umask)
+    try:
+        write_tensors(tmp_path / "file", {"x": torch.zeros(1)}, {})
+        write_tensors(tmp_path / "file", {"x": torch.ones(1)}, {})
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode
 
 
 @pytest.mark.parametrize("obstacle", ["a file", "a read-only file system"])

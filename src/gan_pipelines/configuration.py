@@ -88,14 +88,20 @@ class ExperimentLoader(OmegaConfigLoader):
 
     def _read_folder(self, name: str) -> dict[str, Any]:
         patterns = self.config_patterns["parameters"]
-        try:
-            files = self._read_dir_configs(self._get_conf_env_path(name), patterns, "parameters", set())
-        except MissingConfigException:  # conf/local need not exist
-            return {}
+        files = self._read_dir_configs(self._get_conf_env_path(name), patterns, "parameters", set())
         merged: dict[str, Any] = {}
         for file in sorted(files):
             merged = overlay(merged, cast("dict[str, Any]", OmegaConf.to_container(files[file])))
         return merged
+
+    def _read_dir_configs(self, conf_path: str, *args: Any, **kwargs: Any) -> dict[Path, Any]:
+        try:
+            found: dict[Path, Any] = super()._read_dir_configs(conf_path, *args, **kwargs)
+        except MissingConfigException:
+            if self.env or Path(conf_path).name != self.default_run_env:  # conf/local need not exist
+                raise
+            return {}
+        return found
 
     def _check_duplicates(self, key: str, config_per_file: dict[Path, Any]) -> None:
         for file, content in config_per_file.items():

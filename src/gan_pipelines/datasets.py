@@ -12,7 +12,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from gan_pipelines.data.images import LabelledImages, Representation
-from gan_pipelines.metrics.features import LabelledReading, RealReadings
+from gan_pipelines.metrics.features import LabelledFeatures, RealFeatures
 from gan_pipelines.model_file import Model, read_model, write_model
 from gan_pipelines.parameters import Branch, ExperimentError
 from gan_pipelines.reporting.pictures import sample_grid
@@ -20,8 +20,8 @@ from gan_pipelines.tensor_file import FileError, read_tensors, replacing, write_
 from gan_pipelines.training.checkpoint import CheckpointFolder
 
 Content = TypeVar("Content")
-READING_PARTS = ("features", "logits", "labels")
-"""Of a `LabelledReading`, in the order of its fields."""
+FEATURE_PARTS = ("features", "logits", "labels")
+"""Of a `LabelledFeatures`, in the order of its fields."""
 
 
 class FileDataset(AbstractVersionedDataset[Content, Content]):
@@ -130,27 +130,27 @@ class RepresentationDataset(FileDataset[Representation]):
         write_tensors(path, {"values": data.values}, {"name": data.name, "encoder_digest": data.encoder_digest})
 
 
-class ReadingsDataset(FileDataset[RealReadings]):
-    """What the networks see in real images, as one .safetensors file."""
+class FeaturesDataset(FileDataset[RealFeatures]):
+    """Features of the real images in every network, as one .safetensors file."""
 
-    def _read(self, path: Path) -> RealReadings:
+    def _read(self, path: Path) -> RealFeatures:
         tensors, description = read_tensors(path)
         splits = {
             split: {
-                network: LabelledReading(*(tensors[f"{split}.{network}.{part}"] for part in READING_PARTS))
+                network: LabelledFeatures(*(tensors[f"{split}.{network}.{part}"] for part in FEATURE_PARTS))
                 for network in description["networks"]
             }
             for split in ("train", "test")
         }
         distances = {space: tensors[f"distances.{space}"] for space in description["spaces"]}
-        return RealReadings(**splits, test_distances=distances)
+        return RealFeatures(**splits, test_distances=distances)
 
-    def _write(self, path: Path, data: RealReadings) -> None:
+    def _write(self, path: Path, data: RealFeatures) -> None:
         tensors = {
-            f"{split}.{network}.{part}": getattr(reading, part)
-            for split, readings in (("train", data.train), ("test", data.test))
-            for network, reading in readings.items()
-            for part in READING_PARTS
+            f"{split}.{network}.{part}": getattr(features, part)
+            for split, by_network in (("train", data.train), ("test", data.test))
+            for network, features in by_network.items()
+            for part in FEATURE_PARTS
         }
         tensors |= {f"distances.{space}": distances for space, distances in data.test_distances.items()}
         write_tensors(path, tensors, {"networks": list(data.train), "spaces": list(data.test_distances)})

@@ -1,6 +1,6 @@
-"""A model file holds the weights and the spec that rebuilds the module, and says what decided its weights.
+"""Model files: weights, the spec that rebuilds the module, and the provenance of the weights.
 
-Reading it needs no other file and runs no code out of it.
+Reading one needs no other file and executes no code from it.
 """
 
 from collections.abc import Mapping
@@ -39,15 +39,15 @@ def read_model(path: Path) -> Model:
     """Rebuild a model, frozen and in evaluation mode, on the CPU.
 
     Raises:
-        FileError: the file is broken, its spec is unknown, or its tensors do not fit its spec.
+        FileError: the file is broken, its spec is unknown, or its tensors do not match its spec.
     """
     tensors, description = read_tensors(path)
     try:
         spec = _SPECS.validate_python(description)
     except ValidationError as error:
-        kinds = "encoder, level, stack and InfoGAN"
-        raise FileError(f"{path}: its spec is none of {kinds} ({error.error_count()} fields do not fit).") from None
-    with torch.device("meta"):  # shapes alone: no weights are drawn, no random state is touched
+        kinds = "encoder, level, stack or InfoGAN"
+        raise FileError(f"{path}: its spec is no {kinds} ({error.error_count()} invalid fields).") from None
+    with torch.device("meta"):  # shapes only: no weights are drawn, no random state is changed
         model = _build(spec)
     _require_same_tensors(path, model, tensors)
     model.load_state_dict(tensors, strict=True, assign=True)
@@ -74,4 +74,6 @@ def _require_same_tensors(path: Path, model: nn.Module, tensors: Mapping[str, Te
         return
     name = next(name for name in sorted({*wanted, *found}) if wanted.get(name) != found.get(name))
     shown = [cast(object, shapes.get(name, "nothing")) for shapes in (found, wanted)]
-    raise FileError(f"{path}: its tensors do not fit its spec; {name} is {shown[0]} and the spec asks for {shown[1]}.")
+    raise FileError(
+        f"{path}: its tensors do not match its spec; {name} is {shown[0]}, but the spec requires {shown[1]}."
+    )

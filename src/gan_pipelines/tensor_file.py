@@ -1,12 +1,13 @@
-"""One file format for everything made of tensors: safetensors, with a JSON description and a digest in its header.
+"""The file format of everything made of tensors: safetensors with a JSON description and a digest in its header.
 
-Files are written whole or not at all: what lies at a path stays there until its successor is safe on the disk. A
-file that was cut or altered is refused.
+Files are written atomically: the old file stays in place until the new one is safely on the disk. Truncated or altered
+files are refused.
 """
 
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,15 +22,15 @@ from gan_pipelines import __version__
 from gan_pipelines.parameters import ExperimentError
 
 HEADER = "gan_pipelines"
-"""Key in the safetensors header under which description, SHA-256 of the tensors, and code version stand as JSON."""
+"""Key in the safetensors header; its value is JSON with description, SHA-256 and version of this package."""
 
 
 class FileError(ExperimentError):
-    """A file that is missing, cut, altered, not what it should be, or cannot be written; one paragraph."""
+    """A file is missing, truncated, altered, of the wrong kind, or cannot be written; the message is one paragraph."""
 
 
 def digest_tensors(tensors: Mapping[str, Tensor], description: str) -> str:
-    """SHA-256 over names, types, shapes and values, and over a description."""
+    """SHA-256 over a description and the names, types, shapes and values of tensors."""
     digest = hashlib.sha256(description.encode())
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
@@ -42,15 +43,15 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], description: Mappin
     """Write tensors with a JSON description, atomically and durably.
 
     Args:
-        path: the file; its folder is made.
-        tensors: what to store.
+        path: the file; its folder is created.
+        tensors: the tensors by name.
         description: what they are; must be JSON.
 
     Raises:
-        FileError: the file cannot be written; what lay there before is untouched.
+        FileError: the file cannot be written; an existing file is untouched.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    # one key, since the order of several in the header is not fixed, and equal models are to be equal files
+    # a single key: the order of several keys is not fixed, and equal models should give equal files
     described = json.dumps(description)
     header = {"description": described, "sha256": digest_tensors(plain, described), "version": __version__}
     with replacing(path) as partial:
@@ -59,34 +60,43 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], description: Mappin
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file to fill, which takes the place of `path` when it is whole and on the disk.
+    """Write a temporary file that replaces `path` once it is complete and on the disk.
+
+    The finished file has the permissions of any new file, whatever its writer set.
 
     Args:
-        path: the file to make or replace; its folder is made.
+        path: the file to create or replace; its folder is created.
+
+    Yields:
+        The path of the temporary file.
 
     Raises:
-        FileError: it cannot be written; nothing is left of the attempt, and what lay there before is untouched.
+        FileError: the file cannot be written; the temporary file is removed and an existing file is untouched.
     """
     partial = path.with_name(f"{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        partial.unlink(missing_ok=True)  # left by a process that was killed
+        partial.touch()
+        permissions = stat.S_IMODE(partial.stat().st_mode)
         yield partial
-        _flush(partial)
+        partial.chmod(permissions)  # safetensors makes its files private
+        _sync(partial)
         os.replace(partial, path)
-        _flush(path.parent)
+        _sync(path.parent)
     except (OSError, SafetensorError) as error:
         _discard(partial)
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise FileError(
-            f"{path}: cannot be written ({reason}). What lay there before, if anything, is untouched."
+            f"{path}: cannot be written ({reason}). The existing file, if there is one, is untouched."
         ) from None
     except BaseException:
         _discard(partial)
         raise
 
 
-def _flush(path: Path) -> None:
-    """Bring a file, or the names in a folder, onto the disk."""
+def _sync(path: Path) -> None:
+    """Flush a file, or a folder's entries, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -97,15 +107,15 @@ def _flush(path: Path) -> None:
 def _discard(partial: Path) -> None:
     try:
         partial.unlink()
-    except OSError:  # it was never made, or its folder cannot be written either
+    except OSError:  # it was never created, or its folder cannot be written either
         return
 
 
 def read_description(path: Path) -> dict[str, Any]:
-    """What a file says of itself, without its tensors.
+    """Read the description of a file without its tensors.
 
     Raises:
-        FileError: the file is missing, cut or of another format.
+        FileError: the file is missing, truncated or of another format.
     """
     return _read_header(path)[0]
 
@@ -114,35 +124,35 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read tensors and their description.
 
     Raises:
-        FileError: the file is missing, cut, altered or of another format.
+        FileError: the file is missing, truncated, altered or of another format.
     """
     description, described, sha256 = _read_header(path)
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
     except (OSError, SafetensorError) as error:
-        raise FileError(f"{path}: cannot be read ({error}). Make it anew.") from None
+        raise FileError(f"{path}: cannot be read ({error}). Create it again.") from None
     if sha256 != digest_tensors(tensors, described):
-        raise FileError(f"{path}: its contents do not have the SHA-256 that was stored with them. Make it anew.")
+        raise FileError(f"{path}: its contents do not match the stored SHA-256. Create it again.")
     return tensors, description
 
 
 def _read_header(path: Path) -> tuple[dict[str, Any], str, str]:
-    """The description, the text that it was read from, and the digest of tensors and text."""
+    """The description, its original text, and the stored digest of text and tensors."""
     if not path.is_file():
-        raise FileError(f"{path}: there is no such file. Run the pipeline that makes it first.")
+        raise FileError(f"{path}: the file does not exist. Run the pipeline that creates it first.")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
     except OSError as error:
-        raise FileError(f"{path}: cannot be read ({error}). Make it anew.") from None
+        raise FileError(f"{path}: cannot be read ({error}). Create it again.") from None
     except SafetensorError as error:
-        raise FileError(f"{path}: is no whole safetensors file ({error}). Make it anew.") from None
+        raise FileError(f"{path}: is not a complete safetensors file ({error}). Create it again.") from None
     if HEADER not in metadata:
-        raise FileError(f"{path}: is a safetensors file without a description, so it is not one of this project's.")
+        raise FileError(f"{path}: is a safetensors file without this project's description.")
     try:
         header = json.loads(metadata[HEADER])
         described, sha256 = header["description"], header["sha256"]
         return json.loads(described), described, sha256
     except (ValueError, KeyError, TypeError):
-        raise FileError(f"{path}: its header cannot be read. Make it anew.") from None
+        raise FileError(f"{path}: its header cannot be read. Create it again.") from None

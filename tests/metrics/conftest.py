@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gan_pipelines.data.images import LabelledImages, to_unit_range
-from gan_pipelines.metrics import FeatureNetwork, LabelledReading, RealReadings, read_labelled, read_real_images
+from gan_pipelines.metrics import FeatureExtractor, LabelledFeatures, RealFeatures, extract_labelled, read_real_images
 
 
 class LinearJudge(nn.Module):
@@ -40,11 +40,11 @@ class Digits:
     train: LabelledImages
     test: LabelledImages
     fresh: LabelledImages
-    judge: FeatureNetwork
-    real: RealReadings
+    judge: FeatureExtractor
+    real: RealFeatures
 
-    def read(self, pictures: LabelledImages) -> LabelledReading:
-        return read_labelled(self.judge, pictures)
+    def read(self, pictures: LabelledImages) -> LabelledFeatures:
+        return extract_labelled(self.judge, pictures)
 
 
 @pytest.fixture(scope="session")
@@ -56,17 +56,17 @@ def digits() -> Digits:
         pixels[turns].to(torch.uint8).view(-1, 1, 28, 28), labels[turns].long(), tuple(map(str, range(10)))
     )
     train, test, fresh = (images.subset(torch.arange(*ends)) for ends in ((0, 1500), (1500, 1900), (1900, 2300)))
-    judge = FeatureNetwork("judge", 49, LinearJudge(train), torch.device("cpu"), 500)
-    return Digits(train, test, fresh, judge, read_real_images({"judge": judge}, train, test))
+    judge = FeatureExtractor("judge", 49, LinearJudge(train), torch.device("cpu"), 500)
+    return Digits(train, test, fresh, judge, extract_real_features({"judge": judge}, train, test))
 
 
 @pytest.fixture
-def reading() -> Callable[..., LabelledReading]:
+def reading() -> Callable[..., LabelledFeatures]:
     """A reading with these features, of 4 classes in turns; the network is sure of `seen`, the labels unless told."""
 
-    def build(features: Tensor, labels: Tensor | None = None, seen: Tensor | None = None) -> LabelledReading:
+    def build(features: Tensor, labels: Tensor | None = None, seen: Tensor | None = None) -> LabelledFeatures:
         labels = torch.arange(len(features)) % 4 if labels is None else labels
         logits = 50 * functional.one_hot(labels if seen is None else seen, 4).float()
-        return LabelledReading(features, logits, labels)
+        return LabelledFeatures(features, logits, labels)
 
     return build

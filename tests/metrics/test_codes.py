@@ -83,7 +83,7 @@ def judge() -> Callable[..., Encoder]:
     def build(classes: int = 4, channels: int = 1) -> Encoder:
         spec = EncoderSpec.model_validate(
             {
-                "stages": {
+                "blocks": {
                     "features": [{"layer": "linear", "features": 4}],
                     "labels": [{"layer": "linear", "features": "target"}],
                 },
@@ -95,7 +95,7 @@ def judge() -> Callable[..., Encoder]:
         )  # fmt: skip
         encoder = Encoder(spec)
         with torch.no_grad():
-            features, labels = encoder.stages["features"][1], encoder.stages["labels"][0]
+            features, labels = encoder.blocks["features"][1], encoder.blocks["labels"][0]
             features.weight.copy_(torch.stack([quarter(number) for number in range(4)]).repeat(1, channels))
             features.bias.zero_()
             labels.weight.copy_(torch.eye(4)[:classes])

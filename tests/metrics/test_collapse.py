@@ -10,14 +10,14 @@ import yaml
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.data.sources import read_source
-from gan_pipelines.metrics import Score, judge_network, read_labelled, read_real_images, score_pictures, verdict
+from gan_pipelines.metrics import Score, judge_network, extract_labelled, read_real_images, score_pictures, verdict
 from gan_pipelines.models import Encoder, assemble_stack
 from gan_pipelines.models.encoder import encode
 from gan_pipelines.models.plan import plan_levels
 from gan_pipelines.parameters import ClassifierParameters, Mnist5k, RunParameters, SGANParameters
 from gan_pipelines.training.classifier import fit_classifier
-from gan_pipelines.training.engine import Observer
 from gan_pipelines.training.level import fit_level
+from gan_pipelines.training.observer import Observer
 
 RUN = RunParameters(seed=0, threads=1)
 STEPS = {"encoder": 300, "judge": 300, "fc3": 600, "pixels": 400}
@@ -38,7 +38,7 @@ def scored(recorder: Callable[[], Observer]) -> Scores:
     encoder, judge = classifier("encoder", "classifier"), classifier("judge", "judge")
     (features,) = encode(encoder, digits.train.pixels(), ["fc3"])
     network = judge_network(judge, "features")
-    real = read_real_images({"judge": network}, digits.train, digits.test)
+    real = extract_real_features({"judge": network}, digits.train, digits.test)
 
     def of_stack(entropy: float) -> dict[tuple[str, str], Score]:
         sgan = yaml.safe_load(yaml.safe_dump(smoke["sgan"]))
@@ -51,7 +51,7 @@ def scored(recorder: Callable[[], Observer]) -> Scores:
         labels, rng = torch.arange(1000) % 10, torch.Generator().manual_seed(1)
         stack = assemble_stack([upper, lower], digits.train.classes)
         samples = LabelledImages(stack.sample(labels, rng), labels, digits.train.classes)
-        readings = {"judge": read_labelled(network, samples)}
+        readings = {"judge": extract_labelled(network, samples)}
         found = score_pictures(readings, samples, real, digits.train, digits.test, "labelled", 50, rng)
         return {(score.score, score.space): score for score in found if not score.of_class}
 

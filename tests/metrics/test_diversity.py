@@ -8,14 +8,14 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from gan_pipelines.data.images import Representation
-from gan_pipelines.metrics import LabelledReading, level_variations
+from gan_pipelines.metrics import LabelledFeatures, level_variations
 from gan_pipelines.metrics.bootstrap import resample
 from gan_pipelines.metrics.diversity import CONDITIONS, NOISES, LevelVariation, real_variance, within_class_diversity
 from gan_pipelines.models import LevelGAN, LevelSpec
 from gan_pipelines.models.level import DiscriminatorOutput
 
 CLASSES = 4
-Read = Callable[..., LabelledReading]
+Read = Callable[..., LabelledFeatures]
 
 
 @pytest.fixture
@@ -89,8 +89,8 @@ def test_the_diversity_of_counts_is_that_of_the_pictures_they_draw(
     assert_close(within_class_diversity(ours, theirs, *counts).tolist(), expected, rtol=1e-9, atol=0)
 
 
-def chosen(side: LabelledReading, rows: Tensor) -> LabelledReading:
-    return LabelledReading(side.features[rows], side.logits[rows], side.labels[rows])
+def chosen(side: LabelledFeatures, rows: Tensor) -> LabelledFeatures:
+    return LabelledFeatures(side.features[rows], side.logits[rows], side.labels[rows])
 
 
 def test_a_resample_that_draws_no_two_different_pictures_of_a_class_leaves_it_out(

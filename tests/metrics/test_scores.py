@@ -11,8 +11,8 @@ from torch.testing import assert_close
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.metrics import (
     SCORES,
-    LabelledReading,
-    RealReadings,
+    LabelledFeatures,
+    RealFeatures,
     Score,
     distances,
     score_classification,
@@ -52,7 +52,7 @@ def scored(
     resamples: int = 40,
     seed: int = 1,
     test: LabelledImages | None = None,
-    **replaced: LabelledReading,
+    **replaced: LabelledFeatures,
 ) -> list[Score]:
     """The scores of pictures by the digits' judge; readings may be replaced or added, and the test images fewer."""
     test = test or digits.test
@@ -63,7 +63,7 @@ def scored(
             "judge": nearest_distances(digits.read(test).features, real.train["judge"].features),
             "pixels": nearest_distances(test.images.flatten(1), digits.train.images.flatten(1)),
         }
-        real = RealReadings(real.train, {"judge": digits.read(test)}, near)
+        real = RealFeatures(real.train, {"judge": digits.read(test)}, near)
     real = replace(real, test=dict.fromkeys(readings, real.test["judge"]))
     rng = torch.Generator().manual_seed(seed)
     return score_pictures(readings, pictures, real, digits.train, test, kind, resamples, rng)  # type: ignore[arg-type]
@@ -286,7 +286,7 @@ def test_twins_are_sought_among_as_many_samples_as_there_are_real_images(digits:
 
 
 def test_every_network_has_scores_of_its_own_and_the_judge_alone_sees_labels(digits: Any, fresh: list[Score]) -> None:
-    noise = LabelledReading(
+    noise = LabelledFeatures(
         digits.read(digits.fresh).features.flip(1).contiguous(), torch.zeros(400, 10), digits.fresh.labels
     )
     found = by_name(scored(digits, digits.fresh, resamples=60, inception_v3=noise))

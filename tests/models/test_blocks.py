@@ -17,8 +17,8 @@ from gan_pipelines.models.blocks import (
     RandomAffine,
     build_network,
     count_parameters,
+    forward_batches,
     initialise,
-    pass_together,
     require_shape,
 )
 from gan_pipelines.parameters import ExperimentError, Initialisation, Network
@@ -36,7 +36,7 @@ def encoder_parameters(image_shape: tuple[int, int, int], filters: tuple[int, in
     first, second = ({"layer": "conv", "channels": channels, "kernel": 5} for channels in filters)
     spec = EncoderSpec.model_validate(
         {
-            "stages": {
+            "blocks": {
                 "block1": [first, {"layer": "relu"}, pool],
                 "block2": [second, {"layer": "relu"}, pool],
                 "fc3": [{"layer": "linear", "features": 256}, {"layer": "relu"}],
@@ -159,7 +159,7 @@ def test_a_transposed_convolution_gives_what_torchs_own_gives_and_the_same_gradi
 
 
 @pytest.mark.parametrize("shape", [EVEN, VECTOR], ids=["map", "vector"])
-def test_batches_that_pass_together_come_out_as_one_after_the_other(
+def test_batches_that_forward_batches_come_out_as_one_after_the_other(
     shape: tuple[int, ...], rng: torch.Generator
 ) -> None:
     spatial = [{"layer": "conv", "channels": 4, "kernel": 3}] if len(shape) == 3 else []
@@ -167,7 +167,7 @@ def test_batches_that_pass_together_come_out_as_one_after_the_other(
     together, _ = build_network(network(norm, *spatial, norm, *layers, norm, *layers), shape, VECTOR, "here")
     apart = deepcopy(together)
     batches = [torch.randn(5, *shape, generator=rng), 3 + 2 * torch.randn(5, *shape, generator=rng)]
-    found, expected = pass_together(together, torch.cat(batches), 2).chunk(2), [apart(batch) for batch in batches]
+    found, expected = forward_batches(together, torch.cat(batches), 2).chunk(2), [apart(batch) for batch in batches]
     for ours, wanted in zip(found, expected, strict=True):
         assert_close(ours, wanted, rtol=1e-4, atol=1e-5)
     mixed = deepcopy(apart)(torch.cat(batches))
@@ -178,11 +178,11 @@ def test_batches_that_pass_together_come_out_as_one_after_the_other(
         assert_close(ours.grad, wanted.grad, rtol=1e-3, atol=1e-3)
 
 
-def test_running_statistics_take_batches_that_pass_together_in_their_order(rng: torch.Generator) -> None:
+def test_running_statistics_take_batches_that_forward_batches_in_their_order(rng: torch.Generator) -> None:
     together, _ = build_network(network({"layer": "batch_norm"}), VECTOR, VECTOR, "here")
     apart = deepcopy(together)
     batches = [torch.randn(4, *VECTOR, generator=rng), 3 + torch.randn(4, *VECTOR, generator=rng)]
-    pass_together(together, torch.cat(batches), 2)
+    forward_batches(together, torch.cat(batches), 2)
     for batch in batches:
         apart(batch)
     for ours, wanted in zip(together.buffers(), apart.buffers(), strict=True):

@@ -20,8 +20,8 @@ def pictures(images: LabelledImages) -> torch.Tensor:
     return to_unit_range(images.images[:6])
 
 
-def with_stages(spec: EncoderSpec, stages: dict[str, list[dict[str, object]]]) -> EncoderSpec:
-    return EncoderSpec.model_validate({**spec.model_dump(), "stages": stages})
+def with_blocks(spec: EncoderSpec, blocks: dict[str, list[dict[str, object]]]) -> EncoderSpec:
+    return EncoderSpec.model_validate({**spec.model_dump(), "blocks": blocks})
 
 
 def test_the_shapes_are_those_of_the_representations(encoder: Encoder, pictures: torch.Tensor) -> None:
@@ -89,21 +89,21 @@ def test_an_encoder_in_training_does_drift_so_the_test_above_can_fail(
     encoder_spec: EncoderSpec, pictures: torch.Tensor
 ) -> None:
     encoder = Encoder(encoder_spec)
-    before = encoder.state_dict()["stages.block1.1.running_mean"].clone()
+    before = encoder.state_dict()["blocks.block1.1.running_mean"].clone()
     encoder(pictures)
-    assert not torch.isclose(encoder.state_dict()["stages.block1.1.running_mean"], before).any()
+    assert not torch.isclose(encoder.state_dict()["blocks.block1.1.running_mean"], before).any()
 
 
-def test_stages_that_do_not_end_in_the_classes_are_refused(encoder_spec: EncoderSpec) -> None:
-    stages = {"fc": [{"layer": "linear", "features": 3}], "labels": [{"layer": "linear", "features": 5}]}
-    with pytest.raises(ExperimentError, match=r"^stages\.labels: .*\(4,\).*found \(5,\)"):
-        Encoder(with_stages(encoder_spec, stages))
+def test_blocks_that_do_not_end_in_the_classes_are_refused(encoder_spec: EncoderSpec) -> None:
+    blocks = {"fc": [{"layer": "linear", "features": 3}], "labels": [{"layer": "linear", "features": 5}]}
+    with pytest.raises(ExperimentError, match=r"^blocks\.labels: .*\(4,\).*found \(5,\)"):
+        Encoder(with_blocks(encoder_spec, blocks))
 
 
 def test_a_stage_that_does_not_fit_the_images_is_named(encoder_spec: EncoderSpec) -> None:
-    stages = {"block1": [{"layer": "relu"}, {"layer": "conv", "channels": 2, "kernel": 9}], "labels": []}
-    with pytest.raises(ExperimentError, match=r"^stages\.block1\.1 \(conv\): "):
-        Encoder(with_stages(encoder_spec, stages))
+    blocks = {"block1": [{"layer": "relu"}, {"layer": "conv", "channels": 2, "kernel": 9}], "labels": []}
+    with pytest.raises(ExperimentError, match=r"^blocks\.block1\.1 \(conv\): "):
+        Encoder(with_blocks(encoder_spec, blocks))
 
 
 def test_the_initialisation_of_the_spec_is_used(encoder_spec: EncoderSpec) -> None:
@@ -114,9 +114,9 @@ def test_the_initialisation_of_the_spec_is_used(encoder_spec: EncoderSpec) -> No
 
 
 def test_a_stage_may_not_bear_the_name_of_a_method(encoder_spec: EncoderSpec) -> None:
-    stages = {"values": [{"layer": "linear", "features": 3}], "labels": [{"layer": "linear", "features": "target"}]}
-    with pytest.raises(ExperimentError, match=r"stages\.values: .* choose another"):
-        Encoder(with_stages(encoder_spec, stages))
+    blocks = {"values": [{"layer": "linear", "features": 3}], "labels": [{"layer": "linear", "features": "target"}]}
+    with pytest.raises(ExperimentError, match=r"blocks\.values: .* choose another"):
+        Encoder(with_blocks(encoder_spec, blocks))
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 64, 500])
@@ -130,7 +130,7 @@ def test_encoding_in_batches_equals_encoding_all_at_once(
         assert found.encoder_digest == encoder.digest()
 
 
-def test_the_digest_knows_weights_stages_and_data(encoder: Encoder) -> None:
+def test_the_digest_knows_weights_blocks_and_data(encoder: Encoder) -> None:
     digests = {encoder.digest()}
     other_data = Encoder(encoder.spec.model_copy(update={"data_digest": "other"}))
     other_data.load_state_dict(encoder.state_dict())
@@ -139,6 +139,6 @@ def test_the_digest_knows_weights_stages_and_data(encoder: Encoder) -> None:
     moved.load_state_dict(encoder.state_dict())
     assert moved.digest() in digests
     with torch.no_grad():
-        moved.get_parameter("stages.labels.0.bias")[0] += 1e-6
+        moved.get_parameter("blocks.labels.0.bias")[0] += 1e-6
     digests.add(moved.digest())
     assert len(digests) == 3

@@ -103,10 +103,10 @@ def test_pictures_and_their_reading_do_not_depend_on_how_many_are_made_at_once(
     pictures = gan.pictures(noise, codes)
     assert_close(gan.pictures(noise, codes, batch_size), pictures)
     gan.train()
-    read = gan.read(pictures)
+    read = gan.infer(pictures)
     assert read.shape == (40, 9)
     assert not read.requires_grad
-    assert_close(gan.read(pictures, batch_size), read)
+    assert_close(gan.infer(pictures, batch_size), read)
     assert len(read.unique(dim=0)) == 40
 
 
@@ -114,7 +114,7 @@ def test_reading_is_the_second_head_on_the_trunk(infogan_spec: Spec, rng: torch.
     gan = InfoGAN(infogan_spec())
     pictures = torch.rand(6, 1, 8, 8, generator=rng)
     discriminator = gan.discriminator.eval()
-    assert_close(gan.read(pictures), discriminator.codes(discriminator.trunk(pictures)).detach())
+    assert_close(gan.infer(pictures), discriminator.codes(discriminator.trunk(pictures)).detach())
 
 
 def test_an_averaged_generator_is_the_generator_at_the_start(infogan_spec: Spec) -> None:
@@ -192,7 +192,7 @@ def test_pictures_in_colour_of_another_size_are_made_and_read(infogan_spec: Spec
     gan = InfoGAN(infogan_spec(image_shape=(3, 32, 32)))
     pictures = gan.pictures(gan.noise.sample(4, rng), gan.codes.sample(4, rng))
     assert pictures.shape == (4, 3, 32, 32)
-    assert gan.read(pictures).shape == (4, 9)
+    assert gan.infer(pictures).shape == (4, 9)
 
 
 @pytest.mark.parametrize(

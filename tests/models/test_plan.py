@@ -9,14 +9,8 @@ from torch.testing import assert_close
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.models import Encoder, EncoderSpec, InfoGAN, InfoGANSpec, LevelSpec
-from gan_pipelines.models.plan import (
-    describe_networks,
-    plan_classifier,
-    plan_infogan,
-    plan_levels,
-    plan_networks,
-    require_same_images,
-)
+from gan_pipelines.models.origin import require_same_images
+from gan_pipelines.models.plan import describe_networks, plan_classifier, plan_infogan, plan_levels, plan_networks
 from gan_pipelines.parameters import ClassifierParameters, ExperimentError, SGANParameters
 
 TRAINING = {"steps": 1}
@@ -24,7 +18,7 @@ TRAINING = {"steps": 1}
 
 @pytest.fixture
 def classifier(encoder_spec: EncoderSpec) -> ClassifierParameters:
-    return ClassifierParameters.model_validate({"stages": encoder_spec.model_dump()["stages"], "training": TRAINING})
+    return ClassifierParameters.model_validate({"stages": encoder_spec.model_dump()["blocks"], "training": TRAINING})
 
 
 @pytest.fixture
@@ -65,7 +59,7 @@ def test_a_first_level_without_a_condition_is_planned_with_an_empty_one(
 def test_a_classifier_that_does_not_fit_the_images_is_named_with_its_path(
     classifier: ClassifierParameters, encoder_spec: EncoderSpec
 ) -> None:
-    with pytest.raises(ExperimentError, match=r"^judge\.stages\.block1\.3 \(max_pool\): .*\(4, 1, 1\)"):
+    with pytest.raises(ExperimentError, match=r"^judge\.blocks\.block1\.3 \(max_pool\): .*\(4, 1, 1\)"):
         plan_classifier(classifier, (1, 1, 1), encoder_spec.classes, "digest", "judge")
 
 

@@ -11,12 +11,10 @@ from gan_pipelines.metrics import CodeScores, Score
 from gan_pipelines.metrics.scores import gap
 from gan_pipelines.reporting.curves import information_curve, loss_curves
 from gan_pipelines.reporting.tables import (
-    code_metrics,
     code_table,
     format_codes,
     format_summary,
     gaps,
-    score_metrics,
     score_table,
     table_verdict,
 )
@@ -53,27 +51,6 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[pd.DataFra
         return pd.read_csv(tmp_path / "scores.csv")
 
     return keep
-
-
-def test_metrics_are_the_scores_of_all_classes_with_their_intervals(kept: Callable[..., pd.DataFrame]) -> None:
-    assert score_metrics(kept(generator()), "infogan") == {
-        "infogan/frechet_distance.judge.10000": 1234.56,
-        "infogan/interval/frechet_distance.judge.10000.low": 1134.56,
-        "infogan/interval/frechet_distance.judge.10000.high": 1334.56,
-        "infogan/kernel_distance.judge.10000": 0.5,
-        "infogan/interval/kernel_distance.judge.10000.low": 0.25,
-        "infogan/interval/kernel_distance.judge.10000.high": 0.75,
-        "infogan/interval/kernel_distance.judge.10000.spread": 0.125,
-        "infogan/label_accuracy.judge.10000": 0.9876,
-        "infogan/interval/label_accuracy.judge.10000.low": 0.8876,
-        "infogan/interval/label_accuracy.judge.10000.high": 1.0,
-        "infogan/within_class_diversity.judge.10000": 0.2,
-        "infogan/interval/within_class_diversity.judge.10000.low": pytest.approx(0.65),
-        "infogan/interval/within_class_diversity.judge.10000.high": pytest.approx(0.75),
-        "infogan/copies.pixels.10000": 0.1,
-        "infogan/interval/copies.pixels.10000.low": 0.1,
-        "infogan/interval/copies.pixels.10000.high": 0.1,
-    }
 
 
 @pytest.mark.parametrize(
@@ -123,21 +100,6 @@ def test_the_table_of_codes_has_a_row_a_code_and_nothing_where_a_score_does_not_
     assert table.set_index("code").loc["category"].to_dict() == vars(CODES["category"])
     empty = {name for name, value in table.iloc[1].items() if pd.isna(value)}
     assert empty == {name for name, value in vars(CODES["style_1"]).items() if value is None}
-
-
-def test_the_metrics_of_codes_leave_out_what_is_empty() -> None:
-    flat = code_metrics(code_table(CODES))
-    assert flat["category.information_nats"] == 2.25
-    assert {name: value for name, value in flat.items() if name.startswith("style_1.")} == {
-        "style_1.information_nats": 1.5, "style_1.slant_share": 0.75, "style_1.class_changes": 0.0625
-    }  # fmt: skip
-    assert len(flat) == 11 + 3
-    assert all(isinstance(value, float) for value in flat.values())
-
-
-def test_a_column_without_any_number_is_left_out_of_code_metrics() -> None:
-    ranges = {"a": CodeScores(1.0, None), "b": CodeScores(2.0, None)}
-    assert code_metrics(code_table(ranges)) == {"a.information_nats": 1, "b.information_nats": 2}
 
 
 def test_the_printed_table_of_codes_has_a_column_a_code_and_a_dash_where_a_score_does_not_apply() -> None:

@@ -10,7 +10,7 @@ from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.models import Encoder, EncoderSpec
 from gan_pipelines.parameters import ClassifierParameters
 from gan_pipelines.training.classifier import accuracy, shift, train_classifier
-from gan_pipelines.training.seeding import Stage
+from gan_pipelines.training.stage import Stage
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def parameters(encoder_spec: EncoderSpec) -> Callable[..., ClassifierParameters]
     def build(steps: int, **others: object) -> ClassifierParameters:
         training = {"steps": steps, "batch_size": 16, "learning_rate": 5e-3, "beta1": 0.9, "report_every_steps": 10}
         return ClassifierParameters.model_validate(
-            {"stages": encoder_spec.model_dump()["stages"], "training": training, **others}
+            {"stages": encoder_spec.model_dump()["blocks"], "training": training, **others}
         )
 
     return build
@@ -28,9 +28,9 @@ def constant_encoder(spec: EncoderSpec, label: int) -> Encoder:
     """Always sees the same class."""
     encoder = Encoder(spec).freeze()
     with torch.no_grad():
-        for parameter in encoder.stages["labels"].parameters():
+        for parameter in encoder.blocks["labels"].parameters():
             parameter.zero_()
-        encoder.stages["labels"][0].bias[label] = 1
+        encoder.blocks["labels"][0].bias[label] = 1
     return encoder
 
 
@@ -76,7 +76,7 @@ def test_training_is_the_same_for_a_seed_and_not_for_another(
         encoder = Encoder(encoder_spec)
         settings = parameters(3, augmentation_pixels=augmentation_pixels)
         train_classifier(encoder, images, settings, stage(seed), recorder())
-        found.append(encoder.stages["fc"][1].weight.detach())
+        found.append(encoder.blocks["fc"][1].weight.detach())
     assert_close(found[0], found[1], rtol=0, atol=0)
     assert not torch.allclose(found[0], found[2], rtol=0, atol=1e-4)
 
@@ -92,9 +92,9 @@ def test_weight_decay_reaches_the_optimiser(
     for decay in (0.0, 20.0):
         torch.manual_seed(0)
         encoder = Encoder(encoder_spec)
-        start = encoder.stages["fc"][1].weight.detach().clone()
+        start = encoder.blocks["fc"][1].weight.detach().clone()
         train_classifier(encoder, images, parameters(1, weight_decay=decay), stage(), recorder())
-        found.append(encoder.stages["fc"][1].weight.detach())
+        found.append(encoder.blocks["fc"][1].weight.detach())
     assert_close(found[1] - found[0], -20 * 5e-3 * start, rtol=1e-3, atol=1e-5)
 
 

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from gan_pipelines.parameters import CheckpointParameters, TrainingParameters
 from gan_pipelines.tensor_file import read_tensors
 from gan_pipelines.training.checkpoint import CheckpointFolder
-from gan_pipelines.training.engine import TrainingDiverged, Turn, train
+from gan_pipelines.training.divergence import TrainingDiverged
+from gan_pipelines.training.engine import train
 from gan_pipelines.training.players import Player
-from gan_pipelines.training.seeding import Stage
+from gan_pipelines.training.stage import Stage
+from gan_pipelines.training.turns import Turn
 from tests.conftest import PROVENANCE
 
 
@@ -49,7 +51,7 @@ def diverge(tmp_path: Path, recorder: Callable) -> Callable[..., str]:
         message = str(error.value)
         assert "\n" not in message
         assert message.startswith("Training of pixels diverged ")
-        assert "A lower learning_rate, or other loss weights, may help." in message
+        assert "A lower learning_rate or other loss weights may help." in message
         return message
 
     return run

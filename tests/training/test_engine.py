@@ -9,9 +9,11 @@ from torch import nn
 from torch.testing import assert_close
 
 from gan_pipelines.parameters import TrainingParameters
-from gan_pipelines.training.engine import TrainingDiverged, Turn, train
-from gan_pipelines.training.players import Player, Terms, averaging_decay, make_player, rate_factor
-from gan_pipelines.training.seeding import Stage
+from gan_pipelines.training.divergence import TrainingDiverged
+from gan_pipelines.training.engine import train
+from gan_pipelines.training.players import Player, averaging_decay, make_player, rate_factor
+from gan_pipelines.training.stage import Stage
+from gan_pipelines.training.turns import Terms, Turn
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}  # float32 weights against numbers written out
 

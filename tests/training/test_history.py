@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from gan_pipelines.parameters import CheckpointParameters, TrainingParameters
 from gan_pipelines.training import history as history_module
 from gan_pipelines.training.checkpoint import CheckpointFolder
-from gan_pipelines.training.engine import Turn, train
+from gan_pipelines.training.engine import train
 from gan_pipelines.training.players import make_player
-from gan_pipelines.training.seeding import Stage
+from gan_pipelines.training.stage import Stage
+from gan_pipelines.training.turns import Turn
 from tests.conftest import PROVENANCE
 
 TERMS = {1: 0.1, 2: 0.7, 3: 1e-8, 4: 3e5, 5: -0.3, 6: 1 / 3, 7: 2.5}

@@ -16,17 +16,19 @@ from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.models import InfoGAN, InfoGANSpec
 from gan_pipelines.parameters import RunParameters
 from gan_pipelines.training.checkpoint import CheckpointFolder
-from gan_pipelines.training.engine import Terms, TrainingDiverged, Turn, train
+from gan_pipelines.training.divergence import TrainingDiverged
+from gan_pipelines.training.engine import train
 from gan_pipelines.training.infogan import (
-    SETTLING_BATCHES,
+    CALIBRATION_BATCHES,
     discriminator_terms,
     fit_infogan,
     generator_terms,
-    infogan_players,
     information_nats,
-    settle_batch_norm,
+    recalibrate_batch_norm,
 )
-from gan_pipelines.training.seeding import Stage, seeded_stage
+from gan_pipelines.training.players import gan_players
+from gan_pipelines.training.stage import Stage, seeded_stage
+from gan_pipelines.training.turns import Terms, Turn
 
 RUN = RunParameters(seed=3)
 NAMES = ["category", "style_1", "style_2", "width"]
@@ -63,7 +65,7 @@ def start(images: LabelledImages) -> Callable[..., Start]:
             gan = InfoGAN(spec)
             index = next(Batches(64, 16, stage.rng))
             noise, codes = gan.noise.sample(16, stage.rng), gan.codes.sample(16, stage.rng)
-        return gan, images.pixels().read(index), noise, codes
+        return gan, images.pixels().batch(index), noise, codes
 
     return begin
 
@@ -203,7 +205,13 @@ def test_the_discriminators_step_moves_trunk_and_both_heads_only(
         generated = generate(gan, noise, codes)
         yield Turn("discriminator", lambda: discriminator_terms(gan, lambdas(gan), real, generated.detach(), codes))
 
-    train(Stage("infogan"), infogan_players(gan), objective, gan.spec.parameters.training, recorder())
+    train(
+        Stage("infogan"),
+        gan_players(gan, gan.spec.parameters.training),
+        objective,
+        gan.spec.parameters.training,
+        recorder(),
+    )
     assert moved(gan, before) == {"generator": {False}, "trunk": {True}, "adversarial": {True}, "codes": {True}}
     assert all(parameter.grad is None for parameter in gan.generator.parameters())
 
@@ -216,7 +224,13 @@ def test_the_generators_step_moves_it_only(infogan_spec: Spec, start: Callable[.
         generated = generate(gan, noise, codes)
         yield Turn("generator", lambda: generator_terms(gan, lambdas(gan), generated, codes))
 
-    train(Stage("infogan"), infogan_players(gan), objective, gan.spec.parameters.training, recorder())
+    train(
+        Stage("infogan"),
+        gan_players(gan, gan.spec.parameters.training),
+        objective,
+        gan.spec.parameters.training,
+        recorder(),
+    )
     assert moved(gan, before) == {"generator": {True}, "trunk": {False}, "adversarial": {False}, "codes": {False}}
     assert all(parameter.grad is None for parameter in gan.discriminator.parameters())
 
@@ -227,7 +241,7 @@ def test_every_parameter_has_its_place_in_one_players_optimiser_but_for_those_of
     training = {"steps": 1, "learning_rate": 1e-3, "discriminator_learning_rate": 2e-4, "ema_decay": 0.9}
     gan = InfoGAN(infogan_spec(training=training))
     assert gan.averaged_generator is not None
-    players = infogan_players(gan)
+    players = gan_players(gan, gan.spec.parameters.training)
     held = {
         name: [id(parameter) for group in player.optimiser.param_groups for parameter in group["params"]]
         for name, player in players.items()
@@ -336,12 +350,12 @@ def fit_plain(spec: InfoGANSpec, pixels: Representation, observer: object) -> In
         batches = Batches(64, spec.parameters.training.batch_size, stage.rng)
 
         def objective(_: int) -> Iterator[Turn]:
-            real = pixels.read(next(batches))
+            real = pixels.batch(next(batches))
             generated = generate(gan, gan.noise.sample(16, stage.rng), gan.codes.sample(16, stage.rng))
             yield Turn("discriminator", lambda: plain_terms(gan, real, generated.detach()))
             yield Turn("generator", lambda: {"a": softplus(-gan.discriminator(generated).logits).mean()})
 
-        train(stage, infogan_players(gan), objective, spec.parameters.training, observer)
+        train(stage, gan_players(gan, gan.spec.parameters.training), objective, spec.parameters.training, observer)
     return gan
 
 
@@ -396,7 +410,7 @@ def test_a_code_with_weight_0_leaves_g_and_the_trunk_where_they_would_be_without
         batches = Batches(64, 16, stage.rng)
 
         def objective(_: int) -> Iterator[Turn]:
-            real = images.pixels().read(next(batches))
+            real = images.pixels().batch(next(batches))
             noise, codes = expected.noise.sample(16, stage.rng), expected.codes.sample(16, stage.rng)
             generated = generate(expected, noise, codes)
             shown = generated.detach()
@@ -410,7 +424,13 @@ def test_a_code_with_weight_0_leaves_g_and_the_trunk_where_they_would_be_without
 
             yield Turn("generator", terms)
 
-        train(Stage("infogan"), infogan_players(expected), objective, spec.parameters.training, recorder())
+        train(
+            Stage("infogan"),
+            gan_players(expected, spec.parameters.training),
+            objective,
+            spec.parameters.training,
+            recorder(),
+        )
     for name, value in gan.named_parameters():
         if not name.startswith("discriminator.codes") and name not in (
             "generator.0.bias",
@@ -481,9 +501,9 @@ def test_after_the_training_q_reads_with_the_statistics_of_real_pictures(
 ) -> None:
     """Means over the batches of each batch's own mean and variance, layer upon layer; no weight moves."""
     gan = InfoGAN(infogan_spec()).eval()
-    batches = images.pixels().read(torch.arange(48)).split(16)
+    batches = images.pixels().batch(torch.arange(48)).split(16)
     before = {name: value.clone() for name, value in gan.state_dict().items()}
-    settle_batch_norm(gan, batches)
+    recalibrate_batch_norm(gan, batches)
     trunk, codes = gan.discriminator.trunk, gan.discriminator.codes
     seen: dict[nn.Module, list[Tensor]] = {trunk[2]: [], codes[1]: []}
     for batch in batches:
@@ -518,11 +538,11 @@ def test_the_statistics_of_real_pictures_are_those_of_undistorted_ones(
     for layer, same in zip(gan.discriminator.trunk[1:-1], plain.discriminator.trunk, strict=True):
         layer.load_state_dict(same.state_dict())
     for model in (gan, plain):
-        settle_batch_norm(model, images.pixels().read(torch.arange(48)).split(16))
+        recalibrate_batch_norm(model, images.pixels().batch(torch.arange(48)).split(16))
     assert_same(gan.discriminator.codes, plain.discriminator.codes)
     assert_same(gan.discriminator.trunk[3], plain.discriminator.trunk[2])
-    pictures = images.pixels().read(torch.arange(48, 64))
-    assert_close(gan.read(pictures), plain.read(pictures), rtol=0, atol=0)
+    pictures = images.pixels().batch(torch.arange(48, 64))
+    assert_close(gan.infer(pictures), plain.infer(pictures), rtol=0, atol=0)
 
 
 def test_a_training_that_diverges_says_so_in_one_paragraph(
@@ -558,13 +578,13 @@ def test_noise_and_codes_are_drawn_anew_in_every_step_and_batches_make_up_epochs
     class Remembered(Representation):
         """Remembers which positions were read."""
 
-        def read(self, index: Tensor) -> Tensor:
+        def batch(self, index: Tensor) -> Tensor:
             seen.append(index)
-            return super().read(index)
+            return super().batch(index)
 
     spec = infogan_spec(training={"steps": 8, "batch_size": 16, "report_every_steps": 1})
     _, history = fit_infogan(RUN, spec, Remembered("pixels", images.images), recorder())
-    assert len(seen) == 8 + SETTLING_BATCHES
+    assert len(seen) == 8 + CALIBRATION_BATCHES
     for epoch in (seen[:4], seen[4:8]):
         assert torch.cat(epoch).sort().values.tolist() == list(range(64))
     assert not torch.equal(seen[0], seen[4])
@@ -583,7 +603,7 @@ def test_pictures_are_shown_on_the_way_and_do_not_change_the_training(
         batches = Batches(64, 16, stage.rng)
 
         def objective(_: int) -> Iterator[Turn]:
-            real = images.pixels().read(next(batches))
+            real = images.pixels().batch(next(batches))
             noise, codes = plain.noise.sample(16, stage.rng), plain.codes.sample(16, stage.rng)
             generated = generate(plain, noise, codes)
             yield Turn(
@@ -591,8 +611,14 @@ def test_pictures_are_shown_on_the_way_and_do_not_change_the_training(
             )
             yield Turn("generator", lambda: generator_terms(plain, lambdas(plain), generated, codes))
 
-        train(Stage("infogan"), infogan_players(plain), objective, spec.parameters.training, recorder())
-        settle_batch_norm(plain, (images.pixels().read(next(batches)) for _ in range(SETTLING_BATCHES)))
+        train(
+            Stage("infogan"),
+            gan_players(plain, spec.parameters.training),
+            objective,
+            spec.parameters.training,
+            recorder(),
+        )
+        recalibrate_batch_norm(plain, (images.pixels().batch(next(batches)) for _ in range(CALIBRATION_BATCHES)))
     assert_same(gan, plain)
     shown = [pictures for _, pictures in observer.shown]
     assert [step for step, _ in observer.shown] == list(range(1, 11))

@@ -16,7 +16,7 @@ from torch import nn
 
 from gan_pipelines.parameters import CheckpointParameters, TrainingParameters
 from gan_pipelines.training.checkpoint import CheckpointFolder
-from gan_pipelines.training.engine import Turn, train
+from gan_pipelines.training.engine import train
 from gan_pipelines.training.interruption import (
     STOPPING,
     Interrupted,
@@ -25,7 +25,8 @@ from gan_pipelines.training.interruption import (
     stoppable,
 )
 from gan_pipelines.training.players import make_player
-from gan_pipelines.training.seeding import Stage
+from gan_pipelines.training.stage import Stage
+from gan_pipelines.training.turns import Turn
 from tests.conftest import PROVENANCE
 
 CODES = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
@@ -85,7 +86,7 @@ def test_a_training_ends_its_step_and_leaves_one_checkpoint(
     assert ended.value.code == code
     assert kept(folder) == [3]
     (file,) = folder.path.rglob("step_*")
-    assert f"toy: stops, as signal {number} asks. The last good checkpoint is {file}." in caplog.text
+    assert f"toy: stops because of signal {number}. The last good checkpoint is {file}." in caplog.text
     stop_on_signals()
     observer = fit({})
     assert observer.resumed[0].step == 3

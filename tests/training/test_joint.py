@@ -13,10 +13,11 @@ from gan_pipelines.data.images import LabelledImages, Representation, to_unit_ra
 from gan_pipelines.models import Encoder, LevelGAN
 from gan_pipelines.models.blocks import initialise
 from gan_pipelines.parameters import JointParameters, RunParameters, TrainingParameters
-from gan_pipelines.training.engine import Turn, train
+from gan_pipelines.training.engine import train
 from gan_pipelines.training.joint import JointLevel, fit_joint, joint_players, joint_turns
 from gan_pipelines.training.players import Player
-from gan_pipelines.training.seeding import Stage
+from gan_pipelines.training.stage import Stage
+from gan_pipelines.training.turns import Turn
 
 LOSS_WEIGHTS = {"adversarial": 0.7, "conditional": 3.0, "entropy": 5.0}
 RUN = RunParameters(seed=0)
@@ -34,7 +35,7 @@ class Batch:
         self.segments = [encoder.segment(name, above) for above, name in pairwise(names)]
         self.reals = {name: found[name] for name in names[1:]}
         top = images.conditions(chain[0].spec.parameters.condition)
-        self.labels = top.read(torch.arange(16))
+        self.labels = top.batch(torch.arange(16))
         self.noises = {level.spec.target: level.latent.sample(16, rng) for level in chain}
 
     def joint_levels(self) -> list[JointLevel]:

@@ -13,9 +13,11 @@ from gan_pipelines.data.batches import Batches
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.models import Encoder, LevelGAN, LevelSpec
 from gan_pipelines.parameters import RunParameters
-from gan_pipelines.training.engine import Turn, train
-from gan_pipelines.training.level import discriminator_terms, fit_level, generator_terms, level_players
-from gan_pipelines.training.seeding import Stage, seeded_stage
+from gan_pipelines.training.engine import train
+from gan_pipelines.training.level import discriminator_terms, fit_level, generator_terms
+from gan_pipelines.training.players import gan_players
+from gan_pipelines.training.stage import Stage, seeded_stage
+from gan_pipelines.training.turns import Turn
 
 RUN = RunParameters(seed=3)
 WEIGHTS = {"adversarial": 0.7, "conditional": 3.0, "entropy": 5.0}
@@ -28,7 +30,7 @@ Start = tuple[LevelGAN, Tensor, Tensor, Tensor]
 @pytest.fixture
 def real(encoder: Encoder, images: LabelledImages) -> dict[str, Representation]:
     """Real representations of all images by name."""
-    found = encoder.representations(images.pixels().read(torch.arange(64)))
+    found = encoder.representations(images.pixels().batch(torch.arange(64)))
     inner = {name: Representation(name, found[name]) for name in ("block1", "fc")}
     return {"pixels": images.pixels(), **inner, **{name: images.conditions(name) for name in ("labels", "none")}}
 
@@ -54,7 +56,7 @@ def start(real: dict[str, Representation]) -> Callable[..., Start]:
             level = LevelGAN(spec)
             index = next(Batches(64, 16, stage.rng))
             noise = level.latent.sample(16, stage.rng)
-        return level, real[spec.target].read(index), real[spec.parameters.condition].read(index), noise
+        return level, real[spec.target].batch(index), real[spec.parameters.condition].batch(index), noise
 
     return begin
 
@@ -183,7 +185,13 @@ def test_the_discriminators_step_moves_it_and_its_noise_head_only(
         generated = level.generator(condition, noise)
         yield Turn("discriminator", lambda: discriminator_terms(level, real, generated.detach(), noise))
 
-    train(Stage("pixels"), level_players(level), objective, level.spec.parameters.training, recorder())
+    train(
+        Stage("pixels"),
+        gan_players(level, level.spec.parameters.training),
+        objective,
+        level.spec.parameters.training,
+        recorder(),
+    )
     assert moved(level.discriminator, before["discriminator"]) == {True}
     assert moved(level.generator, before["generator"]) == {False}
     assert moved(encoder, before["encoder"]) == {False}
@@ -204,7 +212,13 @@ def test_the_generators_step_moves_it_only(
         generated = level.generator(condition, noise)
         yield Turn("generator", lambda: generator_terms(level, segment, generated, condition, noise))
 
-    train(Stage("pixels"), level_players(level), objective, level.spec.parameters.training, recorder())
+    train(
+        Stage("pixels"),
+        gan_players(level, level.spec.parameters.training),
+        objective,
+        level.spec.parameters.training,
+        recorder(),
+    )
     assert moved(level.generator, before["generator"]) == {True}
     assert moved(level.discriminator, before["discriminator"]) == {False}
     assert moved(encoder, before["encoder"]) == {False}
@@ -293,7 +307,13 @@ def test_the_shared_generator_pass_gives_the_gradient_of_a_second_pass_over_the_
             second_pass = level.generator.requires_grad_(True)(above, second)
             yield Turn("generator", lambda: generator_terms(level, segment, second_pass, above, second))
 
-        train(Stage("pixels"), level_players(level), objective, spec.parameters.training, recorder())
+        train(
+            Stage("pixels"),
+            gan_players(level, level.spec.parameters.training),
+            objective,
+            spec.parameters.training,
+            recorder(),
+        )
         return gradient(level)
 
     shared = gradient(fit(spec)[0])
@@ -331,13 +351,19 @@ def test_pictures_are_shown_on_the_way_and_do_not_change_the_training(
 
         def objective(_: int) -> Iterator[Turn]:
             index = next(batches)
-            above, noise = real["labels"].read(index), plain.latent.sample(16, stage.rng)
+            above, noise = real["labels"].batch(index), plain.latent.sample(16, stage.rng)
             generated = plain.generator(above, noise)
-            target = real["pixels"].read(index)
+            target = real["pixels"].batch(index)
             yield Turn("discriminator", lambda: discriminator_terms(plain, target, generated.detach(), noise))
             yield Turn("generator", lambda: generator_terms(plain, segment, generated, above, noise))
 
-        train(Stage("pixels"), level_players(plain), objective, spec.parameters.training, recorder())
+        train(
+            Stage("pixels"),
+            gan_players(plain, spec.parameters.training),
+            objective,
+            spec.parameters.training,
+            recorder(),
+        )
     for (name, found), expected in zip(level.state_dict().items(), plain.state_dict().values(), strict=True):
         assert_close(found, expected, rtol=0, atol=0, msg=lambda text, name=name: f"{name}: {text}")
     shown = [pictures for _, pictures in observer.shown]
@@ -366,9 +392,9 @@ def test_noise_is_drawn_anew_in_every_step_and_batches_make_up_epochs(
     class Remembered(Representation):
         """Remembers which positions were read."""
 
-        def read(self, index: Tensor) -> Tensor:
+        def batch(self, index: Tensor) -> Tensor:
             seen[self.name].append(index)
-            return super().read(index)
+            return super().batch(index)
 
     spec = level_spec("fc", training={"steps": 8, "batch_size": 16, "report_every_steps": 1})
     target, condition = (Remembered(real[name].name, real[name].values) for name in ("fc", "labels"))

@@ -14,7 +14,7 @@ from gan_pipelines.data.images import LabelledImages, Representation, to_unit_ra
 from gan_pipelines.models import Encoder, InfoGANSpec, LevelGAN, LevelSpec
 from gan_pipelines.parameters import CheckpointParameters, JointParameters, RunParameters
 from gan_pipelines.training.checkpoint import CheckpointFolder
-from gan_pipelines.training.engine import TrainingDiverged
+from gan_pipelines.training.divergence import TrainingDiverged
 from gan_pipelines.training.infogan import fit_infogan
 from gan_pipelines.training.interruption import Interrupted, stop_on_signals
 from gan_pipelines.training.joint import fit_joint
@@ -151,15 +151,15 @@ def test_ranks_that_are_told_to_stop_go_on_bit_for_bit(
 def test_alone_a_process_is_the_first_of_one_and_keeps_everything() -> None:
     ranks, batch = Ranks(), torch.arange(6)
     assert (ranks.rank, ranks.count, ranks.is_first) == (0, 1, True)
-    assert ranks.share(batch) is batch
-    assert ranks.first_says("word") == "word"
-    assert ranks.highest(3) == 3
+    assert ranks.shard(batch) is batch
+    assert ranks.broadcast("word") == "word"
+    assert ranks.maximum(3) == 3
     assert ranks.mean(torch.tensor(2.0)).item() == 2.0
     assert [value.item() for value in ranks.gather(torch.tensor(4))] == [4]
 
 
 @pytest.mark.parametrize(("count", "size"), [(2, 8), (3, 9), (4, 8)])
 def test_the_shares_of_all_ranks_are_the_batch(count: int, size: int) -> None:
-    shares = [Ranks(rank, count).share(torch.arange(size)) for rank in range(count)]
+    shares = [Ranks(rank, count).shard(torch.arange(size)) for rank in range(count)]
     assert {len(share) for share in shares} == {size // count}
     assert sorted(torch.cat(shares).tolist()) == list(range(size))

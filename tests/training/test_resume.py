@@ -102,7 +102,7 @@ def handlers() -> Iterator[None]:
 
 @pytest.fixture
 def classifier_parameters(encoder_spec: EncoderSpec) -> ClassifierParameters:
-    stages = encoder_spec.model_dump()["stages"]
+    stages = encoder_spec.model_dump()["blocks"]
     stages["fc"] = [*stages["fc"], {"layer": "dropout", "probability": 0.3}]
     return ClassifierParameters.model_validate(
         {"stages": stages, "training": {**TRAINING, "ema_decay": 0}, "augmentation_pixels": 1, "weight_decay": 0.1}
@@ -126,7 +126,7 @@ def classifier(images: LabelledImages, classifier_parameters: ClassifierParamete
 
 @pytest.fixture
 def real(encoder: Encoder, images: LabelledImages) -> dict[str, Representation]:
-    found = encoder.representations(images.pixels().read(torch.arange(64)))
+    found = encoder.representations(images.pixels().batch(torch.arange(64)))
     return {"pixels": images.pixels(), "fc": Representation("fc", found["fc"]), "labels": images.one_hot_labels()}
 
 
@@ -298,8 +298,8 @@ def test_a_broken_checkpoint_costs_steps_but_changes_nothing(
     spoil(tmp_path / "broken", how)
     caplog.set_level(logging.INFO)
     found = infogan(run_parameters(), CheckpointFolder(tmp_path / "broken" / "checkpoints"))
-    assert "a broken checkpoint is passed over" in caplog.text
-    assert "infogan: goes on from the checkpoint of step 3 of 12" in caplog.text
+    assert "a broken checkpoint is skipped" in caplog.text
+    assert "infogan: resumes from the checkpoint of step 3 of 12" in caplog.text
     assert_same_end(tmp_path / "broken", tmp_path / "never", [found, expected])
 
 
@@ -312,7 +312,7 @@ def test_a_training_with_no_whole_checkpoint_starts_anew(
     spoil(tmp_path / "broken", "cut")
     caplog.set_level(logging.INFO)
     found = classifier(run_parameters(), CheckpointFolder(tmp_path / "broken" / "checkpoints"))
-    assert "goes on" not in caplog.text
+    assert "resumes" not in caplog.text
     assert_same_end(tmp_path / "broken", tmp_path / "never", [found, expected])
 
 
@@ -333,7 +333,7 @@ def test_it_says_from_where_it_goes_on_and_tells_the_observer_what_was_reported(
     caplog.set_level(logging.INFO)
     observer, folder = recorder(), CheckpointFolder(tmp_path, "second")
     _, history, _ = fit_classifier(run_parameters(), "encoder", classifier_parameters, images, images, observer, folder)
-    assert "encoder: goes on from the checkpoint of step 5 of 12" in caplog.text
+    assert "encoder: resumes from the checkpoint of step 5 of 12" in caplog.text
     assert observer.started == [(12, 24)]
     (resumed,) = observer.resumed
     assert (resumed.step, resumed.version) == (5, "first")
@@ -396,7 +396,7 @@ def test_how_often_checkpoints_are_written_does_not_decide_whose_they_are(
     break_off(classifier, CheckpointFolder(tmp_path))
     caplog.set_level(logging.INFO)
     classifier(run_parameters().model_copy(update=changed), CheckpointFolder(tmp_path))
-    assert "encoder: goes on from the checkpoint of step 5 of 12" in caplog.text
+    assert "encoder: resumes from the checkpoint of step 5 of 12" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -410,8 +410,8 @@ def test_another_run_starts_anew_and_says_why(
     break_off(classifier, CheckpointFolder(tmp_path))
     caplog.set_level(logging.INFO)
     found = classifier(run_parameters().model_copy(update={field: value}), CheckpointFolder(tmp_path))
-    assert "goes on" not in caplog.text
-    assert "encoder: starts anew" in caplog.text
+    assert "resumes" not in caplog.text
+    assert "encoder: starts from scratch" in caplog.text
     assert said in caplog.text
     assert without_speed(found[1]) == without_speed(expected[1])
 
@@ -425,7 +425,7 @@ def test_other_parameters_start_anew_and_say_which(
     break_off(classifier, CheckpointFolder(tmp_path))
     caplog.set_level(logging.INFO)
     found = classifier(run_parameters(), CheckpointFolder(tmp_path), parameters=changed)
-    assert "goes on" not in caplog.text
+    assert "resumes" not in caplog.text
     assert "(parameters.training.beta2 was 0.999, is 0.9)" in caplog.text
     assert without_speed(found[1]) == without_speed(expected[1])
 
@@ -439,7 +439,7 @@ def test_other_data_start_anew_and_say_so(
     break_off(classifier, CheckpointFolder(tmp_path))
     caplog.set_level(logging.INFO)
     found = classifier(run_parameters(), CheckpointFolder(tmp_path), data=changed)
-    assert "goes on" not in caplog.text
+    assert "resumes" not in caplog.text
     assert f"(inputs.images was {images.digest()}, is {changed.digest()})" in caplog.text
     assert without_speed(found[1]) == without_speed(classifier(run_parameters(), None, data=changed)[1])
 
@@ -447,14 +447,14 @@ def test_other_data_start_anew_and_say_so(
 def test_other_code_starts_anew_and_says_so(
     classifier: Fit, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gan_pipelines.training import seeding
+    from gan_pipelines.training import machine
 
     break_off(classifier, CheckpointFolder(tmp_path))
-    was = seeding.code_version()
-    monkeypatch.setattr(seeding, "code_version", lambda: "0.1.0+other")
+    was = machine.code_version()
+    monkeypatch.setattr(machine, "code_version", lambda: "0.1.0+other")
     caplog.set_level(logging.INFO)
     classifier(run_parameters(), CheckpointFolder(tmp_path))
-    assert "goes on" not in caplog.text
+    assert "resumes" not in caplog.text
     assert f"(code was {was}, is 0.1.0+other)" in caplog.text
 
 
@@ -464,7 +464,7 @@ def test_another_stage_with_the_same_parameters_starts_anew(
     break_off(classifier, CheckpointFolder(tmp_path))
     caplog.set_level(logging.INFO)
     classifier(run_parameters(), CheckpointFolder(tmp_path), name="judge")
-    assert "goes on" not in caplog.text
+    assert "resumes" not in caplog.text
 
 
 def test_another_encoder_or_another_level_below_starts_anew(
@@ -490,8 +490,8 @@ def test_another_encoder_or_another_level_below_starts_anew(
     caplog.set_level(logging.INFO)
     fit(run_parameters(), CheckpointFolder(tmp_path), levels=anew)
     fit(run_parameters(), CheckpointFolder(tmp_path), of=another_encoder)
-    assert "goes on" not in caplog.text
+    assert "resumes" not in caplog.text
     assert "inputs.level_pixels was " in caplog.text
     assert f"inputs.encoder was {encoder.digest()}, is {another_encoder.digest()}" in caplog.text
     fit(run_parameters(), CheckpointFolder(tmp_path))
-    assert "joint: goes on from the checkpoint of step 5 of 12" in caplog.text
+    assert "joint: resumes from the checkpoint of step 5 of 12" in caplog.text

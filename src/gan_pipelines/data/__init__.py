@@ -1,1 +1,1 @@
-"""Images and labels: where they come from, what they are checked for, how they are drawn in batches."""
+"""Images and labels: their sources, their checks, their batches."""

@@ -1,4 +1,4 @@
-"""Seeded endless batches that can be taken up where they were left."""
+"""Seeded, endless batches that can be resumed."""
 
 from collections.abc import Iterator, Mapping
 
@@ -10,15 +10,15 @@ from gan_pipelines.parameters import ExperimentError
 
 
 class Batches(Iterator[Tensor]):
-    """Positions of one batch after another; every epoch a new permutation, its incomplete last batch dropped.
+    """Yield the indices of one batch after another; every epoch is a new permutation without its incomplete last batch.
 
     Args:
         count: number of examples.
-        batch_size: examples in a batch.
+        batch_size: examples per batch.
         rng: draws the permutations.
 
     Raises:
-        ExperimentError: fewer examples than a batch holds.
+        ExperimentError: there are fewer examples than a batch needs.
     """
 
     def __init__(self, count: int, batch_size: int, rng: torch.Generator) -> None:
@@ -35,9 +35,9 @@ class Batches(Iterator[Tensor]):
         return batch
 
     def state(self) -> dict[str, Tensor]:
-        """The epoch's order and how much of it is used up."""
+        """The current permutation and the position in it."""
         return {"order": self._order, "position": torch.tensor(self._position)}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on where the batches stood that gave this state; the generator is restored by whoever owns it."""
+        """Continue from a saved state; the owner of the random generator restores that itself."""
         self._order, self._position = state["order"], int(state["position"])

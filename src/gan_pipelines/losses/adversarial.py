@@ -1,4 +1,4 @@
-"""L_adv by name (Goodfellow et al. 2014; SGAN, section 3.3). All take logits: log D = -softplus(-logit)."""
+"""L_adv by name (Goodfellow et al. 2014; SGAN, section 3.3). Losses take logits: log D = -softplus(-logit)."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -11,12 +11,12 @@ from gan_pipelines.losses.precision import at_least_float32
 
 
 class AdversarialLoss(NamedTuple):
-    """One form of the adversarial loss."""
+    """One form of the adversarial loss: a loss for D and one for G."""
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
-    """From the logits of real and of generated examples to L_D."""
+    """L_D from the logits of real and of generated examples."""
     generator: Callable[[Tensor], Tensor]
-    """From the logits of generated examples to L_G."""
+    """L_G from the logits of generated examples."""
 
 
 def binary_discriminator_loss(

@@ -1,4 +1,4 @@
-"""L_cond = f(E_i(h^_i), h_{i+1}): the generated representation must encode to its condition (SGAN, section 3.3)."""
+"""L_cond = f(E_i(h^_i), h_{i+1}): a generated representation must encode to its condition (SGAN, section 3.3)."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -17,5 +17,5 @@ def label_conditional_loss(
 def feature_conditional_loss(
     encoded: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch *shape"]
 ) -> Float[Tensor, ""]:
-    """Squared Euclidean distance, as the mean over all elements (the official code's scale)."""
+    """Squared error, averaged over all elements as in the official code."""
     return mse_loss(at_least_float32(encoded), at_least_float32(condition))

@@ -1,9 +1,9 @@
-"""Losses compute in float32 at least, whatever the networks compute in."""
+"""Losses are computed in float32 or better, whatever the precision of the networks."""
 
 import torch
 from torch import Tensor
 
 
 def at_least_float32(values: Tensor) -> Tensor:
-    """The same values in float32, or as they are where they are more precise."""
+    """Convert to float32, unless the values are more precise already."""
     return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -1,32 +1,39 @@
 """How good generated pictures are, and what codes mean: features of networks, and statistics computed on them."""
 
 from gan_pipelines.metrics.codes import CodeScores, score_codes
-from gan_pipelines.metrics.definitions import SCORES
+from gan_pipelines.metrics.definitions import JUDGE, REAL, SCORES
 from gan_pipelines.metrics.diversity import level_variations
 from gan_pipelines.metrics.features import (
-    LabelledReading,
-    RealReadings,
-    read_images,
-    read_labelled,
-    read_real_images,
+    LabelledFeatures,
+    RealFeatures,
+    Reference,
+    extract_features,
+    extract_labelled,
+    extract_real_features,
 )
-from gan_pipelines.metrics.networks import FeatureNetwork, Reading, judge_network, open_networks, require_networks
-from gan_pipelines.metrics.scores import Score, score_classification, score_levels, score_pictures, verdict
+from gan_pipelines.metrics.generators import Kind, score_classification, score_levels, score_pictures, verdict
+from gan_pipelines.metrics.networks import FeatureExtractor, Features, judge_network, open_networks, require_networks
+from gan_pipelines.metrics.scores import Score, missing_score
 
 __all__ = [
+    "JUDGE",
+    "REAL",
     "SCORES",
     "CodeScores",
-    "FeatureNetwork",
-    "LabelledReading",
-    "Reading",
-    "RealReadings",
+    "FeatureExtractor",
+    "Features",
+    "Kind",
+    "LabelledFeatures",
+    "RealFeatures",
+    "Reference",
     "Score",
+    "extract_features",
+    "extract_labelled",
+    "extract_real_features",
     "judge_network",
     "level_variations",
+    "missing_score",
     "open_networks",
-    "read_images",
-    "read_labelled",
-    "read_real_images",
     "require_networks",
     "score_classification",
     "score_codes",

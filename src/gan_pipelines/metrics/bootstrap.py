@@ -1,7 +1,7 @@
-"""How far a score would move with other pictures of the same kind: the bootstrap (Efron 1979), by counts.
+"""How much a score would vary with other pictures of the same kind: the bootstrap (Efron 1979), by counts.
 
-A resample of `count` pictures is written as how often each of them is drawn. Every score here is a function of such
-counts, so no resample is ever copied out of the data.
+A resample is stored as how often each picture is drawn. All scores are computed from such counts, so the data of a
+resample are never copied.
 """
 
 import torch
@@ -13,7 +13,7 @@ Counts = Float[Tensor, "resamples count"]
 
 
 def resample(count: int, resamples: int, rng: torch.Generator) -> Counts:
-    """How often each of `count` pictures is drawn in each resample; every row adds up to `count`."""
+    """How often each of `count` pictures is drawn in each resample; every row sums to `count`."""
     counts = torch.zeros(resamples, count)
     for row in counts:
         row += torch.randint(count, (count,), generator=rng).bincount(minlength=count)
@@ -23,16 +23,16 @@ def resample(count: int, resamples: int, rng: torch.Generator) -> Counts:
 def interval(
     value: float, resampled: Float[Tensor, "resamples"], lowest: float = -torch.inf, highest: float = torch.inf
 ) -> tuple[float, float]:
-    """The 95 % interval of a score: the resamples' percentiles, moved so that their mean falls on the value.
+    """The 95 % interval of a score: the resamples' percentiles, shifted so that the resamples' mean is the value.
 
-    Frechet distance and Inception score are biased by the number of different pictures, of which a resample has fewer;
-    the move takes that bias out, so the interval tells of chance alone.
+    Frechet distance and Inception score are biased by the number of different pictures, which is smaller in a resample.
+    The shift removes that bias, so the interval shows only the random variation.
 
     Args:
         value: the score of the pictures themselves.
         resampled: the score of each resample.
-        lowest: no such score can be lower.
-        highest: nor higher.
+        lowest: the lowest possible score.
+        highest: the highest possible score.
     """
     tails = torch.tensor([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], dtype=torch.float64)
     low, high = (value + resampled.double().quantile(tails) - resampled.double().mean()).tolist()
@@ -40,11 +40,11 @@ def interval(
 
 
 def resampled_mean(values: Float[Tensor, "count"], counts: Counts) -> Float[Tensor, "resamples"]:
-    """The mean of one value a picture, in each resample."""
+    """The mean of one value per picture, in each resample."""
     return weighted_sums(counts, values) / counts.shape[1]
 
 
 def weighted_sums(counts: Counts, values: Float[Tensor, "count"]) -> Float[Tensor, "resamples"]:
-    """The sum of one value a picture in each resample, in float64, of which only a row is held at once."""
+    """The sum of one value per picture in each resample, in float64; only one row at a time is converted to float64."""
     values = values.double()
     return torch.stack([row.double() @ values for row in counts])

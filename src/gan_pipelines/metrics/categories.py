@@ -1,4 +1,4 @@
-"""How well categories found without labels fit the true classes."""
+"""How well categories that were found without labels fit the true classes."""
 
 from dataclasses import dataclass
 
@@ -8,22 +8,22 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import normalized_mutual_info_score
 from torch import Tensor
 
-LEFT_OVER = -1
-"""What stands for the class of a category that has none."""
+NO_CLASS = -1
+"""Marks a category that is matched to no class."""
 
 
 @dataclass(frozen=True)
 class CategoryScores:
-    """The fit of categories to classes; none of the three depends on how the categories are numbered.
+    """The fit of categories to classes; none of the three scores depends on how the categories are numbered.
 
     Attributes:
         classification_error: share of images whose category is not matched to their class, in [0, 1]; lower is better.
-            Each image is judged by a one-to-one matching in whose choice it took no part, so categories drawn by
-            chance err on 1 - 1 / classes of evenly spread images, and on more where categories are left over.
-        normalised_mutual_information: of categories and classes, over the mean of their entropies, in [0, 1]; higher
-            is better. Categories drawn by chance score a little above 0 where images are few.
+            The one-to-one matching that judges an image was chosen without it, so the error of random categories is
+            1 - 1 / classes if the images are evenly distributed, and larger if there are more categories than classes.
+        normalised_mutual_information: of categories and classes, divided by the mean of their entropies, in [0, 1];
+            higher is better. With few images, random categories score slightly above 0.
         purity: share of images whose class is the most frequent one of their category, in [0, 1]; higher is better.
-            Several categories may share a class, so more categories raise it.
+            Several categories may share a class, so more categories increase it.
     """
 
     classification_error: float
@@ -41,17 +41,17 @@ def score_categories(
     """Score the categories of images against their classes.
 
     Args:
-        categories: what was found, 0 .. category_count - 1.
+        categories: the category of each image, 0 .. category_count - 1.
         labels: the true classes, 0 .. class_count - 1.
-        category_count: how many categories there are, found or not.
+        category_count: how many categories there are, including those without images.
         class_count: how many classes there are.
-        rng: cuts the images into the two halves of the classification error.
+        rng: splits the images into the two halves of the classification error.
 
     Raises:
-        ValueError: fewer than two images, or not one label an image.
+        ValueError: fewer than two images, or not exactly one label per image.
     """
     if len(categories) != len(labels):
-        raise ValueError(f"found {len(categories)} categories for {len(labels)} labels; each image needs one of both")
+        raise ValueError(f"found {len(categories)} categories for {len(labels)} labels; each image needs one of each")
     if len(labels) < 2:
         raise ValueError(f"categories are matched on one half and judged on the other; found {len(labels)} image(s)")
     return CategoryScores(
@@ -68,10 +68,10 @@ def classification_error(
     class_count: int,
     rng: torch.Generator,
 ) -> float:
-    """Share of images whose category is matched to another class than theirs, or to none.
+    """Share of images whose category is matched to a class other than theirs, or to none.
 
-    A matching chosen on the images that it judges would flatter chance. So each half of the images, cut at random, is
-    judged by the matching found on the other half.
+    A matching chosen on the same images that it judges would make random categories look good. Therefore the images are
+    split into two random halves, and each half is judged by the matching found on the other one.
     """
     order = torch.randperm(len(labels), generator=rng)
     first, second = order[: len(order) // 2], order[len(order) // 2 :]
@@ -85,14 +85,14 @@ def classification_error(
 def match_categories(
     categories: Int64[Tensor, "count"], labels: Int64[Tensor, "count"], category_count: int, class_count: int
 ) -> Int64[Tensor, "category_count"]:
-    """The class of each category, no class twice, by which most images are right; -1 for a category left over.
+    """The class of each category in the one-to-one matching that fits most images; -1 for a category without a class.
 
-    Found by the Hungarian method (Kuhn 1955). Of equally good matchings the same one is always chosen, and a category
-    that no image has still takes a class where one is free.
+    Found with the Hungarian method (Kuhn 1955). Among equally good matchings the same one is always chosen, and a
+    category without images still gets a class if one is free.
     """
     counts = contingency(categories, labels, category_count, class_count)
     matched, classes = linear_sum_assignment(counts.numpy(), maximize=True)
-    matching = torch.full((category_count,), LEFT_OVER)
+    matching = torch.full((category_count,), NO_CLASS)
     matching[torch.from_numpy(matched)] = torch.from_numpy(classes)
     return matching
 

@@ -1,18 +1,23 @@
-"""What is scored, under which name, and which way is better."""
+"""Names and definitions of all scores, and which direction is better."""
 
 from dataclasses import dataclass
 from typing import Literal
+
+REAL = "real"
+"""The generator under whose name the real training images are scored; it is measured, but has no place."""
+JUDGE = "judge"
+"""The space of scores that are measured with the judge; two runs share it only if they share the judge."""
 
 Better = Literal["higher", "lower", "near 1"]
 
 
 @dataclass(frozen=True)
 class Definition:
-    """One score.
+    """The definition of one score.
 
     Attributes:
-        title: as a person reads it.
-        better: which way; `near 1` where 1 is what real images have.
+        title: its name in tables and reports.
+        better: which direction is better; `near 1` if real images score 1.
         meaning: one sentence for reports.
     """
 
@@ -21,20 +26,12 @@ class Definition:
     meaning: str
 
 
-def metric_name(generator: str, score: str, space: str, samples: int, part: str = "value") -> str:
-    """How a score is recorded: `<generator>/<score>.<space>.<N>`, in MLflow a section a generator.
-
-    What stands beside a value, `low`, `high` or `spread`, is `<generator>/interval/<score>.<space>.<N>.<part>`.
-    """
-    name = f"{score}.{space}.{samples}"
-    return f"{generator}/{name}" if part == "value" else f"{generator}/interval/{name}.{part}"
-
-
 SCORES = {
     "frechet_distance": Definition(
         "Frechet distance",
         "lower",
-        "Distance between Gaussians fitted to features of samples and of real test images; FID only on inception_v3.",
+        "Distance between Gaussians fitted to the features of samples and of real test images; it is the FID only on "
+        "inception_v3.",
     ),
     "kernel_distance": Definition(
         "kernel distance",
@@ -42,33 +39,51 @@ SCORES = {
         "Squared maximum mean discrepancy of features, cubic kernel; unbiased, so about 0 for equal distributions.",
     ),
     "inception_score": Definition(
-        "Inception score", "higher", "How sure and how balanced the network's classes are; blind to collapsed classes."
+        "Inception score",
+        "higher",
+        "How confident and how balanced the network's classes are; it does not notice that a class has collapsed.",
     ),
     "precision": Definition("precision", "higher", "Share of samples that lie within the manifold of real images."),
     "recall": Definition("recall", "higher", "Share of real images that lie within the manifold of samples."),
-    "density": Definition("density", "near 1", "How many neighbourhoods of real images a sample lies in."),
-    "coverage": Definition("coverage", "higher", "Share of real images whose neighbourhood holds a sample."),
-    "label_accuracy": Definition("label accuracy", "higher", "Share of samples in which the judge sees their label."),
+    "density": Definition(
+        "density", "near 1", "How many neighbourhoods of real images contain a sample, relative to a real image."
+    ),
+    "coverage": Definition("coverage", "higher", "Share of real images whose neighbourhood contains a sample."),
+    "label_accuracy": Definition(
+        "label accuracy", "higher", "Share of samples whose label is the class that the judge sees in them."
+    ),
     "classification_accuracy": Definition(
-        "classification accuracy", "higher", "Accuracy on real test images of a classifier trained on samples alone."
+        "classification accuracy",
+        "higher",
+        "Accuracy on real test images of a classifier that was trained on samples only.",
     ),
     "within_class_diversity": Definition(
-        "diversity", "near 1", "Feature variance within a class over that of real images; near 0 is a collapse."
+        "diversity",
+        "near 1",
+        "Feature variance within a class, divided by that of real images; near 0 the class has collapsed.",
     ),
     "noise_variance": Definition(
-        "variance over noise", "near 1", "Variance of a level's output over its noise, over that within a real class."
+        "variance over noise",
+        "near 1",
+        "Variance of a level's output over its noise, divided by the variance within a real class.",
     ),
-    "noise_recovery": Definition("noise recovery", "higher", "Share of a level's noise that Q reads from its output."),
-    "twins": Definition(
-        "twins", "lower", "Share of samples with another one nearer than all but 1 % of real images have."
+    "noise_recovery": Definition(
+        "noise recovery", "higher", "Share of a level's noise that Q recovers from the level's output."
+    ),
+    "near_duplicates": Definition(
+        "near duplicates",
+        "lower",
+        "Share of samples that are closer to another sample than all but 1 % of real images are to another one.",
     ),
     "neighbour_distance": Definition(
         "distance to training",
         "near 1",
-        "Mean distance to the nearest training image, over that of real test images.",
+        "Mean distance of samples to the nearest training image, divided by that of real test images.",
     ),
     "copies": Definition(
-        "copies", "lower", "Share of samples nearer to a training image than all but 1 % of real test images are."
+        "copies",
+        "lower",
+        "Share of samples that are closer to a training image than all but 1 % of real test images are.",
     ),
 }
 """By name, in the order of reports."""

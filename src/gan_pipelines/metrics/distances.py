@@ -1,4 +1,7 @@
-"""Frechet distance, kernel distance and Inception score: torch-fidelity gives the values, resamples their intervals."""
+"""Frechet distance, kernel distance, Inception score, precision and recall, and the scores of bootstrap resamples.
+
+The values come from torch-fidelity, which cannot weight pictures; the scores of resamples are computed here.
+"""
 
 from itertools import pairwise
 
@@ -15,28 +18,28 @@ from gan_pipelines.metrics.bootstrap import Counts, weighted_sums
 from gan_pipelines.metrics.neighbours import BLOCK, PRECISION_NEIGHBOURS
 
 SPLITS = 10
-"""Of the Inception score (Salimans et al. 2016)."""
+"""How many splits the Inception score is averaged over (Salimans et al. 2016)."""
 SHUFFLE_SEED = 2020
-"""Of the order in which torch-fidelity splits pictures, which may lie sorted by class."""
+"""Seed of the order in which torch-fidelity splits pictures, which may be sorted by class."""
 SUBSETS, SUBSET_IMAGES = 100, 1000
-"""Of the kernel distance (Binkowski et al. 2018)."""
+"""How many subsets of how many pictures the kernel distance is averaged over (Binkowski et al. 2018)."""
 ROWS = 1000
-"""Features that are held as float64 at once, as far as torch-fidelity leaves that open."""
+"""How many rows of features are converted to float64 at once, except within torch-fidelity."""
 SMALLEST_LOGIT = -100.0
-"""Below the greatest one: a class that no picture of a split could have would make 0 x infinity."""
+"""Relative to the largest one; a class of probability 0 in a whole split would produce 0 x infinity."""
 
-Features = Float[Tensor, "count features"]
+Rows = Float[Tensor, "count features"]
 Logits = Float[Tensor, "count classes"]
 
 
-def frechet_distance(samples: Features, real: Features) -> float:
+def frechet_distance(samples: Rows, real: Rows) -> float:
     """Frechet distance between Gaussians fitted to the features (Heusel et al. 2017)."""
     statistics = [fid_features_to_statistics(side.double()) for side in (samples, real)]
     return float(fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"])
 
 
 def resampled_frechet_distance(
-    samples: Features, real: Features, sample_counts: Counts, real_counts: Counts
+    samples: Rows, real: Rows, sample_counts: Counts, real_counts: Counts
 ) -> Float[Tensor, "resamples"]:
     """The Frechet distance in each resample of both sides."""
     found = []
@@ -49,8 +52,8 @@ def resampled_frechet_distance(
     return torch.stack(found)
 
 
-def _moments(features: Features, counts: Float[Tensor, "count"]) -> tuple[Tensor, Tensor]:
-    """Mean and covariance of a resample; of the features, a block is held as float64."""
+def _moments(features: Rows, counts: Float[Tensor, "count"]) -> tuple[Tensor, Tensor]:
+    """Mean and covariance of a resample; one block of features at a time is converted to float64."""
     sums, squares = torch.zeros(()).double(), torch.zeros(()).double()
     for rows, weights in zip(features.split(ROWS), counts.split(ROWS), strict=True):
         block, weights = rows.double(), weights.double()
@@ -60,11 +63,11 @@ def _moments(features: Features, counts: Float[Tensor, "count"]) -> tuple[Tensor
     return mean, (squares - len(features) * torch.outer(mean, mean)) / (len(features) - 1)
 
 
-def kernel_distance(samples: Features, real: Features) -> tuple[float, float]:
-    """Squared maximum mean discrepancy under the kernel (x y / d + 1)^3 (Binkowski et al. 2018), and its spread.
+def kernel_distance(samples: Rows, real: Rows) -> tuple[float, float]:
+    """Squared maximum mean discrepancy with the kernel (x y / d + 1)^3 (Binkowski et al. 2018), and its spread.
 
     Returns:
-        Mean and standard deviation over 100 subsets of 1,000 pictures, or as many as there are of either kind.
+        Mean and standard deviation over 100 subsets of 1,000 pictures of each kind, or of as many as there are.
     """
     size = min(SUBSET_IMAGES, len(samples), len(real))
     settings = {"kid_subsets": SUBSETS, "kid_subset_size": size, "verbose": False}
@@ -73,7 +76,7 @@ def kernel_distance(samples: Features, real: Features) -> tuple[float, float]:
 
 
 def resampled_kernel_distance(
-    samples: Features, real: Features, sample_counts: Counts, real_counts: Counts
+    samples: Rows, real: Rows, sample_counts: Counts, real_counts: Counts
 ) -> Float[Tensor, "resamples"]:
     """The unbiased squared maximum mean discrepancy of all pictures, in each resample of both sides."""
     within = [
@@ -84,8 +87,8 @@ def resampled_kernel_distance(
     return within[0] + within[1] - 2 * across
 
 
-def _kernel_sums(ours: Features, theirs: Features, our_counts: Counts, their_counts: Counts) -> Tensor:
-    """Sum of the kernel over all pairs of each resample."""
+def _kernel_sums(ours: Rows, theirs: Rows, our_counts: Counts, their_counts: Counts) -> Tensor:
+    """Sum of the kernel over all pairs, in each resample."""
     sums, theirs, their_counts = torch.zeros(len(our_counts)).double(), theirs.double(), their_counts.double()
     size = max(1, BLOCK // (2 * len(theirs)))  # of float64
     for start in range(0, len(ours), size):
@@ -95,19 +98,19 @@ def _kernel_sums(ours: Features, theirs: Features, our_counts: Counts, their_cou
     return sums
 
 
-def _own_kernels(rows: Features, counts: Counts) -> Tensor:
-    """Sum of the kernel over the pairs of a picture and itself, which the unbiased estimate leaves out."""
+def _own_kernels(rows: Rows, counts: Counts) -> Tensor:
+    """Sum of the kernel over the pairs of a picture with itself, which the unbiased estimate leaves out."""
     kernels = torch.cat([(block.double() ** 2).mean(dim=1) for block in rows.split(ROWS)])
     return weighted_sums(counts**2, (kernels + 1) ** 3)
 
 
 def inception_score(logits: Logits) -> float:
-    """Exp E KL(p(y|x) || p(y)) (Salimans et al. 2016), mean over ten splits."""
+    """The Inception score exp E KL(p(y|x) || p(y)) (Salimans et al. 2016), as the mean over ten splits."""
     return float(isc_features_to_metric(_bounded(logits), splits=SPLITS, rng_seed=SHUFFLE_SEED)["inception_score_mean"])
 
 
 def resampled_inception_score(logits: Logits, counts: Counts) -> Float[Tensor, "resamples"]:
-    """The Inception score, mean over torch-fidelity's ten splits of shuffled pictures, in each resample."""
+    """The Inception score in each resample: the mean over torch-fidelity's ten splits of the shuffled pictures."""
     log_probs = _bounded(logits).log_softmax(dim=1)
     probs = log_probs.exp()
     negative_entropy, scores = (probs * log_probs).sum(dim=1), []
@@ -126,7 +129,7 @@ def _bounded(logits: Logits) -> Float[Tensor, "count classes"]:
     return (logits.double() - logits.double().amax(dim=1, keepdim=True)).clamp(min=SMALLEST_LOGIT)
 
 
-def precision_and_recall(samples: Features, real: Features) -> tuple[float, float]:
+def precision_and_recall(samples: Rows, real: Rows) -> tuple[float, float]:
     """Improved precision and recall, k = 3 (Kynkaanniemi et al. 2019)."""
     settings = {"prc_neighborhood": PRECISION_NEIGHBOURS, "save_cpu_ram": True, "verbose": False}
     size = max(1, BLOCK // max(len(samples), len(real)))

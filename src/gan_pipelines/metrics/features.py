@@ -1,4 +1,4 @@
-"""What a network sees in pictures; the statistics on it stand apart."""
+"""What networks compute from pictures; the statistics computed on it are in other modules."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,24 +8,23 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.metrics.definitions import JUDGE
 from gan_pipelines.metrics.neighbours import nearest_distances
-from gan_pipelines.metrics.networks import FeatureNetwork, Reading
-from gan_pipelines.parameters import FeatureNetworkName
+from gan_pipelines.metrics.networks import FeatureExtractor, Features
+from gan_pipelines.parameters import PIXELS, FeatureNetworkName
 
-JUDGE, PIXEL_SPACE = "judge", "pixels"
-"""The two spaces in which nearest training images are looked for."""
-READ_AT_ONCE = 500
-"""Pictures handed to a network at once; the result does not depend on it."""
+PICTURES_AT_ONCE = 500
+"""How many pictures an extractor gets at once; the result does not depend on it."""
 
 
 @dataclass(frozen=True)
-class LabelledReading:
-    """A network's reading of pictures, on the CPU.
+class LabelledFeatures:
+    """What a network computes from labelled pictures, on the CPU.
 
     Attributes:
         features: the representation on which distances are computed, flattened.
-        logits: the network's class logits; only those of a judge are about the pictures' own classes.
-        labels: the classes that the pictures have, or were asked to have.
+        logits: the network's class logits; only a judge's classes are those of the pictures.
+        labels: the classes that the pictures have, or that were requested.
     """
 
     features: Float[Tensor, "count features"]
@@ -36,45 +35,67 @@ class LabelledReading:
         return len(self.labels)
 
 
-def read_images(network: FeatureNetwork, images: UInt8[Tensor, "count channels size size"]) -> Reading:
-    """Read pictures, stored as uint8 like real ones; the reading is on the CPU."""
-    rows = [[part.cpu() for part in network(batch)] for batch in images.split(READ_AT_ONCE)]
-    return Reading(*(torch.cat(column) for column in zip(*rows, strict=True)))
+def extract_features(network: FeatureExtractor, images: UInt8[Tensor, "count channels size size"]) -> Features:
+    """Features and logits of uint8 pictures, on the CPU."""
+    rows = [[part.cpu() for part in network(batch)] for batch in images.split(PICTURES_AT_ONCE)]
+    return Features(*(torch.cat(column) for column in zip(*rows, strict=True)))
 
 
-def read_labelled(network: FeatureNetwork, pictures: LabelledImages) -> LabelledReading:
-    """Read pictures that have labels."""
-    return LabelledReading(*read_images(network, pictures.images), pictures.labels)
+def extract_labelled(network: FeatureExtractor, pictures: LabelledImages) -> LabelledFeatures:
+    """Features and logits of pictures, with their labels."""
+    return LabelledFeatures(*extract_features(network, pictures.images), pictures.labels)
 
 
 @dataclass(frozen=True)
-class RealReadings:
-    """What generated pictures are measured against, read once for all generators.
+class RealFeatures:
+    """Features of the real images, extracted once for all generators.
 
     Attributes:
-        train: readings of the training images by network.
-        test: readings of the test images by network.
-        test_distances: distance of each test image to its nearest training image, in each of the two spaces.
+        train: features of the training images, by network.
+        test: features of the test images, by network.
+        test_distances: distance of each test image to its nearest training image, in the judge's features and in
+            pixels.
     """
 
-    train: Mapping[str, LabelledReading]
-    test: Mapping[str, LabelledReading]
+    train: Mapping[str, LabelledFeatures]
+    test: Mapping[str, LabelledFeatures]
     test_distances: Mapping[str, Float[Tensor, "tests"]]
 
 
-def read_real_images(
-    networks: Mapping[FeatureNetworkName, FeatureNetwork], train_images: LabelledImages, test_images: LabelledImages
-) -> RealReadings:
-    """Read training and test images with every network, and see how far the ones lie from the others."""
+@dataclass(frozen=True)
+class Reference:
+    """The real images that generated pictures are compared with.
+
+    Attributes:
+        train_images: samples may be copies of these.
+        test_images: samples should be like these.
+        features: of both.
+    """
+
+    train_images: LabelledImages
+    test_images: LabelledImages
+    features: RealFeatures
+
+
+def extract_real_features(
+    networks: Mapping[FeatureNetworkName, FeatureExtractor], train_images: LabelledImages, test_images: LabelledImages
+) -> RealFeatures:
+    """Features of training and test images in every network, and how far each test image is from the training images.
+
+    Args:
+        networks: by name; the judge is one of them.
+        train_images: the training images.
+        test_images: the test images.
+    """
     train, test = (
-        {str(name): read_labelled(network, pictures) for name, network in networks.items()}
+        {str(name): extract_labelled(network, pictures) for name, network in networks.items()}
         for pictures in (train_images, test_images)
     )
     distances = {
         JUDGE: nearest_distances(test[JUDGE].features, train[JUDGE].features),
-        PIXEL_SPACE: nearest_distances(pixel_rows(test_images), pixel_rows(train_images)),
+        PIXELS: nearest_distances(pixel_rows(test_images), pixel_rows(train_images)),
     }
-    return RealReadings(train, test, distances)
+    return RealFeatures(train, test, distances)
 
 
 def pixel_rows(pictures: LabelledImages) -> UInt8[Tensor, "count pixels"]:

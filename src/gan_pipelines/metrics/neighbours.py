@@ -1,4 +1,4 @@
-"""Distances to nearest neighbours, block by block: memory does not grow with the number of pictures."""
+"""Distances to nearest neighbours, block by block, so that memory does not grow with the number of pictures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Num
 from torch import Tensor
 
 BLOCK = 2**24
-"""Distances held at once; blocks of 64 MiB go back to the system at once, where smaller ones would litter the heap."""
+"""Distances held at once. The system gets blocks of 64 MiB back immediately; smaller ones would fragment the heap."""
 PRECISION_NEIGHBOURS = 3
 """k of precision and recall (Kynkaanniemi et al. 2019)."""
 COVERAGE_NEIGHBOURS = 5
@@ -34,13 +34,15 @@ def neighbour_radii(rows: Rows, neighbour: int) -> Float[Tensor, "count"]:
 
 @dataclass(frozen=True)
 class Membership:
-    """What precision, recall, density and coverage are means of, one value a picture.
+    """What precision, recall, density and coverage are means of, one value per picture.
+
+    The ball of a picture reaches to its k-th nearest neighbour of the same kind.
 
     Attributes:
-        precise: whether a sample lies in the ball of some real image, up to its third neighbour.
-        recalled: whether a real image lies in the ball of some sample.
-        density: number of balls of real images, up to the fifth neighbour, that a sample lies in, over 5.
-        covered: whether the ball of a real image holds a sample.
+        precise: whether a sample lies in the ball of some real image, k = 3.
+        recalled: whether a real image lies in the ball of some sample, k = 3.
+        density: number of balls of real images that contain the sample, divided by k = 5.
+        covered: whether the ball of a real image contains a sample, k = 5.
     """
 
     precise: Bool[Tensor, "samples"]
@@ -53,8 +55,8 @@ def manifold_membership(samples: Rows, real: Rows) -> Membership:
     """Which pictures lie in which neighbourhoods.
 
     Args:
-        samples: features of generated pictures, more than three of them.
-        real: features of real images, more than five of them.
+        samples: features of more than three generated pictures.
+        real: features of more than five real images.
     """
     sample_radii = neighbour_radii(samples, PRECISION_NEIGHBOURS)
     real_radii, wide_radii = (neighbour_radii(real, k) for k in (PRECISION_NEIGHBOURS, COVERAGE_NEIGHBOURS))

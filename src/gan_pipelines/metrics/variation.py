@@ -1,4 +1,4 @@
-"""What changes in pictures, and in what is read from them, when one code moves and everything else stays."""
+"""What changes in pictures, and in codes inferred from them, while one code moves and everything else is constant."""
 
 import math
 
@@ -8,23 +8,23 @@ from torch import Tensor
 from torch.nn import functional
 
 LEAST_INK = 1.0
-"""In bright pixels; a picture with less is black, whatever grains a generator leaves on it."""
+"""In bright pixels; a picture with less ink counts as black, so faint noise of a generator is ignored."""
 
 LEAST_SPREAD = 1e-9
-"""In squared pixels; ink with less stands on one row, up to rounding."""
+"""In squared pixels; ink with less vertical spread is on a single row, up to rounding."""
 
 
 def measure_pictures(pictures: Float[Tensor, "count 1 height width"]) -> dict[str, Float[Tensor, "count"]]:
-    """Slant, stroke width and size of bright strokes on black, the ink outside a picture being none.
+    """Slant, stroke width and size of bright strokes on black; outside a picture there is no ink.
 
     `slant` is mu_11 / mu_02, x to the right and y upwards: the tangent of the strokes' angle against the vertical,
-    positive where they lean to the right at the top, like /. Strokes drawn slanted by t read t more than drawn upright,
-    but a shape such as 7 has a slant of its own, so slants compare within a class.
+    positive if they lean to the right at the top, like /. Slanting upright strokes by t adds t to the measure, but a
+    shape such as 7 has a slant of its own, so only slants within a class compare.
 
-    `stroke_width` is 2 x ink / length of the contour, in pixels. In theory a closed ring of width w reads w, and a
-    straight stroke of length l with blunt ends w l / (w + l). From 2.5 pixels on, anti-aliased rings come within 1 % of
-    that, and straight strokes 18 pixels long within 5 %, at any angle. Strokes of 2 pixels read 5 % too wide (at worst
-    12 %), of 1.5 pixels 14 % (35 %), of 1 pixel 43 % (100 %): their light is spread over more pixels.
+    `stroke_width` is 2 x ink / length of the contour, in pixels. In theory it is w for a closed ring of width w, and
+    w l / (w + l) for a straight stroke of length l with blunt ends. From 2.5 pixels on, anti-aliased rings are within
+    1 % of that, and straight strokes 18 pixels long within 5 %, at any angle. Strokes of 2 pixels come out 5 % too wide
+    (at worst 12 %), of 1.5 pixels 14 % (35 %), of 1 pixel 43 % (100 %), because their light is spread over more pixels.
 
     `size` is the root mean square distance of the ink from its centre, sqrt(mu_20 + mu_02), in pixels.
 
@@ -32,8 +32,8 @@ def measure_pictures(pictures: Float[Tensor, "count 1 height width"]) -> dict[st
         pictures: in [0, 1], on the CPU.
 
     Returns:
-        The three by name. All are NaN for a picture with less ink than one bright pixel, and so is the slant where
-        the ink stands on one row.
+        The three measures by name. All are NaN for a picture with less ink than one bright pixel, and the slant is NaN
+        if the ink is on a single row.
     """
     ink = pictures.double().squeeze(1)
     total = ink.sum(dim=(1, 2))
@@ -54,9 +54,9 @@ def measure_pictures(pictures: Float[Tensor, "count 1 height width"]) -> dict[st
 def contour_length(ink: Float[Tensor, "count height width"]) -> Float[Tensor, "count"]:
     """Length of the border between bright and black in pixels: the total variation, sum of |gradient|.
 
-    The gradient is taken at the corners between four pixels, each derivative being the mean of the two differences
-    there. Differences from one pixel on would depend on which way a stroke leans; differences over two pixels, as
-    those of Sobel, see less of a thin stroke.
+    The gradient is taken at the corners between four pixels, where each derivative is the mean of two differences.
+    One-sided differences would depend on the direction in which a stroke leans; differences over two pixels, as in
+    Sobel's filter, would miss part of a thin stroke.
     """
     framed = functional.pad(ink, (1, 1, 1, 1))
     right, down = framed.diff(dim=2), framed.diff(dim=1)
@@ -67,16 +67,16 @@ def explained_share(values: Float[Tensor, "bases points"]) -> float:
     """Share of the variance that one code explains by itself: its first-order Sobol index (Sobol 1993), in [0, 1].
 
     Var_points(E_bases[v]) / (Var_points(E_bases[v]) + E_points[Var_bases(v)]). The variance of the means over B bases
-    exceeds that of the expectations by what is left of the bases in them: for a code without effect, by about 1 / B of
-    the whole. As in a two-way analysis of variance it is estimated from the residuals and taken off, so that both parts
-    of the ratio are unbiased; what falls below 0 counts as 0.
+    is larger than that of the expectations, because the means still vary with the bases: for a code without effect, by
+    about 1 / B of the total variance. As in a two-way analysis of variance, this excess is estimated from the residuals
+    and subtracted, which makes both parts of the ratio unbiased; negative results count as 0.
 
     Args:
-        values: a measure of the picture: a row for each random setting of everything else, a column for each value of
-            the code, the same in all rows. Rows that hold NaN are left out.
+        values: a measure of the picture, with one row per random setting of everything else and one column per value
+            of the code, the same values in all rows. Rows that contain NaN are left out.
 
     Returns:
-        The share; NaN where fewer than two rows are left, or all values are equal.
+        The share; NaN if fewer than two rows are left, or if all values are equal.
     """
     kept = values[~values.isnan().any(dim=1)].double()
     if len(kept) < 2 or kept.min() == kept.max():
@@ -88,10 +88,10 @@ def explained_share(values: Float[Tensor, "bases points"]) -> float:
 
 
 def category_changes(categories: Int64[Tensor, "bases points"]) -> float:
-    """Mean over the bases of the share of points outside their most frequent category; 0: none ever changes.
+    """Mean over the bases of the share of points outside their most frequent category; 0 if no category changes.
 
     Args:
-        categories: what is seen in the picture: a row for each random setting of everything else, a column for each
+        categories: what is seen in the picture, with one row per random setting of everything else and one column per
             value of the code.
     """
     most_frequent = categories.mode(dim=1, keepdim=True).values
@@ -99,12 +99,12 @@ def category_changes(categories: Int64[Tensor, "bases points"]) -> float:
 
 
 def drift(means: Float[Tensor, "bases points"], low: float, high: float) -> float:
-    """How far a continuous code's reading moves along another code: its variance over that of the prior.
+    """How far an inferred continuous code moves along another code: its variance, divided by that of the prior.
 
-    0: the reading stays put; 1: it moves as if drawn anew at each point.
+    0: it does not move; 1: it moves as if it were drawn from the prior at each point.
 
     Args:
-        means: mean of Q(c|x): a row for each random setting of everything else, a column for each value of the other
+        means: mean of Q(c|x), with one row per random setting of everything else and one column per value of the other
             code.
         low: lower end of the code's uniform prior.
         high: upper end.

@@ -1,4 +1,4 @@
-"""Networks built from their specs: encoder, levels, stack, InfoGAN, and the latent they draw from."""
+"""Networks built from their specs: encoder, levels, stack, InfoGAN, and their latents."""
 
 from gan_pipelines.models.encoder import Encoder, EncoderSpec
 from gan_pipelines.models.infogan import InfoGAN, InfoGANSpec

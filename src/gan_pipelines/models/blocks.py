@@ -1,4 +1,4 @@
-"""From a list of layers to a module, shapes found on the way."""
+"""Build modules from lists of layers, inferring every shape along the way."""
 
 import math
 from typing import assert_never, cast
@@ -15,36 +15,35 @@ Shape = tuple[int, ...]
 """Shape of one example, without the batch: (features,) or (channels, height, width)."""
 
 SAMPLING_BATCH = 100
-"""Pictures sampled at once: so few stay in the processor's cache. What is drawn depends on it."""
+"""Images sampled at once; a batch this small stays in the processor's cache. Changing it changes what is drawn."""
 
 ONEDNN_WEIGHTS = 2**16
-"""From so many weights on a fully connected layer gains more from oneDNN than its copies cost."""
+"""With at least this many weights, a fully connected layer gains more from oneDNN than the extra copies cost."""
 
 
 class Linear(nn.Linear):
-    """A fully connected layer that oneDNN computes on the CPU, as it does convolutions.
+    """A fully connected layer that uses oneDNN on the CPU, as convolutions do.
 
-    MKL, which torch would take, does not use AVX-512 on every processor that has it: there large layers take twice as
-    long. The results differ by rounding.
+    MKL, torch's default, does not use AVX-512 on every processor that has it; large layers then take twice as long.
+    The results differ by rounding.
     """
 
     def forward(self, input: Float[Tensor, "batch features"]) -> Float[Tensor, "batch outputs"]:  # noqa: A002
-        """Input times weights, plus bias."""
+        """Multiply by the weights and add the bias."""
         large, on_cpu = self.weight.numel() >= ONEDNN_WEIGHTS, input.device.type == "cpu"
-        eager = not (
-            torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling()
-        )  # both choose kernels themselves
+        # autocast and the compiler choose their own kernels
+        eager = not (torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling())
         if not (large and on_cpu and eager and input.dtype == torch.float32 and torch.backends.mkldnn.is_available()):
             return super().forward(input)
         return functional.linear(input.to_mkldnn(), self.weight, self.bias).to_dense()
 
 
 class RandomAffine(nn.Module):
-    """Each picture of a batch under its own random affine map while training, as it is otherwise.
+    """Apply a random affine map to each image of a batch while training; the identity in evaluation mode.
 
     Args:
-        distortion: greatest difference of an entry of the 2 x 2 matrix from the identity's.
-        shift_pixels: greatest shift in each direction.
+        distortion: largest deviation of each entry of the 2 x 2 matrix from the identity's.
+        shift_pixels: largest shift in each direction.
     """
 
     def __init__(self, distortion: float, shift_pixels: float) -> None:
@@ -55,7 +54,7 @@ class RandomAffine(nn.Module):
     def forward(
         self, pictures: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
-        """Draw the maps from torch's global random state, and apply them with bilinear interpolation."""
+        """Draw the maps from torch's global random state and apply them with bilinear interpolation."""
         if not self.training:
             return pictures
         count, _, height, width = pictures.shape
@@ -69,9 +68,9 @@ class RandomAffine(nn.Module):
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
-    """A transposed convolution; to one channel on the CPU it is a matrix product, whose patches are summed.
+    """A transposed convolution; with one output channel on the CPU, a matrix product followed by a sum of patches.
 
-    That takes half the time there, where a convolution has one channel to spread over the processor's lanes. The
+    This takes half the time, since a convolution with one output channel leaves the processor's vector lanes idle. The
     results differ by rounding.
     """
 
@@ -80,10 +79,10 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         input: Float[Tensor, "batch channels height width"],  # noqa: A002
         output_size: list[int] | None = None,
     ) -> Float[Tensor, "batch outputs output_height output_width"]:
-        """Each pixel's patch, weighted, added to where it lies, plus bias."""
+        """Add up the weighted patches of all input pixels, then the bias."""
         if self.out_channels > 1 or output_size is not None or input.device.type != "cpu":
             return super().forward(input, output_size)
-        if self.bias is None or isinstance(self.padding, str):  # which no layer of a network here has
+        if self.bias is None or isinstance(self.padding, str):  # no network of this package has either
             return super().forward(input, output_size)
         batch, channels, *sizes = input.shape
         geometry = zip(sizes, self.stride, self.padding, self.kernel_size, self.output_padding, strict=True)
@@ -94,16 +93,16 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         return summed + self.bias[:, None, None]
 
 
-def pass_together(network: nn.Sequential, batches: Float[Tensor, "_ *shape"], count: int) -> Tensor:
-    """What a network makes of some batches: the same as of one after the other, but in one pass over all of them.
+def forward_batches(network: nn.Sequential, batches: Float[Tensor, "_ *shape"], count: int) -> Tensor:
+    """Send several batches through a network in one pass, with the same result as one after the other.
 
-    Batch norm alone tells them apart: each is normalised by its own statistics, of which the layer keeps the running
-    averages in the batches' order.
+    Only batch norm treats them separately: it normalises each batch by its own statistics, and updates its running
+    averages in the order of the batches.
 
     Args:
         network: the layers.
-        batches: equal batches, one after the other.
-        count: how many they are.
+        batches: batches of equal size, concatenated.
+        count: number of batches.
     """
     if count == 1:
         return cast("Tensor", network(batches))
@@ -116,10 +115,10 @@ def pass_together(network: nn.Sequential, batches: Float[Tensor, "_ *shape"], co
 
 
 def build_network(network: Network, input_shape: Shape, target_shape: Shape, where: str) -> tuple[nn.Sequential, Shape]:
-    """Build the layers one after the other.
+    """Build the layers in order.
 
     Args:
-        network: the layers; may be empty, which is the identity.
+        network: the layers; an empty network is the identity.
         input_shape: shape of one input.
         target_shape: what the word `target` stands for: its first entry for features and channels, its height and
             width for `project`.
@@ -129,7 +128,7 @@ def build_network(network: Network, input_shape: Shape, target_shape: Shape, whe
         The module and the shape of one output.
 
     Raises:
-        ExperimentError: a layer does not fit what comes out of the one before it.
+        ExperimentError: a layer does not fit the output of the one before it.
     """
     modules: list[nn.Module] = []
     shape = input_shape
@@ -138,6 +137,17 @@ def build_network(network: Network, input_shape: Shape, target_shape: Shape, whe
         built, shape = _build_layer(layer, shape, target_shape, place)
         modules.extend(built)
     return nn.Sequential(*modules), shape
+
+
+def build_exact(network: Network, input_shape: Shape, target_shape: Shape, where: str) -> nn.Sequential:
+    """Build a network whose output must have the target's shape; the arguments are those of `build_network`.
+
+    Raises:
+        ExperimentError: a layer does not fit, or the output has another shape.
+    """
+    module, output = build_network(network, input_shape, target_shape, where)
+    require_shape(output, target_shape, where)
+    return module
 
 
 def _build_layer(layer: Layer, shape: Shape, target: Shape, place: str) -> tuple[list[nn.Module], Shape]:
@@ -217,24 +227,24 @@ def _output_length(layer: layers.Conv | layers.ConvTranspose | layers.MaxPool, l
 
 
 def require_shape(found: Shape, wanted: Shape, where: str) -> None:
-    """Refuse a network whose output is not what it has to produce.
+    """Check that a network's output has the shape that it must have.
 
     Raises:
         ExperimentError: the shapes differ.
     """
     if found != wanted:
         raise ExperimentError(
-            f"{where}: its output must have the shape {wanted} that the data ask for; found {found}. "
-            f"Change its layers, or the size of the images."
+            f"{where}: its output must have the shape {wanted}, which the data require; found {found}. "
+            f"Change its layers or the size of the images."
         )
 
 
 @torch.no_grad()
 def initialise(module: nn.Module, how: Initialisation) -> None:
-    """Set the weights of every layer anew, from torch's current random state.
+    """Draw new weights for every layer from torch's global random state.
 
     Args:
-        module: whose weights are set.
+        module: the network, changed in place.
         how: `pytorch` for each layer's default, `normal` for N(0, std) (DCGAN; official SGAN code).
     """
     for part in module.modules():
@@ -247,5 +257,5 @@ def initialise(module: nn.Module, how: Initialisation) -> None:
 
 
 def count_parameters(module: nn.Module) -> int:
-    """Number of values in weights and biases."""
+    """Number of weights and biases."""
     return sum(parameter.numel() for parameter in module.parameters())

@@ -1,4 +1,4 @@
-"""The classifier whose blocks the generators invert (SGAN, section 3.1)."""
+"""The encoder: a classifier whose blocks the generators invert (SGAN, section 3.1)."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -16,10 +16,19 @@ from gan_pipelines.tensor_file import digest_tensors
 
 
 class EncoderSpec(Schema):
-    """All that it takes to rebuild an encoder; `provenance` is of its training, None before it."""
+    """Everything needed to rebuild an encoder.
+
+    Attributes:
+        blocks: the layers of each block E_i by the representation it outputs, from the pixels up; the last is `labels`.
+        initialisation: how the weights start.
+        image_shape: (channels, height, width).
+        classes: names of the classes.
+        data_digest: digest of the training images.
+        provenance: what decided its weights; None before training.
+    """
 
     kind: Literal["encoder"] = "encoder"
-    stages: dict[str, Network]
+    blocks: dict[str, Network]
     initialisation: Initialisation
     image_shape: tuple[int, int, int]
     classes: tuple[str, ...]
@@ -28,30 +37,30 @@ class EncoderSpec(Schema):
 
 
 class Encoder(nn.Module):
-    """Ordered stages from the pixels up to the labels; the last one gives logits.
+    """Blocks E_i in order, from the pixels up to the labels; the last one outputs logits.
 
     Args:
-        spec: stages, shape of an image, names of the classes.
+        spec: blocks, shape of an image, names of the classes.
 
     Raises:
-        ExperimentError: stages that do not fit the images.
+        ExperimentError: the blocks do not fit the images.
     """
 
     def __init__(self, spec: EncoderSpec) -> None:
         super().__init__()
         self.spec = spec
         self.shapes: dict[str, Shape] = {PIXELS: spec.image_shape}
-        stages: dict[str, nn.Module] = {}
+        blocks: dict[str, nn.Module] = {}
         shape: Shape = spec.image_shape
-        for name, network in spec.stages.items():
+        for name, network in spec.blocks.items():
             if hasattr(nn.ModuleDict(), name):
                 raise ExperimentError(
-                    f"stages.{name}: PyTorch's containers have a method of this name; choose another."
+                    f"blocks.{name}: PyTorch's containers have a method of this name; choose another."
                 )
-            stages[name], shape = build_network(network, shape, (len(spec.classes),), f"stages.{name}")
+            blocks[name], shape = build_network(network, shape, (len(spec.classes),), f"blocks.{name}")
             self.shapes[name] = shape
-        require_shape(shape, (len(spec.classes),), f"stages.{LABELS}")
-        self.stages = nn.ModuleDict(stages)
+        require_shape(shape, (len(spec.classes),), f"blocks.{LABELS}")
+        self.blocks = nn.ModuleDict(blocks)
         initialise(self, spec.initialisation)
 
     def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
@@ -60,29 +69,31 @@ class Encoder(nn.Module):
         return logits
 
     def representations(self, images: Float[Tensor, "batch channels height width"]) -> dict[str, Tensor]:
-        """Every representation of images in [0, 1], by name; `labels` holds the logits."""
+        """All representations of images in [0, 1] by name; `labels` holds the logits."""
         result = {PIXELS: images}
         for (below, _), (name, _) in pairwise(self.shapes.items()):
             result[name] = self.segment(below, name)(result[below])
         return result
 
     def segment(self, lower: str, upper: str) -> nn.Sequential:
-        """E_i: the part of the encoder that takes the representation `lower` to `upper`.
+        """The blocks that map the representation `lower` to `upper`: E_i if they are neighbours in the stack.
 
         Raises:
-            ValueError: an unknown name, or `lower` not below `upper`.
+            ValueError: a name is unknown, or `lower` is not below `upper`.
         """
         names = list(self.shapes)
         if lower not in names or upper not in names or names.index(lower) >= names.index(upper):
-            raise ValueError(f"no segment from {lower!r} to {upper!r}; the representations are, upwards, {names}")
-        return nn.Sequential(*(self.stages[name] for name in names[names.index(lower) + 1 : names.index(upper) + 1]))
+            raise ValueError(
+                f"no segment from {lower!r} to {upper!r}; the representations are, from the bottom up, {names}"
+            )
+        return nn.Sequential(*(self.blocks[name] for name in names[names.index(lower) + 1 : names.index(upper) + 1]))
 
     def digest(self) -> str:
-        """SHA-256 of its spec, which names its data, and of its weights."""
+        """SHA-256 of its spec, which includes the digest of its data, and of its weights."""
         return digest_tensors(self.state_dict(), self.spec.model_dump_json())
 
     def freeze(self) -> "Encoder":
-        """Evaluation mode and no gradient on the weights; a gradient still passes through to the input."""
+        """Switch to evaluation mode and stop gradients on the weights; gradients still reach the input."""
         return self.eval().requires_grad_(False)
 
 
@@ -90,18 +101,21 @@ class Encoder(nn.Module):
 def encode(
     encoder: Encoder, pixels: Representation, names: Sequence[str], batch_size: int = 500
 ) -> list[Representation]:
-    """Representations of all images, in one pass over them.
+    """Compute representations of all images in one pass.
 
     Args:
         encoder: frozen.
-        pixels: the images; they become floats one batch at a time.
-        names: which representations.
-        batch_size: images held as floats at once.
+        pixels: the images; converted to floats one batch at a time.
+        names: the representations wanted.
+        batch_size: images per batch.
+
+    Returns:
+        The representations on the CPU, in the order of `names`.
     """
     device = next(encoder.parameters()).device
     rows: dict[str, list[Tensor]] = {name: [] for name in names}
     for index in torch.arange(len(pixels.values)).split(batch_size):
-        found = encoder.representations(pixels.read(index).to(device))
+        found = encoder.representations(pixels.batch(index).to(device))
         for name in names:
             rows[name].append(found[name].cpu())
     digest = encoder.digest()

@@ -1,4 +1,4 @@
-"""InfoGAN: G(z, c), and D and Q on one trunk (Chen et al. 2016, sections 5 and 6)."""
+"""InfoGAN: G(z, c), and D and Q on a shared trunk (Chen et al. 2016, sections 5 and 6)."""
 
 from typing import Literal, NamedTuple
 
@@ -7,20 +7,20 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from gan_pipelines.data.images import to_bytes
-from gan_pipelines.models.blocks import SAMPLING_BATCH, build_network, initialise, pass_together, require_shape
+from gan_pipelines.models.blocks import SAMPLING_BATCH, build_exact, build_network, forward_batches, initialise
 from gan_pipelines.models.latent import Latent
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import CategoricalCode, CodeDiscriminatorParameters, InfoGANParameters, Schema
 
 
 class InfoGANSpec(Schema):
-    """All that it takes to rebuild an InfoGAN.
+    """Everything needed to rebuild an InfoGAN.
 
     Attributes:
         parameters: its YAML.
         image_shape: (channels, height, width).
-        data_digest: digest of the images behind it.
-        provenance: of its training; None before it.
+        data_digest: digest of the training images.
+        provenance: what decided its weights; None before training.
     """
 
     kind: Literal["infogan"] = "infogan"
@@ -31,16 +31,16 @@ class InfoGANSpec(Schema):
 
 
 class CodeDiscriminatorOutput(NamedTuple):
-    """What D says of a batch of pictures, and what Q may read the codes from."""
+    """Output of D for a batch of images, and the features from which Q infers the codes."""
 
     logits: Float[Tensor, "batch 1"]
-    """Logit of being real."""
+    """Logits of D; positive means real."""
     features: Float[Tensor, "batch *features"]
     """The trunk's output."""
 
 
 class CodeDiscriminator(nn.Module):
-    """D and Q: two heads on one trunk; `codes` turns the trunk's features into the parameters of Q(c|x)."""
+    """D and Q: two heads on a shared trunk; `codes` maps the trunk's features to the parameters of Q(c|x)."""
 
     def __init__(
         self, parameters: CodeDiscriminatorParameters, head_size: int, image_shape: tuple[int, int, int]
@@ -48,32 +48,30 @@ class CodeDiscriminator(nn.Module):
         super().__init__()
         where = "infogan.discriminator"
         self.trunk, features = build_network(parameters.trunk, image_shape, image_shape, f"{where}.trunk")
-        self.adversarial, logits = build_network(parameters.adversarial, features, (1,), f"{where}.adversarial")
-        self.codes, head = build_network(parameters.codes, features, (head_size,), f"{where}.codes")
-        require_shape(logits, (1,), f"{where}.adversarial")
-        require_shape(head, (head_size,), f"{where}.codes")
+        self.adversarial = build_exact(parameters.adversarial, features, (1,), f"{where}.adversarial")
+        self.codes = build_exact(parameters.codes, features, (head_size,), f"{where}.codes")
 
     def forward(
         self, images: Float[Tensor, "batch channels height width"], batches: int = 1
     ) -> CodeDiscriminatorOutput:
-        """Judge pictures in [0, 1].
+        """Judge images. Q's head is applied separately, so that a loss can detach the features first.
 
         Args:
-            images: the pictures.
-            batches: equal batches of which they are made up, which go through batch norm apart from each other.
+            images: values in [0, 1].
+            batches: number of equal batches in them, each with its own batch-norm statistics.
         """
-        features = pass_together(self.trunk, images, batches)
-        return CodeDiscriminatorOutput(pass_together(self.adversarial, features, batches), features)
+        features = forward_batches(self.trunk, images, batches)
+        return CodeDiscriminatorOutput(forward_batches(self.adversarial, features, batches), features)
 
 
 class InfoGAN(nn.Module):
-    """Generator, averaged generator where there is one, discriminator; the latents of noise z and of codes c.
+    """Generator, discriminator, the latents z and c and, if averaging is on, the averaged generator.
 
     Args:
-        spec: what it is made of.
+        spec: networks, codes, shape of an image.
 
     Raises:
-        ExperimentError: networks that do not fit the pictures or the codes.
+        ExperimentError: a network does not fit the images or the codes.
     """
 
     def __init__(self, spec: InfoGANSpec) -> None:
@@ -91,22 +89,19 @@ class InfoGAN(nn.Module):
             self.averaged_generator.load_state_dict(self.generator.state_dict())
 
     def _build_generator(self) -> nn.Sequential:
-        where, image_shape = "infogan.generator", self.spec.image_shape
         latent_shape = (self.noise.size + self.codes.size,)
-        generator, output = build_network(self.spec.parameters.generator, latent_shape, image_shape, where)
-        require_shape(output, image_shape, where)
-        return generator
+        return build_exact(self.spec.parameters.generator, latent_shape, self.spec.image_shape, "infogan.generator")
 
     @property
     def sampling_generator(self) -> nn.Sequential:
-        """The averaged generator where averaging is on, the trained one otherwise."""
+        """The averaged generator if averaging is on, the trained one otherwise."""
         return self.averaged_generator or self.generator
 
     @torch.no_grad()
     def pictures(
         self, noise: Float[Tensor, "count noise"], codes: Float[Tensor, "count codes"], batch_size: int = 500
     ) -> Float[Tensor, "count channels height width"]:
-        """Pictures in [0, 1] on the CPU from given noise and codes, with running batch-norm statistics."""
+        """Generate images in [0, 1] on the CPU from noise and codes, with running batch-norm statistics."""
         generator, device = self.sampling_generator.eval(), next(self.parameters()).device
         latents = torch.cat([noise, codes], dim=1)
         return torch.cat([generator(batch.to(device)).cpu() for batch in latents.split(batch_size)])
@@ -114,9 +109,9 @@ class InfoGAN(nn.Module):
     def sample(
         self, count: int, rng: torch.Generator
     ) -> tuple[UInt8[Tensor, "count channels height width"], Float[Tensor, "count codes"]]:
-        """Pictures as bytes on the CPU, and the codes they were made from; noise and codes drawn from `rng`.
+        """Generate images as bytes on the CPU from noise and codes drawn from `rng`; returns the codes too.
 
-        Batch by batch, so that besides these two no number of pictures takes more memory than another.
+        Works batch by batch, so that memory beyond the result itself does not grow with `count`.
         """
         pictures = torch.empty(count, *self.spec.image_shape, dtype=torch.uint8)
         codes = torch.empty(count, self.codes.size)
@@ -127,7 +122,7 @@ class InfoGAN(nn.Module):
         return pictures, codes
 
     def code_values(self, code: str, points: int) -> Float[Tensor, "points part_size"]:
-        """Every category one-hot; or as many values from one end of a continuous code's traversal to the other."""
+        """All categories as one-hot rows, or `points` evenly spaced values over a continuous code's traversal."""
         part = self.spec.parameters.single_codes[code]
         return (
             torch.eye(part.classes)
@@ -138,13 +133,16 @@ class InfoGAN(nn.Module):
     def vary(
         self, code: str, values: Float[Tensor, "points part_size"], bases: int, rng: torch.Generator
     ) -> tuple[Float[Tensor, "bases*points noise"], Float[Tensor, "bases*points codes"]]:
-        """Noise and codes in which one code takes the given values and nothing else changes, base after base.
+        """Noise and codes in which one code takes the given values while everything else stays fixed.
 
         Args:
-            code: its name.
-            values: what it takes, one row a point; one-hot rows for a category.
-            bases: random settings of everything else.
-            rng: draws them.
+            code: name of the code to vary.
+            values: its values, one row per point; one-hot rows for a categorical code.
+            bases: number of random settings of everything else.
+            rng: draws the bases.
+
+        Returns:
+            Noise and codes of all points of the first base, then of the second, and so on.
         """
         points = len(values)
         noise = self.noise.sample(bases, rng).repeat_interleave(points, dim=0)
@@ -153,10 +151,10 @@ class InfoGAN(nn.Module):
         return noise, codes
 
     @torch.no_grad()
-    def read(
+    def infer(
         self, images: Float[Tensor, "count channels height width"], batch_size: int = 500
     ) -> Float[Tensor, "count head_size"]:
-        """Q's output for pictures in [0, 1], on the CPU, with running batch-norm statistics."""
+        """Q's output for images in [0, 1], on the CPU, with running batch-norm statistics."""
         discriminator, device = self.discriminator.eval(), next(self.parameters()).device
         return torch.cat(
             [discriminator.codes(discriminator(batch.to(device)).features).cpu() for batch in images.split(batch_size)]

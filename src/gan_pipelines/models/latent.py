@@ -1,8 +1,8 @@
-"""What a generator is fed besides its condition, and the posterior Q that reads it back.
+"""Noise and codes: their priors, and the posterior Q that recovers them.
 
-A latent is a sequence of named parts. Each part knows its prior, and how to read a head of Q as a density: for SGAN's
-noise the mean of a Gaussian of fixed standard deviation (SGAN, section 3.3); for InfoGAN's codes the logits of a
-softmax, or mean and log standard deviation of a Gaussian (InfoGAN, section 6).
+A latent is a sequence of named parts. Each part has a prior and defines how Q's output parametrises a density: for
+SGAN's noise, the mean of a Gaussian of fixed standard deviation (SGAN, section 3.3); for InfoGAN's codes, the logits of
+a softmax, or the mean and log standard deviation of a Gaussian (InfoGAN, section 6).
 """
 
 import math
@@ -27,10 +27,10 @@ Part = UniformPrior | GaussianPrior | CategoricalCode | ContinuousCode
 
 
 class Latent:
-    """Named parts of noise and codes, laid side by side in one vector; a category is a one-hot vector in it.
+    """Named parts of noise and codes, concatenated into one vector; a category is a one-hot vector in it.
 
     Args:
-        parts: the prior of each part by its name, in order; codes one by one, each with `count` 1.
+        parts: the prior of each part by its name, in order; every code on its own, with `count` 1.
     """
 
     def __init__(self, parts: Mapping[str, Part]) -> None:
@@ -38,7 +38,7 @@ class Latent:
 
     @property
     def sizes(self) -> list[int]:
-        """Entries of one latent vector that belong to each part."""
+        """Number of entries of each part."""
         return [_size(part) for part in self.parts.values()]
 
     @property
@@ -52,32 +52,32 @@ class Latent:
         return sum(_head_size(part) for part in self.parts.values())
 
     def sample(self, count: int, rng: torch.Generator) -> Float[Tensor, "count size"]:
-        """Draw latent vectors from the prior, on the generator's device."""
+        """Draw latent vectors from the prior, on the device of `rng`."""
         return torch.cat([_sample(part, count, rng) for part in self.parts.values()], dim=1)
 
     def split(self, value: Float[Tensor, "batch size"]) -> dict[str, Float[Tensor, "batch part_size"]]:
-        """The entries of each part by its name."""
+        """The entries of each part by name."""
         return dict(zip(self.parts, value.split(self.sizes, dim=1), strict=True))
 
     def prior_entropy(self) -> dict[str, float]:
-        """H(c) of each code in nats: log K of K categories; log(high - low), a differential entropy, of a range."""
+        """H(c) of each part in nats: log K for K categories, the differential entropy log(high - low) for a range."""
         return {name: _entropy(part) for name, part in self.parts.items()}
 
     def log_prob(
         self, value: Float[Tensor, "batch size"], head: Float[Tensor, "batch head_size"]
     ) -> dict[str, Float[Tensor, "batch entries"]]:
-        """Log Q(value | head) of every entry of each part, in nats; a category is one entry.
+        """Log Q(value | head) of every entry of each part, in nats; a category counts as one entry.
 
         Args:
-            value: what was drawn.
-            head: Q's output, part by part.
+            value: the latent vectors that were drawn.
+            head: Q's output, the parts concatenated.
         """
         precise = head.to(torch.promote_types(head.dtype, value.dtype))  # Q's network may compute in bfloat16
         drawn, heads = self.split(value), self._split_head(precise)
         return {name: _log_prob(part, drawn[name], heads[name]) for name, part in self.parts.items()}
 
     def posterior_mean(self, head: Float[Tensor, "batch head_size"]) -> dict[str, Float[Tensor, "batch part_size"]]:
-        """Q's mean of each part: the probabilities of the categories, or the most probable values."""
+        """Q's mean of each part: the probabilities of the categories, or the mean of the Gaussian."""
         return {name: _posterior_mean(self.parts[name], heads) for name, heads in self._split_head(head).items()}
 
     def _split_head(self, head: Tensor) -> dict[str, Tensor]:
@@ -159,4 +159,4 @@ def _log_prob(part: Part, value: Tensor, head: Tensor) -> Tensor:
         case UniformNoise() | GaussianNoise():
             return gaussian_log_prob(value, head, part.posterior_std)
         case _:
-            raise TypeError("Q does not read incompressible noise")
+            raise TypeError("Q does not model incompressible noise")

@@ -1,4 +1,4 @@
-"""One level of the stack: G_i, and D_i and Q_i on one trunk (SGAN, section 3.2)."""
+"""One level of the stack: G_i, and D_i and Q_i on a shared trunk (SGAN, section 3.2)."""
 
 from typing import Literal, NamedTuple
 
@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gan_pipelines.models.blocks import Shape, build_network, initialise, pass_together, require_shape
+from gan_pipelines.models.blocks import Shape, build_exact, build_network, forward_batches, initialise
 from gan_pipelines.models.latent import Latent
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import DiscriminatorParameters, ExperimentError, GeneratorParameters, Schema
@@ -15,16 +15,16 @@ from gan_pipelines.tensor_file import digest_tensors
 
 
 class LevelSpec(Schema):
-    """All that it takes to rebuild a level.
+    """Everything needed to rebuild a level.
 
     Attributes:
-        target: the representation that it generates.
+        target: the representation it generates.
         target_shape: shape of one target.
-        condition_shape: shape of one condition; (classes,) for labels, (0,) where there is none.
+        condition_shape: shape of one condition; (classes,) for labels, (0,) without a condition.
         parameters: the level's YAML.
-        data_digest: digest of the images behind it.
-        encoder_digest: digest of the encoder behind it.
-        provenance: of the training that it came out of last, alone or joint; None before any.
+        data_digest: digest of the training images.
+        encoder_digest: digest of the encoder it was trained with.
+        provenance: what decided its weights in its last training, independent or joint; None before training.
     """
 
     kind: Literal["level"] = "level"
@@ -38,23 +38,23 @@ class LevelSpec(Schema):
 
     @property
     def conditional(self) -> bool:
-        """Whether it generates from anything but noise."""
+        """Whether it generates from a condition; otherwise from noise alone."""
         return self.parameters.condition != UNCONDITIONAL
 
 
 class DiscriminatorOutput(NamedTuple):
-    """What D_i and Q_i say of a batch of representations."""
+    """Output of D_i and Q_i for a batch of representations."""
 
     logits: Float[Tensor, "batch 1"]
-    """Logit of being real."""
+    """Logits of D_i; positive means real."""
     recovered_noise: Float[Tensor, "batch noise"]
     """Mean of Q_i(z | h)."""
 
 
 class Generator(nn.Module):
-    """G_i(h_{i+1}, z_i): condition and noise branches, joined along channels, then the trunk.
+    """G_i(h_{i+1}, z_i): a condition branch and a noise branch, concatenated along channels, then the trunk.
 
-    An empty condition, of shape (0,), joins any noise.
+    With an empty condition, of shape (0,), the trunk receives the noise branch alone.
     """
 
     def __init__(
@@ -68,17 +68,16 @@ class Generator(nn.Module):
             condition_shape = (0, *noise_shape[1:])
         if condition_shape[1:] != noise_shape[1:]:
             raise ExperimentError(
-                f"{where}: the condition and the noise branch must end in the same height and width to be joined; "
+                f"{where}: the condition and the noise branch must end in the same height and width; "
                 f"found {condition_shape} and {noise_shape}. A linear layer flattens, a project layer makes a map."
             )
         joined = (condition_shape[0] + noise_shape[0], *condition_shape[1:])
-        self.trunk, output = build_network(parameters.trunk, joined, target, f"{where}.trunk")
-        require_shape(output, target, f"{where}.trunk")
+        self.trunk = build_exact(parameters.trunk, joined, target, f"{where}.trunk")
 
     def forward(
         self, condition: Float[Tensor, "batch *condition"], noise: Float[Tensor, "batch noise"]
     ) -> Float[Tensor, "batch *target"]:
-        """Generate one representation for each condition and noise."""
+        """Generate one representation per condition and noise."""
         joined = self.noise(noise)
         if self.conditional:
             joined = torch.cat([self.condition(condition), joined], dim=1)
@@ -87,30 +86,28 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """D_i and Q_i: two heads on one trunk."""
+    """D_i and Q_i: two heads on a shared trunk."""
 
     def __init__(self, parameters: DiscriminatorParameters, noise_size: int, target: Shape, where: str) -> None:
         super().__init__()
-        self.trunk, shape = build_network(parameters.trunk, target, target, f"{where}.trunk")
-        self.adversarial, logits = build_network(parameters.adversarial, shape, (1,), f"{where}.adversarial")
-        self.noise, noise = build_network(parameters.noise, shape, (noise_size,), f"{where}.noise")
-        require_shape(logits, (1,), f"{where}.adversarial")
-        require_shape(noise, (noise_size,), f"{where}.noise")
+        self.trunk, features = build_network(parameters.trunk, target, target, f"{where}.trunk")
+        self.adversarial = build_exact(parameters.adversarial, features, (1,), f"{where}.adversarial")
+        self.noise = build_exact(parameters.noise, features, (noise_size,), f"{where}.noise")
 
     def forward(self, representation: Float[Tensor, "batch *target"], batches: int = 1) -> DiscriminatorOutput:
-        """Judge representations and read their noise back.
+        """Judge representations and recover their noise.
 
         Args:
-            representation: what is judged.
-            batches: equal batches of which it is made up, which go through batch norm apart from each other.
+            representation: the representations to judge.
+            batches: number of equal batches in it, each with its own batch-norm statistics.
         """
-        features = pass_together(self.trunk, representation, batches)
-        heads = (pass_together(head, features, batches) for head in (self.adversarial, self.noise))
+        features = forward_batches(self.trunk, representation, batches)
+        heads = (forward_batches(head, features, batches) for head in (self.adversarial, self.noise))
         return DiscriminatorOutput(*heads)
 
 
 def build_latent(spec: LevelSpec) -> Latent:
-    """z_i of a level."""
+    """The distribution of z_i of a level."""
     return Latent({"noise": spec.parameters.noise})
 
 
@@ -118,7 +115,7 @@ def build_generator(spec: LevelSpec) -> Generator:
     """G_i of a level, with new weights.
 
     Raises:
-        ExperimentError: networks that do not produce the target's shape.
+        ExperimentError: its networks do not produce the target's shape.
     """
     where = f"sgan.levels.{spec.target}.generator"
     parameters = spec.parameters
@@ -126,13 +123,13 @@ def build_generator(spec: LevelSpec) -> Generator:
 
 
 class LevelGAN(nn.Module):
-    """Generator, averaged generator where there is one, discriminator.
+    """Generator, discriminator and, if averaging is on, the averaged generator.
 
     Args:
-        spec: what it is made of.
+        spec: networks, shapes, noise.
 
     Raises:
-        ExperimentError: networks that do not produce the target's or the noise's shape.
+        ExperimentError: a network does not produce the shape of the target or of the noise.
     """
 
     def __init__(self, spec: LevelSpec) -> None:
@@ -153,7 +150,7 @@ class LevelGAN(nn.Module):
             self.averaged_generator.load_state_dict(self.generator.state_dict())
 
     def digest(self) -> str:
-        """SHA-256 of its spec and of its weights."""
+        """SHA-256 of its spec and its weights."""
         return digest_tensors(self.state_dict(), self.spec.model_dump_json())
 
     def _initialise(self) -> None:
@@ -162,5 +159,5 @@ class LevelGAN(nn.Module):
 
     @property
     def sampling_generator(self) -> Generator:
-        """The averaged generator where averaging is on, the trained one otherwise."""
+        """The averaged generator if averaging is on, the trained one otherwise."""
         return self.averaged_generator or self.generator

@@ -1,11 +1,11 @@
-"""The networks of an experiment, put together without weights: whether they fit is known before anything trains."""
+"""Build every network of an experiment without weights, so that shape errors appear before any training starts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 
-from gan_pipelines.data.images import LabelledImages, Representation
+from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.models.blocks import Shape, count_parameters
 from gan_pipelines.models.encoder import Encoder, EncoderSpec
 from gan_pipelines.models.infogan import InfoGAN, InfoGANSpec
@@ -14,14 +14,10 @@ from gan_pipelines.parameters import (
     LABELS,
     UNCONDITIONAL,
     ClassifierParameters,
-    Experiment,
     ExperimentError,
     InfoGANParameters,
     SGANParameters,
 )
-
-SMALLEST_TEST_SET = 20
-"""Below this the covariances and the ten splits of the scores mean nothing."""
 
 
 def plan_classifier(
@@ -31,20 +27,20 @@ def plan_classifier(
     data_digest: str,
     where: str,
 ) -> Encoder:
-    """A classifier without weights.
+    """Build a classifier without weights.
 
     Args:
         parameters: its YAML.
         image_shape: (channels, height, width).
-        classes: their names.
-        data_digest: of the images that it will be trained on.
-        where: its block in the YAML, for messages.
+        classes: names of the classes.
+        data_digest: digest of the images it will be trained on.
+        where: its place in the YAML, for messages.
 
     Raises:
-        ExperimentError: stages that do not fit the images.
+        ExperimentError: the blocks do not fit the images.
     """
     spec = EncoderSpec(
-        stages=parameters.stages,
+        blocks=parameters.networks,
         initialisation=parameters.initialisation,
         image_shape=image_shape,
         classes=classes,
@@ -58,15 +54,18 @@ def plan_classifier(
 
 
 def plan_levels(parameters: SGANParameters, encoder: Encoder, encoder_digest: str = "") -> dict[str, LevelSpec]:
-    """The spec of every level, each built once without weights to see that it fits.
+    """Describe every level of a stack, after building each one without weights to check that it fits.
 
     Args:
         parameters: the stack's YAML.
-        encoder: gives the shape of each representation; may be without weights.
-        encoder_digest: of the trained encoder.
+        encoder: defines the shape of each representation; needs no weights.
+        encoder_digest: digest of the trained encoder; empty while there is none.
+
+    Returns:
+        The spec of each level by its target, from the top down.
 
     Raises:
-        ExperimentError: a network that does not produce what its level asks for.
+        ExperimentError: a network does not produce its level's target.
     """
     shapes: Mapping[str, Shape] = {**encoder.shapes, UNCONDITIONAL: (0,)}
     specs = {}
@@ -91,15 +90,15 @@ def plan_levels(parameters: SGANParameters, encoder: Encoder, encoder_digest: st
 
 
 def plan_infogan(parameters: InfoGANParameters, image_shape: tuple[int, int, int], data_digest: str) -> InfoGANSpec:
-    """The spec of the InfoGAN, built once without weights to see that it fits.
+    """Describe the InfoGAN, after building it without weights to check that it fits.
 
     Args:
         parameters: its YAML.
         image_shape: (channels, height, width).
-        data_digest: of the images that it will be trained on.
+        data_digest: digest of the images it will be trained on.
 
     Raises:
-        ExperimentError: a network that does not fit the pictures or the codes.
+        ExperimentError: a network does not fit the images or the codes.
     """
     spec = InfoGANSpec(parameters=parameters, image_shape=image_shape, data_digest=data_digest)
     with torch.device("meta"):
@@ -109,7 +108,7 @@ def plan_infogan(parameters: InfoGANParameters, image_shape: tuple[int, int, int
 
 @dataclass(frozen=True)
 class Plan:
-    """Every network of an experiment, none with weights."""
+    """Every network of an experiment, without weights."""
 
     encoder: Encoder
     judge: Encoder
@@ -127,7 +126,7 @@ def plan_networks(
     """Plan every network of an experiment.
 
     Raises:
-        ExperimentError: a network that does not fit the images, or what stands above or below it.
+        ExperimentError: a network does not fit the images or its neighbours in the stack.
     """
     shape, digest = images.image_shape, images.digest()
     encoder = plan_classifier(classifier, shape, images.classes, digest, where="classifier")
@@ -139,68 +138,8 @@ def plan_networks(
     )
 
 
-def check_experiment(experiment: Experiment, train_images: LabelledImages, test_images: LabelledImages) -> None:
-    """Check, before anything trains, what depends on the data: networks that fit, batches and samples that suffice.
-
-    Raises:
-        ExperimentError: one paragraph that names the field, what was found and what is allowed.
-    """
-    for where, batch_size in experiment.batch_sizes.items():
-        if batch_size > len(train_images):
-            raise ExperimentError(
-                f"{where}.training.batch_size: must be at most the number of training images, {len(train_images)}; "
-                f"found {batch_size}."
-            )
-    plan_networks(experiment.classifier, experiment.judge, experiment.sgan, experiment.infogan, train_images)
-    needed = fewest_scored(train_images.classes)
-    for where, count in {"evaluation.samples": experiment.evaluation.samples, "test images": len(test_images)}.items():
-        if count < needed:
-            raise ExperimentError(f"{where}: scores need at least {needed}, two for each class; found {count}.")
-
-
-def fewest_scored(classes: Sequence[str]) -> int:
-    """So many pictures, two for each class, any score needs."""
-    return max(2 * len(classes), SMALLEST_TEST_SET)
-
-
-def require_same_origin(
-    encoder: Encoder,
-    images: LabelledImages | None = None,
-    representations: Sequence[Representation] = (),
-    levels: Sequence[LevelGAN] = (),
-) -> None:
-    """Refuse to put together what was made from other images or by another encoder.
-
-    Raises:
-        ExperimentError: names the first thing that does not belong to the encoder.
-    """
-    digest = encoder.digest()
-    strangers = [f"representation_{x.name}" for x in representations if x.encoder_digest not in ("", digest)]
-    strangers += [f"level_{x.spec.target}" for x in levels if x.spec.encoder_digest != digest]
-    if images is not None and images.digest() != encoder.spec.data_digest:
-        strangers.insert(0, "train_images")
-    if strangers:
-        raise ExperimentError(
-            f"{strangers[0]}: does not belong to this encoder; it was made from other images or by another encoder. "
-            f"Run the pipelines from data_preparation or classifier on again, or name versions with --load-versions."
-        )
-
-
-def require_same_images(name: str, model: InfoGAN | Encoder, images: LabelledImages) -> None:
-    """Refuse to score with a judge, or to score an InfoGAN, that other images made than those at hand.
-
-    Raises:
-        ExperimentError: names the model.
-    """
-    if images.digest() != model.spec.data_digest:
-        raise ExperimentError(
-            f"{name}: was trained on other images than train_images. Run the pipelines from data_preparation on again, "
-            f"or name versions with --load-versions."
-        )
-
-
 def describe_networks(plan: Plan) -> list[dict[str, str | int]]:
-    """One row a network: its name, the shape of its output, its number of trainable values."""
+    """One row per network: its name, the shape of its output and its number of parameters."""
     rows: list[dict[str, str | int]] = [
         _row("encoder", plan.encoder.shapes[LABELS], count_parameters(plan.encoder)),
         _row("judge", plan.judge.shapes[LABELS], count_parameters(plan.judge)),

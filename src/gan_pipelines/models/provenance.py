@@ -1,4 +1,4 @@
-"""What decides the weights of a trained model: stored with it, and the key under which its checkpoints lie."""
+"""What decides the weights of a trained model: stored with it, and the key of its checkpoints."""
 
 import hashlib
 from functools import cache
@@ -6,28 +6,26 @@ from pathlib import Path
 from typing import Any
 
 from gan_pipelines import __version__
+from gan_pipelines.models.code_digest import digest_code
 from gan_pipelines.parameters import Schema
-
-TRAINING_CODE = ("data", "losses", "models", "parameters", "training")
-"""The parts of this package that a training runs through."""
 
 
 class Provenance(Schema):
-    """Everything that the result of a training stage depends on; equal provenance on one processor gives equal bits.
+    """Everything that the result of a training stage depends on: equal provenance means equal weights, bit for bit.
 
     Attributes:
         stage: such as `encoder` or `pixels`.
         parameters: its YAML.
-        inputs: digest of each thing that it learns from.
-        seed: the experiment's.
+        inputs: digest of each thing it learns from.
+        seed: the experiment's seed.
         code: version of this package and digest of its training code.
         torch: version of PyTorch.
-        device: the processor, by name.
-        threads: CPU threads.
-        workers: ranks that share each batch.
+        device: name of the processor.
+        threads: number of CPU threads.
+        workers: number of ranks that share each batch.
         precision: in which the networks compute.
-        compile: how they are compiled.
-        deterministic: whether only deterministic kernels run.
+        compile: how the networks are compiled.
+        deterministic: whether only deterministic kernels are allowed.
     """
 
     stage: str
@@ -44,16 +42,11 @@ class Provenance(Schema):
     deterministic: bool
 
     def digest(self) -> str:
-        """SHA-256 of all of it."""
+        """SHA-256 over all fields."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
 @cache
 def code_version() -> str:
-    """Version of this package and SHA-256 of the sources of its training code, such as `0.1.0+3fa8...`."""
-    package, digest = Path(__file__).resolve().parents[1], hashlib.sha256()
-    for part in TRAINING_CODE:
-        for file in sorted((package / part).rglob("*.py")):
-            digest.update(file.relative_to(package).as_posix().encode())
-            digest.update(file.read_bytes())
-    return f"{__version__}+{digest.hexdigest()[:16]}"
+    """Version of this package and digest of its training code, such as `0.1.0+3fa8...`."""
+    return f"{__version__}+{digest_code(Path(__file__).resolve().parents[1])[:16]}"

@@ -14,13 +14,13 @@ from gan_pipelines.parameters import PIXELS, Schema
 
 
 class StackSpec(Schema):
-    """All that it takes to rebuild a stack of generators.
+    """Everything needed to rebuild a stack of generators.
 
     Attributes:
-        levels: the levels from the top down to the pixels.
+        levels: from the top down to the pixels.
         classes: names of the classes.
         averaged: whether the weights are running averages of the trained ones.
-        data_digest: digest of the images behind it.
+        data_digest: digest of the training images.
     """
 
     kind: Literal["stack"] = "stack"
@@ -31,21 +31,21 @@ class StackSpec(Schema):
 
     @property
     def name(self) -> str:
-        """`joint_stack` if its levels were trained end to end, else `independent_stack`."""
+        """`joint_stack` if its levels were trained end to end, `independent_stack` otherwise."""
         stages = {level.provenance.stage for level in self.levels if level.provenance}
         return "joint_stack" if "joint" in stages else "independent_stack"
 
     @property
     def conditional(self) -> bool:
-        """Whether its pictures are of the classes that it is asked for; otherwise it starts from noise alone."""
+        """Whether it generates images of given classes; otherwise it starts from noise alone."""
         return self.levels[0].conditional
 
 
 def assemble_stack(levels: Sequence[LevelGAN], classes: tuple[str, ...]) -> "StackedGenerator":
-    """The sampling generators of trained levels as one stack.
+    """Combine the sampling generators of trained levels into one stack.
 
     Args:
-        levels: from the labels down to the pixels.
+        levels: from the top down to the pixels.
         classes: names of the classes.
     """
     spec = StackSpec(
@@ -74,11 +74,11 @@ class StackedGenerator(nn.Module):
         self.generators = nn.ModuleDict({level.target: build_generator(level) for level in spec.levels})
 
     def sample_noise(self, count: int, rng: torch.Generator) -> dict[str, Tensor]:
-        """z_i of every level for `count` pictures."""
+        """Draw z_i of every level for `count` images."""
         return {name: latent.sample(count, rng) for name, latent in self.latents.items()}
 
     def conditions(self, labels: Int[Tensor, "batch"]) -> Float[Tensor, "batch size"]:
-        """What the first level is given for class indices; of an unconditional stack only their count matters."""
+        """The first level's condition for class indices; an unconditional stack uses only their number."""
         return one_hot(labels, len(self.spec.classes)) if self.spec.conditional else no_condition(labels)
 
     def forward(
@@ -87,7 +87,7 @@ class StackedGenerator(nn.Module):
         """Generate every representation, from the top down to the pixels in [0, 1].
 
         Args:
-            labels: class indices; an unconditional stack does not read them.
+            labels: class indices; an unconditional stack ignores them.
             noise: z_i of each level by its name.
         """
         condition = self.conditions(labels)
@@ -100,10 +100,10 @@ class StackedGenerator(nn.Module):
     def sample(
         self, labels: Int[Tensor, "count"], rng: torch.Generator
     ) -> UInt8[Tensor, "count channels height width"]:
-        """Pictures as bytes on the CPU for the given labels; running batch-norm statistics; noise drawn from `rng`.
+        """Generate images as bytes on the CPU, with running batch-norm statistics and noise drawn from `rng`.
 
-        An unconditional stack does not read the labels. Batch by batch: besides the bytes themselves, no number of
-        pictures takes more memory than another.
+        An unconditional stack ignores the labels. Works batch by batch, so that memory beyond the bytes themselves does
+        not grow with their number.
         """
         self.eval()
         pictures = torch.empty(len(labels), *self.spec.levels[-1].target_shape, dtype=torch.uint8)

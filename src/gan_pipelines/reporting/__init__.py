@@ -1,1 +1,1 @@
-"""What a person looks at: pictures, curves, tables."""
+"""Pictures, curves and tables for people to look at."""

@@ -1,4 +1,4 @@
-"""SGAN's table 1 on the data at hand: what each loss and each training brings, beside what the paper found."""
+"""SGAN's table 1 on this experiment's data: what each loss and each training contributes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,9 +6,9 @@ import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
 from gan_pipelines.data.images import LabelledImages
-from gan_pipelines.metrics.definitions import metric_name
+from gan_pipelines.metrics.definitions import JUDGE, REAL
 from gan_pipelines.reporting.pictures import sample_grid
-from gan_pipelines.reporting.tables import REAL, overall, table_verdict
+from gan_pipelines.reporting.tables import overall, table_verdict
 
 PAPER = {
     "adv": "6.16 +- 0.07",
@@ -19,17 +19,17 @@ PAPER = {
     "joint": "8.59 +- 0.12",
     REAL: "11.24 +- 0.12",
 }
-"""Inception scores on CIFAR-10 (SGAN, table 1; real images besides): another data set, another network."""
+"""Inception scores of the rows and of real images on CIFAR-10 (SGAN, table 1): another data set, another network."""
 COLUMNS = ("inception_score", "frechet_distance", "label_accuracy", "within_class_diversity")
 TITLE_PIXELS = 28
-PANELS_A_ROW = 4
+PANELS_PER_ROW = 4
 
 
 def ablation_table(tables: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame:
-    """One row a variant: mean and standard deviation of each score over the seeds, and the paper's score.
+    """One row per variant: mean and standard deviation of each score over the seeds, and the paper's score.
 
     Args:
-        tables: tables of scores by variant, one a seed.
+        tables: the tables of scores of each variant, one per seed.
     """
     rows = []
     for row, of_seeds in tables.items():
@@ -49,23 +49,13 @@ def ablation_table(tables: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame
 
 
 def _judged(table: pd.DataFrame) -> dict[str, float]:
-    rows = overall(table).query("space == 'judge'")
+    rows = overall(table)
+    rows = rows[rows["space"] == JUDGE]
     return dict(zip(rows["score"], rows["value"], strict=True))
 
 
-def ablation_metrics(table: pd.DataFrame) -> dict[str, float]:
-    """Means, and standard deviations as their spread, by their recorded names."""
-    return {
-        metric_name(row["row"], score, "judge", row["samples"], part): float(row[score + column])
-        for _, row in table.iterrows()
-        for score in COLUMNS
-        for part, column in (("value", ""), ("spread", "_std"))
-        if pd.notna(row[score + column])
-    }
-
-
 def format_ablation(table: pd.DataFrame) -> str:
-    """The table in 80 columns: mean +- standard deviation over the seeds."""
+    """The table within 80 columns: mean +- standard deviation over the seeds."""
     shown = pd.DataFrame({"row": table["row"], "paper, CIFAR-10": table["paper_inception_score"]})
     titles = {"inception_score": "Inception", "frechet_distance": "Frechet", "within_class_diversity": "diversity"}
     for score, title in titles.items():
@@ -77,20 +67,21 @@ def format_ablation(table: pd.DataFrame) -> str:
 
 
 def ablation_grids(samples: Mapping[str, LabelledImages], columns: int) -> Image.Image:
-    """One panel a variant, titled with it: the first samples, one row a class where it has labels.
+    """One panel per variant, with its name as title: the first samples, one row per class if they have labels.
 
     Args:
         samples: by variant.
-        columns: pictures a row of a panel.
+        columns: pictures per row of a panel.
     """
     panels = {row: sample_grid(found, columns) for row, found in samples.items()}
     width, height = (max(panel.size[side] for panel in panels.values()) for side in (0, 1))
-    lines = -(-len(panels) // PANELS_A_ROW)
-    size = (PANELS_A_ROW * (width + TITLE_PIXELS), lines * (height + TITLE_PIXELS))
+    lines = -(-len(panels) // PANELS_PER_ROW)
+    size = (PANELS_PER_ROW * (width + TITLE_PIXELS), lines * (height + TITLE_PIXELS))
     sheet = Image.new("RGB", size, "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=TITLE_PIXELS * 2 / 3)
-    for place, (row, panel) in enumerate(panels.items()):
-        left, top = place % PANELS_A_ROW * (width + TITLE_PIXELS), place // PANELS_A_ROW * (height + TITLE_PIXELS)
+    for number, (row, panel) in enumerate(panels.items()):
+        down, across = divmod(number, PANELS_PER_ROW)
+        left, top = across * (width + TITLE_PIXELS), down * (height + TITLE_PIXELS)
         draw.text((left, top), row, fill="black", font=font)
         sheet.paste(panel, (left, top + TITLE_PIXELS))
     return sheet

@@ -1,4 +1,4 @@
-"""Runs side by side: one HTML page that needs no other file and no network, and a short text."""
+"""Runs side by side: one HTML page that needs no other file and no network connection, and a short text."""
 
 import base64
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from gan_pipelines.metrics.definitions import SCORES
-from gan_pipelines.metrics.ranking import MEASURED, NO_INTERVAL, YARDSTICK
+from gan_pipelines.metrics.definitions import REAL, SCORES
+from gan_pipelines.metrics.places import MEASURED, NO_INTERVAL
 
 TERMINAL_COLUMNS = 80
 KEY_COLUMNS = 48
@@ -26,14 +26,14 @@ def comparison_page(
     curves: go.Figure,
     pictures: pd.DataFrame,
 ) -> str:
-    """The comparison as HTML; whatever a run lacks is marked as a gap.
+    """The comparison as HTML; whatever a run lacks is marked.
 
     Args:
-        runs: one row a run; `run` is its short name.
-        left_out: `name`, `experiment`, and `why` a matching run is not compared.
-        scores: one row a score, with interval, rank and verdict.
+        runs: one row per run; `run` is its short name.
+        left_out: `name` and `experiment` of matching runs that are not compared, and `why`.
+        scores: one row per score, with interval, place and verdict.
         seeds: mean and deviation of scores over seeds.
-        differing: `kind`, `name`, and one column a run.
+        differing: `kind`, `name`, and one column per run.
         curves: the loss curves of all runs.
         pictures: `run`, `picture`, `png`, `gap`.
     """
@@ -59,35 +59,33 @@ def _number(value: float) -> str:
 
 
 def _sections(scores: pd.DataFrame, names: list[str]) -> Iterator[dict[str, Any]]:
-    """A table a score: rows of one network, sample count and generator, with a cell for each run."""
+    """One table per score, with a row per network, sample count and generator, and a cell per run."""
     for score, of_score in scores.groupby("score", sort=False):
         rows = []
         for (space, samples, generator), measured in of_score.groupby(["space", "samples", "generator"], sort=False):
             first = next(row["judge"] for name in names for row in measured.to_dict("records") if row["run"] == name)
             by_run = {row["run"]: _cell(row, first) for row in measured.to_dict("records")}
             cells = [by_run.get(name) for name in names]
-            yardstick = generator == YARDSTICK
-            rows.append(
-                {"space": space, "samples": samples, "generator": generator, "yardstick": yardstick, "cells": cells}
-            )
+            real = generator == REAL
+            rows.append({"space": space, "samples": samples, "generator": generator, "real": real, "cells": cells})
         yield {"definition": SCORES[str(score)], "rows": rows}
 
 
 def _cell(row: dict[Any, Any], first_judge: str) -> dict[str, str]:
-    """Value, interval, spread, rank, verdict, and whether another judge saw it, as text; empty where there is none."""
+    """Value, interval, spread, place, verdict, and whether another judge measured it, as text; empty if missing."""
     has_interval = pd.notna(row["low"]) and pd.notna(row["high"])
     return {
         "value": _number(row["value"]) if pd.notna(row["value"]) else "not a number",
         "interval": f"[{_number(row['low'])}, {_number(row['high'])}]" if has_interval else "no interval",
         "spread": f"spread {_number(row['spread'])}" if pd.notna(row["spread"]) else "",
-        "rank": row["rank"] if has_interval else "",
+        "place": row["place"] if has_interval else "",
         "verdict": row["verdict"],
         "judge": ANOTHER_JUDGE if row["judge"] != first_judge else "",
     }
 
 
 def _picture_rows(pictures: pd.DataFrame, names: list[str]) -> Iterator[dict[str, Any]]:
-    """A row a kind of picture: for each run the picture as base64, or why there is none."""
+    """One row per kind of picture: the picture of each run as base64, or why there is none."""
     kinds = pictures["picture"].dropna().drop_duplicates().tolist()
     for kind in kinds or ["none"]:
         cells = []
@@ -99,25 +97,25 @@ def _picture_rows(pictures: pd.DataFrame, names: list[str]) -> Iterator[dict[str
 
 
 def format_comparison(scores: pd.DataFrame) -> str:
-    """Who leads, a line a score, at most 80 columns wide, for the end of a run.
+    """Who leads, one line per score, at most 80 columns wide, for the end of a run.
 
     Args:
-        scores: `run`, `generator`, `score`, `space`, `samples`, `value`, `rank`, `judge`, in the order of reports.
+        scores: `run`, `generator`, `score`, `space`, `samples`, `value`, `place`, `judge`, in the order of reports.
     """
     lines = [f"{'score.network.samples':{KEY_COLUMNS}} best"]
-    for measured, rows in scores[scores["generator"] != YARDSTICK].groupby(MEASURED, sort=False):
+    for measured, rows in scores[scores["generator"] != REAL].groupby(MEASURED, sort=False):
         key = ".".join(str(part) for part in measured)
         lines.append(f"{key:{KEY_COLUMNS}} {_leaders(rows)}"[:TERMINAL_COLUMNS])
     return "\n".join(lines)
 
 
 def _leaders(rows: pd.DataFrame) -> str:
-    """The one that surpasses all others, or how many may be it; nobody where judges differ."""
+    """The generator that is better than all others, or how many may be the best; none if the judges differ."""
     if rows["judge"].nunique() > 1:
-        return f"{rows['judge'].nunique()} judges, ranked apart"
-    for first in rows[rows["rank"] == "1"].to_dict("records"):
+        return f"{rows['judge'].nunique()} judges, not comparable"
+    for first in rows[rows["place"] == "1"].to_dict("records"):
         return f"{first['run']} {first['generator']} {_number(first['value'])}"
-    leading = rows["rank"].str.startswith("1-")
+    leading = rows["place"].str.startswith("1-")
     if not leading.any():
-        return " or ".join(rows["rank"].drop_duplicates())
+        return " or ".join(rows["place"].drop_duplicates())
     return f"{(leading | (rows['rank'] == NO_INTERVAL)).sum()} of {len(rows)} may be the best"

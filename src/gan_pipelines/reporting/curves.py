@@ -9,14 +9,14 @@ import plotly.graph_objects as go
 from plotly.colors import qualitative
 from plotly.subplots import make_subplots
 
-PANELS_A_ROW = 3
+PANELS_PER_ROW = 3
 
 
 def loss_curves(histories: Mapping[str, pd.DataFrame]) -> go.Figure:
-    """One panel a stage, one line a loss term over the steps.
+    """One panel per stage, with one line per loss term over the steps.
 
     Args:
-        histories: by stage; columns `step`, `images_per_second` and one a term.
+        histories: by stage; columns `step`, `images_per_second` and one per term.
     """
     figure = make_subplots(
         rows=len(histories), cols=1, subplot_titles=list(histories), vertical_spacing=0.25 / len(histories)
@@ -31,10 +31,10 @@ def loss_curves(histories: Mapping[str, pd.DataFrame]) -> go.Figure:
 
 
 def information_curve(history: pd.DataFrame, ceilings: Mapping[str, float]) -> go.Figure:
-    """L_I of each code over the steps (InfoGAN, figure 1), each categorical one beside its ceiling H(c).
+    """L_I of each code over the steps (InfoGAN, figure 1), with the ceiling H(c) of each categorical code.
 
     Args:
-        history: columns `step` and one `information.<code>` a code.
+        history: columns `step` and one `information.<code>` per code.
         ceilings: H(c) in nats of the codes that have a ceiling, by name.
     """
     figure = go.Figure()
@@ -46,14 +46,14 @@ def information_curve(history: pd.DataFrame, ceilings: Mapping[str, float]) -> g
     for height, codes in heights.items():
         figure.add_hline(y=height, line_dash="dot", annotation_text=f"H({', '.join(codes)}) = {height:.3f} nats")
     return figure.update_layout(
-        title="Lower bound L_I on the information that pictures hold on each code, and the ceiling of categorical ones",
+        title="Lower bound L_I on the information that pictures contain about each code, and ceilings of categorical codes",
         xaxis_title="step",
         yaxis_title="L_I in nats",
     )
 
 
 def overlaid_curves(histories: pd.DataFrame, names: Mapping[str, str]) -> go.Figure:
-    """One panel a stage and term, one line a run, of the same colour in all panels.
+    """One panel per stage and term, with one line per run, in the same colour in all panels.
 
     Args:
         histories: columns `run`, `stage`, `term`, `step`, `value`.
@@ -62,14 +62,14 @@ def overlaid_curves(histories: pd.DataFrame, names: Mapping[str, str]) -> go.Fig
     panels = {f"{stage}: {term}": rows for (stage, term), rows in histories.groupby(["stage", "term"], sort=False)}
     if not panels:
         return go.Figure(layout_title="These runs have no curves")
-    height = math.ceil(len(panels) / PANELS_A_ROW)
+    height = math.ceil(len(panels) / PANELS_PER_ROW)
     figure = make_subplots(
-        rows=height, cols=PANELS_A_ROW, subplot_titles=list(panels), vertical_spacing=0.3 / height
+        rows=height, cols=PANELS_PER_ROW, subplot_titles=list(panels), vertical_spacing=0.3 / height
     ).update_annotations(font_size=12)
     colours = dict(zip(names, itertools.cycle(qualitative.D3), strict=False))
     shown = set[str]()
-    for place, rows in enumerate(panels.values()):
-        row, column = divmod(place, PANELS_A_ROW)
+    for number, rows in enumerate(panels.values()):
+        row, column = divmod(number, PANELS_PER_ROW)
         for run in [name for name in names if name in set(rows["run"])]:
             line = rows[rows["run"] == run].sort_values("step")
             trace = go.Scatter(

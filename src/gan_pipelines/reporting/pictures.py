@@ -1,4 +1,4 @@
-"""Grids of generated and of real pictures. Samples are taken in order, never picked."""
+"""Grids of generated and real pictures. Samples are shown in the order in which they were drawn, never selected."""
 
 from collections.abc import Sequence
 
@@ -13,14 +13,14 @@ from gan_pipelines.models import InfoGAN, StackedGenerator
 from gan_pipelines.parameters import CategoricalCode, ContinuousCode
 
 TRAVERSALS = 5
-"""Random settings of everything else for which each continuous code is moved."""
+"""For how many random settings of everything else each continuous code is moved."""
 
 SMALLEST_SIDE_PIXELS = 56
-"""Smaller pictures are enlarged by a whole factor, so that a person can look at them."""
+"""Smaller pictures are enlarged by a whole factor to be visible."""
 
 
 def picture_grid(pictures: UInt8[Tensor, "count channels size size"], columns: int) -> Image.Image:
-    """Pictures row by row, enlarged without smoothing where they are small."""
+    """Pictures row by row; small ones are enlarged without smoothing."""
     factor = max(1, SMALLEST_SIDE_PIXELS // pictures.shape[-1])
     enlarged = pictures.repeat_interleave(factor, dim=2).repeat_interleave(factor, dim=3)
     grid = make_grid(enlarged, nrow=columns, padding=factor, pad_value=64)
@@ -28,7 +28,7 @@ def picture_grid(pictures: UInt8[Tensor, "count channels size size"], columns: i
 
 
 def sample_grid(data: LabelledImages, columns: int) -> Image.Image:
-    """One row a class: the first `columns` pictures of each; a class with fewer leaves blanks.
+    """One row per class with its first `columns` pictures; missing pictures are black.
 
     Pictures of a single class fill a square.
     """
@@ -44,12 +44,12 @@ def sample_grid(data: LabelledImages, columns: int) -> Image.Image:
 
 @torch.no_grad()
 def noise_variations(stack: StackedGenerator, rng: torch.Generator, columns: int) -> Image.Image:
-    """One row a class: one generated upper representation, many noises of the lowest level (SGAN, figure 4).
+    """One row per class: one generated upper representation, many noises of the lowest level (SGAN, figure 4).
 
     Args:
         stack: on the CPU, in evaluation mode.
         rng: draws the noise; the lowest level's noises are the same in every row.
-        columns: noises a row.
+        columns: noises per row.
     """
     classes, lowest = len(stack.spec.classes), stack.spec.levels[-1].target
     labels = torch.arange(classes)
@@ -61,27 +61,27 @@ def noise_variations(stack: StackedGenerator, rng: torch.Generator, columns: int
 
 
 def category_rows(gan: InfoGAN, rng: torch.Generator, columns: int) -> Image.Image:
-    """One row a category: everything else is random, and the same in each row; codes one below the other.
+    """One row per category; everything else is random and the same in each row. Codes follow each other.
 
     Args:
         gan: in evaluation mode.
         rng: draws noise and the other codes.
-        columns: random settings a row.
+        columns: random settings per row.
     """
     blocks = [
         _varied(gan, name, columns, columns, rng).transpose(0, 1)
         for name, code in gan.spec.parameters.single_codes.items()
         if isinstance(code, CategoricalCode)
     ]
-    return _blocks(blocks, columns, "This latent has no categorical code.")
+    return _blocks(blocks, columns, "This InfoGAN has no categorical code.")
 
 
 def traversal_rows(gan: InfoGAN, rng: torch.Generator, columns: int) -> Image.Image:
-    """Each row moves one continuous code along its traversal, everything else fixed; codes one below the other.
+    """Each row moves one continuous code along its traversal; everything else is fixed. Codes follow each other.
 
     Args:
         gan: in evaluation mode.
-        rng: draws noise and the other codes, anew for each row.
+        rng: draws noise and the other codes of each row.
         columns: points of a traversal.
     """
     blocks = [
@@ -89,7 +89,7 @@ def traversal_rows(gan: InfoGAN, rng: torch.Generator, columns: int) -> Image.Im
         for name, code in gan.spec.parameters.single_codes.items()
         if isinstance(code, ContinuousCode)
     ]
-    return _blocks(blocks, columns, "This latent has no continuous code.")
+    return _blocks(blocks, columns, "This InfoGAN has no continuous code.")
 
 
 def _varied(gan: InfoGAN, code: str, points: int, bases: int, rng: torch.Generator) -> Tensor:
@@ -99,12 +99,12 @@ def _varied(gan: InfoGAN, code: str, points: int, bases: int, rng: torch.Generat
     return varied
 
 
-def _blocks(blocks: Sequence[Tensor], columns: int, otherwise: str) -> Image.Image:
-    """Blocks of (rows, columns, channels, height, width) with an empty row between two; words where there is none."""
+def _blocks(blocks: Sequence[Tensor], columns: int, sentence: str) -> Image.Image:
+    """Blocks of (rows, columns, channels, height, width), separated by black rows; a sentence if there are none."""
     if not blocks:
-        words = Image.new("RGB", (300, 40))
-        ImageDraw.Draw(words).text((10, 12), otherwise)
-        return words
-    gap = torch.zeros_like(blocks[0][:1])
-    rows = [row for block in blocks for row in (block, gap)][:-1]
+        picture = Image.new("RGB", (300, 40))
+        ImageDraw.Draw(picture).text((10, 12), sentence)
+        return picture
+    separator = torch.zeros_like(blocks[0][:1])
+    rows = [row for block in blocks for row in (block, separator)][:-1]
     return picture_grid(torch.cat(rows).flatten(0, 1), columns)

@@ -6,44 +6,21 @@ from typing import Any
 
 import pandas as pd
 
-from gan_pipelines.metrics import SCORES, CodeScores, Score, verdict
-from gan_pipelines.metrics.definitions import metric_name
-from gan_pipelines.metrics.ranking import YARDSTICK
+from gan_pipelines.metrics import JUDGE, REAL, SCORES, CodeScores, Score, verdict
 
-REAL = YARDSTICK
-"""The real training images, scored as if they were samples."""
 SUMMARY = {"label_accuracy": "3f", "frechet_distance": "2f", "within_class_diversity": "2f"}
-"""What is printed at the end of a run, and with how many digits."""
-INTERVAL = ("low", "high", "spread")
-"""What stands beside a value, and ends the name of its metric."""
+"""The scores that are printed at the end of a run, and their number formats."""
 
 
 def score_table(scores: Sequence[Score]) -> pd.DataFrame:
-    """One row a score; what does not apply stays empty."""
+    """One row per score; cells that do not apply are empty."""
     rows = [asdict(score) for score in scores]
     return pd.DataFrame([{**row, "of_class": row["of_class"] or None, "note": row["note"] or None} for row in rows])
 
 
 def code_table(scores: Mapping[str, CodeScores]) -> pd.DataFrame:
-    """One row a code; what does not apply stays empty."""
+    """One row per code; cells that do not apply are empty."""
     return pd.DataFrame([{"code": code, **asdict(values)} for code, values in scores.items()])
-
-
-def score_metrics(table: pd.DataFrame, generator: str) -> dict[str, float]:
-    """The scores of all classes together and the ends of their intervals, by their recorded names."""
-    return {
-        metric_name(generator, row["score"], row["space"], row["samples"], column): float(row[column])
-        for _, row in overall(table).iterrows()
-        for column in ("value", *INTERVAL)
-        if pd.notna(row[column])
-    }
-
-
-def code_metrics(table: pd.DataFrame) -> dict[str, float]:
-    """The table of codes as `<code>.<score>`, without what is empty."""
-    named = table.set_index("code").select_dtypes("number")
-    columns = {score: values.dropna() for score, values in named.items()}
-    return {f"{row}.{score}": float(value) for score, values in columns.items() for row, value in values.items()}
 
 
 def table_verdict(table: pd.DataFrame) -> str:
@@ -53,10 +30,10 @@ def table_verdict(table: pd.DataFrame) -> str:
 
 
 def format_summary(tables: Mapping[str, pd.DataFrame]) -> str:
-    """The scores to look at first, one row a generator and the real images last, in 80 columns.
+    """The most important scores, one row per generator and the real images last, within 80 columns.
 
     Args:
-        tables: of scores by generator.
+        tables: the table of scores of each generator.
     """
     head = ["generator", "N", *(SCORES[score].title for score in SUMMARY)]
     rows = [_summary_row(name, tables[name]) for name in sorted(tables, key=lambda name: name == REAL)]
@@ -65,14 +42,15 @@ def format_summary(tables: Mapping[str, pd.DataFrame]) -> str:
     verdicts = [f"{name}: {word}" for name in tables if (word := table_verdict(tables[name]))]
     notes = (
         *verdicts,
-        f"Features and classes of the judge, against test images; {REAL}: training images.",
-        "+-: half of a 95 % interval. N biases the distance: compare equal N only.",
+        f"Measured by the judge, against test images; {REAL}: the training images.",
+        "+-: half of a 95 % interval. N biases the distance: compare only equal N.",
     )
     return "\n".join([*(line.rstrip() for line in lines), *notes])
 
 
 def _summary_row(generator: str, table: pd.DataFrame) -> list[str]:
-    rows = {row["score"]: row for row in overall(table).query("space == 'judge'").to_dict("records")}
+    judged = table[table["of_class"].isna() & (table["space"] == JUDGE)]
+    rows = {row["score"]: row for row in judged.to_dict("records")}
     cells = [_cell(rows[score], digits) if score in rows else "-" for score, digits in SUMMARY.items()]
     return [generator, str(max(row["samples"] for row in rows.values())), *cells]
 
@@ -84,18 +62,18 @@ def _cell(row: Mapping[Hashable, Any], digits: str) -> str:
 
 
 def overall(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of all classes together."""
+    """The rows that are not about a single class."""
     return table[table["of_class"].isna()]
 
 
-def gaps(table: pd.DataFrame) -> Iterator[str]:
-    """One sentence for each score that could not be had."""
+def missing_scores(table: pd.DataFrame) -> Iterator[str]:
+    """One sentence for each score that could not be computed."""
     for _, row in overall(table[table["value"].isna()]).iterrows():
         yield f"{SCORES[row['score']].title} ({row['space']}): not measured; {row['note']}"
 
 
 def format_codes(table: pd.DataFrame) -> str:
-    """The table of codes as text, one column a code, without scores that no code has."""
+    """The table of codes as text: one column per code, without scores that no code has."""
     return (
         table.set_index("code").dropna(axis="columns", how="all").T.to_string(float_format="{:.4f}".format, na_rep="-")
     )

@@ -1,1 +1,1 @@
-"""The one training loop, and what each stage puts into it."""
+"""The training loop, and the objective of each kind of training."""

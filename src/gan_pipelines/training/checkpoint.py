@@ -1,11 +1,10 @@
-"""Checkpoints of a training: where they lie, whose they are, when they are due, and what a broken one does.
+"""Checkpoints: where they are stored, which training they belong to, and when they are due.
 
-    <folder>/<stage>/<slot>.lock                     held by the training that writes into the slot
-    <folder>/<stage>/<slot>/<provenance>/step_*      the two newest checkpoints of one training, and whose they are
+    <folder>/<stage>/<slot>.lock                     held by the training that uses the slot
+    <folder>/<stage>/<slot>/<provenance>/step_*      the two newest checkpoints of one training
 
-In a branch's folder below it the same holds again, so that many trainings of one stage do not crowd each other out.
-A checkpoint belongs to one provenance: configuration, data, code, device. A training takes the slot in which its own
-checkpoints lie, or else the first that no other training holds, so two that run at once never share one.
+A checkpoint belongs to one provenance: configuration, data, code, device. A training takes the slot that holds its own
+checkpoints, or else the first free one, so trainings that run at the same time never share a slot.
 """
 
 import logging
@@ -13,7 +12,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,22 +27,22 @@ from gan_pipelines.tensor_file import FileError, read_description, read_tensors,
 logger = logging.getLogger(__name__)
 
 KEPT_CHECKPOINTS = 2
-"""Of one training: the newest, and the one before, should the newest turn out to be broken."""
+"""Per training: the newest one, and its predecessor in case the newest is broken."""
 OWNER = "version"
-"""File beside the checkpoints of a training: the version of the run that writes or went on from them last."""
+"""File beside the checkpoints of a training: the version of the last run that wrote or resumed them."""
 KEPT_TRAININGS = 3
-"""Interrupted trainings in a slot; older ones are removed."""
+"""Interrupted trainings per slot; older ones are removed."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training as it stood after a step.
+    """The state of a training after a step.
 
     Attributes:
-        step: after which it was taken.
-        version: of the run that wrote it.
-        tensors: state of players, random streams, batches, sums.
-        values: the rest of its state, which is JSON.
+        step: the last completed step.
+        version: version of the run that wrote it.
+        tensors: state of players, random streams, batches and sums.
+        values: the rest of the state, as JSON.
     """
 
     step: int
@@ -54,11 +53,11 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class CheckpointFolder:
-    """Where all checkpoints of an experiment lie.
+    """The folder of checkpoints of one or more stages.
 
     Attributes:
         path: the folder.
-        version: of the run that writes now.
+        version: version of the current run.
     """
 
     path: Path
@@ -66,11 +65,11 @@ class CheckpointFolder:
 
     @contextmanager
     def open(self, provenance: Provenance, every: CheckpointParameters) -> "Iterator[StageCheckpoints]":
-        """Hold a slot for one training.
+        """Reserve a slot for one training.
 
         Args:
-            provenance: whose checkpoints may be taken up.
-            every: when one is due.
+            provenance: identifies the checkpoints that may be resumed.
+            every: when a checkpoint is due.
 
         Raises:
             FileError: the folder cannot be written.
@@ -80,30 +79,26 @@ class CheckpointFolder:
             stage.mkdir(parents=True, exist_ok=True)
             lock, slot = _take_slot(stage, key)
         except OSError as error:
-            raise _refuse(stage, error) from None
+            raise _not_writable(stage, error) from None
         try:
             _explain_others(slot, key, provenance)
             _remove_old_trainings(slot, key)
             opened = StageCheckpoints(slot / key, provenance, self.version, every)
         except OSError as error:
             lock.release()
-            raise _refuse(stage, error) from None
+            raise _not_writable(stage, error) from None
         try:
             yield opened
         finally:
             lock.release()
 
-    def branch(self, name: str) -> "CheckpointFolder":
-        """A folder below, for trainings whose stages bear the same names as others'."""
-        return replace(self, path=self.path / name)
-
     def clear(self) -> None:
-        """Remove what the trainings of this version wrote; called when the whole run has come to a good end."""
+        """Remove the checkpoints of this version's trainings; called when the whole run has succeeded."""
         for slot in self.path.rglob("*.lock"):
             lock = FileLock(slot)
             try:
                 lock.acquire(timeout=0)
-            except Timeout:  # a later training holds the slot; what is left there is removed as an old one some day
+            except Timeout:  # a later training holds the slot and will remove old checkpoints itself
                 continue
             try:
                 for owner in slot.with_suffix("").glob(f"*/{OWNER}"):
@@ -113,13 +108,13 @@ class CheckpointFolder:
                 lock.release()
 
 
-def _refuse(stage: Path, error: OSError) -> FileError:
+def _not_writable(stage: Path, error: OSError) -> FileError:
     reason = error.strerror or error
-    return FileError(f"{stage}: cannot be written ({reason}), and checkpoints belong there. Nothing was trained.")
+    return FileError(f"{stage}: cannot be written ({reason}), so no checkpoints can be kept. Nothing was trained.")
 
 
 def _take_slot(stage: Path, key: str) -> tuple[FileLock, Path]:
-    """The slot with this training's newest checkpoint if it is free, else the first free one; slots have no end."""
+    """The free slot with the newest checkpoint of this training, or else the first free one."""
     known = sorted(stage.glob(f"*/{key}"), key=lambda folder: (-_newest_step(folder), int(folder.parent.name)))
     names = [folder.parent.name for folder in known]
     number = 0
@@ -135,7 +130,7 @@ def _take_slot(stage: Path, key: str) -> tuple[FileLock, Path]:
 
 
 def _explain_others(slot: Path, key: str, provenance: Provenance) -> None:
-    """Say why checkpoints that lie there are not taken up, where there are none of this training's own."""
+    """Log why existing checkpoints are not resumed, if this training has none of its own."""
     others = [file for folder in _trainings(slot) for file in _newest_first(folder)[:1]]
     if not others or (slot / key).is_dir():
         return
@@ -147,7 +142,7 @@ def _explain_others(slot: Path, key: str, provenance: Provenance) -> None:
     changed = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
     shown = "; ".join(f"{name} was {theirs.get(name, 'absent')}, is {ours.get(name, 'absent')}" for name in changed[:3])
     logger.info(
-        "%s: starts anew; the checkpoints that lie there are of another training (%s%s)",
+        "%s: starts from scratch; the existing checkpoints belong to another training (%s%s)",
         provenance.stage,
         shown,
         f"; and {len(changed) - 3} more" if len(changed) > 3 else "",
@@ -156,16 +151,16 @@ def _explain_others(slot: Path, key: str, provenance: Provenance) -> None:
 
 def _remove_old_trainings(slot: Path, key: str) -> None:
     others = [folder for folder in _trainings(slot) if folder.name != key]
-    empty = [folder for folder in others if not _newest_first(folder)]  # broken off before their first checkpoint
+    empty = [folder for folder in others if not _newest_first(folder)]  # interrupted before their first checkpoint
     old = [folder for folder in others if folder not in empty][KEPT_TRAININGS - 1 :]
     for folder in old:
-        logger.info("%s: the oldest interrupted training is removed", folder)
+        logger.info("%s: removed as the oldest interrupted training", folder)
     for folder in [*empty, *old]:
         shutil.rmtree(folder)
 
 
 def _trainings(slot: Path) -> list[Path]:
-    """Folders of trainings in a slot, the newest first."""
+    """Folders of the trainings in a slot, newest first."""
     return sorted(slot.glob("*"), key=lambda folder: folder.stat().st_mtime_ns, reverse=True)
 
 
@@ -178,13 +173,13 @@ def _newest_step(folder: Path) -> int:
 
 
 class StageCheckpoints:
-    """The checkpoints of one training, under its lock.
+    """The checkpoints of one training, protected by its lock.
 
     Args:
-        folder: where they lie.
-        provenance: what decides this training.
-        version: of the run that writes now.
-        every: when one is due.
+        folder: where they are stored.
+        provenance: what decides this training's result.
+        version: version of the current run.
+        every: when a checkpoint is due.
     """
 
     def __init__(self, folder: Path, provenance: Provenance, version: str, every: CheckpointParameters) -> None:
@@ -196,13 +191,13 @@ class StageCheckpoints:
         (folder / OWNER).write_text(version)
 
     def newest(self) -> Checkpoint | None:
-        """The newest checkpoint that is whole; broken ones are named in the log and removed."""
+        """The newest intact checkpoint; broken ones are logged and removed."""
         for file in _newest_first(self._folder):
             try:
                 tensors, description = read_tensors(file)
                 step, version, values = (description[name] for name in ("step", "version", "values"))
             except (FileError, KeyError, TypeError) as error:
-                logger.warning("%s: a broken checkpoint is passed over. %s", self._provenance.stage, error)
+                logger.warning("%s: a broken checkpoint is skipped. %s", self._provenance.stage, error)
                 file.unlink()
                 continue
             return Checkpoint(step, version, tensors, values)
@@ -215,12 +210,12 @@ class StageCheckpoints:
         return by_count or (seconds is not None and time.monotonic() - self._written >= seconds)
 
     def write(self, step: int, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
-        """Write one, durably, then remove all but the newest two; where that fails, say so and let the training go on.
+        """Write a checkpoint durably and remove all but the newest two; a failure is logged and the training continues.
 
         Args:
-            step: after which the state was taken.
-            tensors: state of players, random streams, batches, sums.
-            values: the rest of it; must be JSON.
+            step: the last completed step.
+            tensors: state of players, random streams, batches and sums.
+            values: the rest of the state; must be JSON.
         """
         provenance = self._provenance.model_dump(mode="json")
         described = {"provenance": provenance, "version": self._version, "step": step, "values": values}
@@ -230,10 +225,10 @@ class StageCheckpoints:
                 file.unlink()
         except (FileError, OSError) as error:
             stage = self._provenance.stage
-            logger.warning("%s: no checkpoint of step %d, and the training goes on. %s", stage, step, error)
+            logger.warning("%s: the checkpoint of step %d failed; the training continues. %s", stage, step, error)
         self._written = time.monotonic()
 
-    def describe_last(self) -> str:
-        """One sentence on what lies there."""
+    def describe_newest(self) -> str:
+        """One sentence about the newest checkpoint."""
         files = _newest_first(self._folder)
         return f"The last good checkpoint is {files[0]}." if files else "There is no checkpoint yet."

@@ -1,4 +1,4 @@
-"""Supervised training of a classifier: the encoder, and the judge."""
+"""Supervised training of a classifier: the encoder or the judge."""
 
 from collections.abc import Iterator
 
@@ -11,10 +11,12 @@ from gan_pipelines.models import Encoder
 from gan_pipelines.models.plan import plan_classifier
 from gan_pipelines.parameters import ClassifierParameters, RunParameters
 from gan_pipelines.training.checkpoint import CheckpointFolder
-from gan_pipelines.training.engine import Observer, Turn, train
-from gan_pipelines.training.players import Terms, make_player
-from gan_pipelines.training.ranks import shared_by_workers
-from gan_pipelines.training.seeding import Stage, training_stage
+from gan_pipelines.training.engine import train
+from gan_pipelines.training.observer import Observer
+from gan_pipelines.training.players import make_player
+from gan_pipelines.training.stage import Stage, training_stage
+from gan_pipelines.training.turns import Terms, Turn
+from gan_pipelines.training.workers import shared_by_workers
 
 
 @shared_by_workers
@@ -31,15 +33,15 @@ def fit_classifier(
 
     Args:
         run: seed, device, threads.
-        name: of the stage, `encoder` or `judge`.
-        parameters: stages, length, rates.
+        name: name of the stage, such as `encoder` or `judge`.
+        parameters: blocks, length, rates.
         train_images: what it learns from.
-        test_images: what its accuracy is measured on besides.
-        observer: is told of the losses.
-        checkpoints: where the training keeps some, if it does.
+        test_images: used only to measure its accuracy.
+        observer: receives the losses.
+        checkpoints: where to keep checkpoints; None keeps none.
 
     Returns:
-        The frozen classifier on the CPU, the history of its losses, its accuracy on both sets.
+        The frozen classifier on the CPU, the history of its losses, and its accuracy on both sets.
     """
     spec = plan_classifier(parameters, train_images.image_shape, train_images.classes, train_images.digest(), name).spec
     with training_stage(run, name, parameters, {"images": spec.data_digest}, checkpoints) as stage:
@@ -62,7 +64,7 @@ def train_classifier(
         data: training images.
         parameters: length, rates, weight decay, augmentation.
         stage: device and random streams.
-        observer: is told of the losses.
+        observer: receives the losses.
 
     Returns:
         The history of its losses.
@@ -72,7 +74,7 @@ def train_classifier(
     batches = stage.draw_batches(len(data), training.batch_size)
 
     def objective(_: int) -> Iterator[Turn]:
-        index = stage.bring(next(batches))
+        index = stage.local_batch(next(batches))
         images = shift(to_unit_range(pictures[index]), parameters.augmentation_pixels, stage.rng)
 
         def terms() -> Terms:
@@ -87,7 +89,7 @@ def train_classifier(
 
 
 def shift(images: Tensor, pixels: int, rng: torch.Generator) -> Tensor:
-    """Shift a whole batch by the same random offset of at most `pixels` in each direction; the rim is filled with 0."""
+    """Shift a whole batch by one random offset of at most `pixels` in each direction; new pixels are 0."""
     if not pixels:
         return images
     down, right = torch.randint(0, 2 * pixels + 1, (2,), generator=rng).tolist()
@@ -96,7 +98,7 @@ def shift(images: Tensor, pixels: int, rng: torch.Generator) -> Tensor:
 
 
 def accuracy(encoder: Encoder, data: LabelledImages, device: torch.device, batch_size: int = 500) -> float:
-    """Share of images whose most probable class is their label, in [0, 1]."""
+    """Fraction of images whose most probable class is their label."""
     right = 0
     with torch.no_grad():
         for images, labels in zip(data.images.split(batch_size), data.labels.split(batch_size), strict=True):

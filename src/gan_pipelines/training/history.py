@@ -1,4 +1,4 @@
-"""The means of loss terms and measures between two reports."""
+"""Means of loss terms and measures between reports."""
 
 import time
 from collections import Counter
@@ -9,15 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gan_pipelines.training.observer import Row
 from gan_pipelines.training.ranks import Ranks
-from gan_pipelines.training.seeding import Stage
-
-Row = dict[str, float]
-"""`step`, `images_per_second`, and the mean of each term and measure by its name."""
+from gan_pipelines.training.stage import Stage
 
 
 class History:
-    """Sums what a training reports, without waiting for the device, and makes one row of it at every report."""
+    """Accumulates terms and measures without waiting for the device, and turns them into one row per report."""
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
@@ -26,17 +24,17 @@ class History:
         self._steps, self._began = 0, time.perf_counter()
 
     def add(self, values: Mapping[str, Tensor]) -> None:
-        """Terms or measures of one turn, detached."""
+        """Add the terms and measures of one turn, detached."""
         for name, value in values.items():
             self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
             self._counts[name] += 1
 
     def count_step(self) -> None:
-        """A step is over."""
+        """Count a completed step."""
         self._steps += 1
 
     def report(self, step: int, batch_size: int, ranks: Ranks) -> Row:
-        """Close the interval; `images_per_second` counts the steps that this process took in it, whole batches."""
+        """Finish an interval and return its row; `images_per_second` counts whole batches, not shards."""
         sums = ranks.mean(torch.stack(list(self._sums.values())).cpu().double()).tolist() if self._sums else []
         means = {name: value / self._counts[name] for name, value in zip(self._sums, sums, strict=True)}
         seconds = time.perf_counter() - self._began
@@ -47,20 +45,20 @@ class History:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Time that is spent on pictures and files is not training."""
+        """Stop the clock within the context, since previews and files are not training."""
         began = time.perf_counter()
         yield
         self._began += time.perf_counter() - began
 
     def state(self, ranks: Ranks) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Every rank's sums of the open interval; counts and rows, which are JSON."""
+        """The sums of the current interval on every rank; and counts and rows, as JSON."""
         gathered = {name: ranks.gather(value.cpu()) for name, value in self._sums.items()}
         sums = {f"{name}.{rank}": value for name, values in gathered.items() for rank, value in enumerate(values)}
         return sums, {"counts": dict(self._counts), "rows": self.rows}
 
     def restore(self, sums: Mapping[str, Tensor], values: Mapping[str, Any], stage: Stage) -> None:
-        """Take over the state of an earlier history."""
-        counts = values["counts"]  # in the order in which the terms first came, which is that of the columns
+        """Restore the state of an earlier history."""
+        counts = values["counts"]  # its order is that of the columns
         self._sums = {name: sums[f"{name}.{stage.ranks.rank}"].to(stage.device) for name in counts}
         self._counts = Counter(counts)
         self.rows = list(values["rows"])

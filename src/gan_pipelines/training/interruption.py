@@ -1,6 +1,6 @@
 """Ctrl-C and SIGTERM: a training finishes its step, writes a checkpoint and ends; everything else ends at once.
 
-Signals belong to the process, so whether one has come is known here, once a process, to trainings in any thread.
+Signals belong to the process, so the state is kept here once per process, for trainings in any thread.
 """
 
 import multiprocessing
@@ -13,62 +13,62 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-SAY_AGAIN_SECONDS = 0.02
+RESEND_SECONDS = 0.02
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(SystemExit):
-    """A training was told to stop; the exit code is 128 + the signal's number, as shells have it."""
+    """A training was stopped by a signal; as in shells, the exit code is 128 + the signal's number."""
 
 
 class _Signals:
-    """The signal that has come, if any, and how many things are under way that must be whole."""
+    """The signal received, if any, and the number of running sections that must not be torn apart."""
 
     received = 0
-    whole = 0
+    protected = 0
     report_unraisable: "Callable[[sys.UnraisableHookArgs], Any]" = staticmethod(sys.unraisablehook)
     lock = threading.Lock()
 
 
 def stop_on_signals() -> None:
-    """Let Ctrl-C and SIGTERM stop trainings after their step; only the main thread may say so, in others it is void."""
+    """Let Ctrl-C and SIGTERM stop trainings after their step; has an effect only in the main thread."""
     _Signals.received = 0
     if threading.current_thread() is threading.main_thread():
         for number in STOPPING:
             signal.signal(number, _stop)
-        if sys.unraisablehook is not _say_again:
+        if sys.unraisablehook is not _resend_lost_signal:
             _Signals.report_unraisable = sys.unraisablehook
-            sys.unraisablehook = _say_again
+            sys.unraisablehook = _resend_lost_signal
 
 
 def stop_requested() -> int:
-    """Number of the signal that asks trainings to stop; 0 where there is none."""
+    """Number of the signal that asks trainings to stop; 0 if there is none."""
     return _Signals.received
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Around what must not be torn apart: a training, which looks at `stop_requested` after each step; a few words.
+    """Protect a section that must not be torn apart, such as a training, which checks `stop_requested` itself.
 
     Raises:
-        Interrupted: at the end of the outermost one, if a signal came meanwhile that nothing within has heeded.
+        Interrupted: at the end of the outermost section, if a signal arrived that was not handled inside.
     """
     known = _Signals.received
     with _Signals.lock:
-        _Signals.whole += 1
+        _Signals.protected += 1
     try:
         yield
     finally:
         with _Signals.lock:
-            _Signals.whole -= 1
-    if _Signals.received and not known and not _Signals.whole:
+            _Signals.protected -= 1
+    if _Signals.received and not known and not _Signals.protected:
         raise Interrupted(128 + _Signals.received)
 
 
 def _stop(number: int, _: FrameType | None) -> None:
-    """Pass the word on to worker processes, and end what is no training; told twice, do not wait for trainings either.
+    """Forward a signal to worker processes and end whatever is not protected; a second signal ends everything.
 
-    A worker may hear of one Ctrl-C from the terminal and from its parent, so it takes no second word.
+    A worker may receive one Ctrl-C twice, from the terminal and from its parent, so it ignores the second.
     """
     again, _Signals.received = _Signals.received, number
     for child in multiprocessing.active_children():
@@ -77,16 +77,16 @@ def _stop(number: int, _: FrameType | None) -> None:
         else:
             child.terminate()
     is_worker = multiprocessing.parent_process() is not None
-    if (again and not is_worker) or not (again or _Signals.whole):
+    if (again and not is_worker) or not (again or _Signals.protected):
         raise Interrupted(128 + number)
 
 
-def _say_again(lost: "sys.UnraisableHookArgs") -> None:
-    """A signal that came where Python lets no exception through, as in a finaliser, comes again a moment later."""
+def _resend_lost_signal(lost: "sys.UnraisableHookArgs") -> None:
+    """Send a signal again that arrived where Python discards exceptions, such as in a finaliser."""
     if not isinstance(lost.exc_value, Interrupted):
         _Signals.report_unraisable(lost)
         return
     number, _Signals.received = _Signals.received, 0
-    again = threading.Timer(SAY_AGAIN_SECONDS, os.kill, (os.getpid(), number))
+    again = threading.Timer(RESEND_SECONDS, os.kill, (os.getpid(), number))
     again.daemon = True
     again.start()

@@ -1,7 +1,7 @@
-"""End-to-end training of the stack (SGAN, section 3.4): each G_i is fed what the level above generates.
+"""End-to-end training of the stack (SGAN, section 3.4): each G_i takes what the level above generates.
 
-Level k minimises its own loss + w x the losses of all levels below it, w = `upstream_weight`; the losses below reach
-it through the representation that it generates.
+Level k minimises its own loss + w x the losses of all levels below it, with w = `upstream_weight`. The losses below
+reach it through the representation it generates.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,16 +16,18 @@ from gan_pipelines.data.images import Representation
 from gan_pipelines.models import Encoder, LevelGAN
 from gan_pipelines.parameters import JointParameters, RunParameters
 from gan_pipelines.training.checkpoint import CheckpointFolder
-from gan_pipelines.training.engine import Observer, Turn, train
+from gan_pipelines.training.engine import train
 from gan_pipelines.training.level import discriminator_terms, generator_terms, level_segment, preview_pictures
-from gan_pipelines.training.players import Player, make_player
-from gan_pipelines.training.ranks import shared_by_workers
-from gan_pipelines.training.seeding import training_stage
+from gan_pipelines.training.observer import Observer
+from gan_pipelines.training.players import Player, gan_players
+from gan_pipelines.training.stage import training_stage
+from gan_pipelines.training.turns import Turn
+from gan_pipelines.training.workers import shared_by_workers
 
 
 @dataclass(frozen=True)
 class JointLevel:
-    """A level with its E_i and its real representations."""
+    """A level with its E_i and the real representations it imitates."""
 
     level: LevelGAN
     segment: nn.Module
@@ -33,7 +35,7 @@ class JointLevel:
 
     @property
     def name(self) -> str:
-        """The representation that it generates."""
+        """Name of the representation it generates."""
         return self.level.spec.target
 
 
@@ -47,10 +49,10 @@ def joint_turns(
     """The 2N turns of one step: every D_k, then every G_k from the pixels upwards.
 
     Args:
-        levels: from the labels down to the pixels.
-        reals: h_k of each level by its name.
+        levels: from the top down to the pixels.
+        reals: h_k of each level by name.
         top: the condition of the first level, such as one-hot labels.
-        noises: z_k of each level by its name.
+        noises: z_k of each level by name.
         upstream_weight: w.
     """
     conditions, generated = [top], []
@@ -60,7 +62,7 @@ def joint_turns(
     for joint, fake in zip(levels, conditions[1:], strict=True):
         terms = partial(discriminator_terms, joint.level, reals[joint.name], fake.detach(), noises[joint.name])
         yield Turn(f"{joint.name}.discriminator", terms)
-    below: Tensor | None = None  # gradient of all losses further down with respect to this level's output
+    below: Tensor | None = None  # gradient of all losses below with respect to this level's output
     for depth in reversed(range(len(levels))):
         joint, condition, output = levels[depth], conditions[depth], generated[depth]
         upstream = [] if below is None else [(output, upstream_weight * below)]
@@ -73,7 +75,7 @@ def joint_turns(
 
 
 def _unweighted_rest(output: Tensor, condition: Tensor, below: Tensor | None, weight: float) -> Tensor | None:
-    """What the gradient on `condition` lacks because the losses below were weighted by w on this level already."""
+    """What is missing from the gradient on `condition` because w already scaled the losses below on this level."""
     if below is None or weight in (0.0, 1.0):
         return None
     (rest,) = torch.autograd.grad(output, condition, (1 - weight) * below, retain_graph=True)
@@ -81,14 +83,10 @@ def _unweighted_rest(output: Tensor, condition: Tensor, below: Tensor | None, we
 
 
 def joint_players(levels: Sequence[JointLevel], parameters: JointParameters) -> dict[str, Player]:
-    """2N players with the joint stage's rates."""
-    players = {}
+    """2N players with the learning rates of the joint training."""
+    players: dict[str, Player] = {}
     for joint in levels:
-        training, level = parameters.training, joint.level
-        players[f"{joint.name}.generator"] = make_player(level.generator, training, average=level.averaged_generator)
-        players[f"{joint.name}.discriminator"] = make_player(
-            level.discriminator, training, training.discriminator_learning_rate
-        )
+        players |= gan_players(joint.level, parameters.training, prefix=f"{joint.name}.")
     return players
 
 
@@ -107,13 +105,13 @@ def fit_joint(
 
     Args:
         run: seed, device, threads.
-        parameters: where the weights start, length, rates, w.
-        trained: the independent levels from the labels down to the pixels; they stay as they are.
-        encoder: frozen; gives every E_k.
+        parameters: initial weights, length, rates, w.
+        trained: the independent levels from the top down to the pixels; not changed.
+        encoder: frozen; contains every E_k.
         targets: real representations by name.
         top: the condition of the first level for the same images, such as one-hot labels.
-        observer: is told of losses and pictures.
-        checkpoints: where the training keeps some, if it does.
+        observer: receives losses and pictures.
+        checkpoints: where to keep checkpoints; None keeps none.
 
     Returns:
         The jointly trained levels on the CPU and the history of the losses of all levels.
@@ -134,11 +132,11 @@ def fit_joint(
         batches = stage.draw_batches(len(top.values), batch_size)
 
         def objective(_: int) -> Iterator[Turn]:
-            index = stage.bring(next(batches))
-            reals = {joint.name: joint.target.read(index) for joint in joint_levels}
+            index = stage.local_batch(next(batches))
+            reals = {joint.name: joint.target.batch(index) for joint in joint_levels}
             drawn = {joint.name: joint.level.latent.sample(batch_size, stage.rng) for joint in joint_levels}
-            noises = {name: stage.bring(noise) for name, noise in drawn.items()}
-            yield from joint_turns(joint_levels, reals, first.read(index), noises, parameters.upstream_weight)
+            noises = {name: stage.local_batch(noise) for name, noise in drawn.items()}
+            yield from joint_turns(joint_levels, reals, first.batch(index), noises, parameters.upstream_weight)
 
         preview = preview_pictures(levels, top, stage)
         players = joint_players(joint_levels, parameters)

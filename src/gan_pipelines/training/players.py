@@ -1,4 +1,4 @@
-"""Players: a module with its optimiser and its average, what is done to all of them, and their state."""
+"""Players: networks with their optimisers and averaged weights."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,25 +7,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from gan_pipelines.models import InfoGAN, LevelGAN
 from gan_pipelines.parameters import TrainingParameters
-from gan_pipelines.training.ranks import Compute, Ranks
-
-Terms = Mapping[str, Tensor]
-"""Weighted loss terms by name; the player minimises their sum."""
+from gan_pipelines.training.ranks import Ranks
+from gan_pipelines.training.turns import Compute
 
 COMPILE_MODES = {"default": "default", "graphs": "reduce-overhead"}
-"""`run.compile` in PyTorch's words."""
+"""Values of `run.compile` and the modes of `torch.compile` that they stand for."""
 
 
 @dataclass
 class Player:
-    """A module with its optimiser, and the running average of its weights where one is kept.
+    """A network with its optimiser and, if one is kept, the running average of its weights.
 
     Attributes:
-        module: a network.
-        optimiser: of its weights.
-        average: of its weights; for sampling alone.
-        compute: calls a function for the player's loss terms; set while it trains.
+        module: the network.
+        optimiser: updates its weights.
+        average: a copy with averaged weights, used only for sampling.
+        compute: calls a function that computes the player's loss terms; set while it trains.
     """
 
     module: nn.Module
@@ -35,20 +34,20 @@ class Player:
 
     @contextmanager
     def in_training(self, ranks: Ranks, compile_mode: str) -> Iterator[None]:
-        """While it trains: connected to the same player of other ranks, and compiled if that is asked for."""
+        """Within the context the player trains, synchronised with the other ranks and compiled if requested."""
         if self.average is not None:
             self.average.eval()
-        with ranks.connected(self.module.requires_grad_(True)) as self.compute:
+        with ranks.synchronised(self.module.requires_grad_(True)) as self.compute:
             if compile_mode != "off":
                 self.module.compile(mode=COMPILE_MODES[compile_mode])
             yield
-        if compile_mode != "off":  # sampling has other batches and modes
+        if compile_mode != "off":  # sampling uses other batch sizes and modes
             self.module._compiled_call_impl = None
             torch.compiler.reset()
         self.module.eval().requires_grad_(False)
 
     def state(self) -> dict[str, Tensor]:
-        """Weights, buffers, averages, and what the optimiser remembers of each weight."""
+        """Weights, buffers, averages, and the optimiser's state."""
         tensors = {f"module.{name}": value for name, value in self.module.state_dict().items()}
         if self.average is not None:
             tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
@@ -58,7 +57,7 @@ class Player:
 
     @torch.no_grad()
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Take over the state of a player of the same kind."""
+        """Restore the state of a player with the same network."""
         self.module.load_state_dict(_part(state, "module"), strict=True)
         if self.average is not None:
             self.average.load_state_dict(_part(state, "average"), strict=True)
@@ -70,7 +69,7 @@ class Player:
         for position, tensors in remembered.items():
             like = weights[position]
             for name, value in tensors.items():
-                if value.shape == like.shape:  # laid out like the weight, as fused kernels take for granted
+                if value.shape == like.shape:  # in the weight's memory layout, which fused kernels rely on
                     tensors[name] = torch.empty_like(like).copy_(value)
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": remembered})
 
@@ -86,7 +85,15 @@ def make_player(
     weight_decay: float = 0.0,
     average: nn.Module | None = None,
 ) -> Player:
-    """A player with Adam, or AdamW where weight decay is asked for."""
+    """A player with Adam, or AdamW if there is weight decay.
+
+    Args:
+        module: its network.
+        training: Adam's rates and decays.
+        learning_rate: replaces that of `training`.
+        weight_decay: AdamW's weight decay.
+        average: keeps the averaged weights.
+    """
     optimiser = torch.optim.AdamW(
         module.parameters(),
         lr=learning_rate or training.learning_rate,
@@ -97,19 +104,33 @@ def make_player(
     return Player(module, optimiser, average)
 
 
+def gan_players(gan: LevelGAN | InfoGAN, training: TrainingParameters, prefix: str = "") -> dict[str, Player]:
+    """G with its average, and D with Q, as players.
+
+    Args:
+        gan: the networks.
+        training: rates of the players.
+        prefix: put before the names `generator` and `discriminator`.
+    """
+    return {
+        f"{prefix}generator": make_player(gan.generator, training, average=gan.averaged_generator),
+        f"{prefix}discriminator": make_player(gan.discriminator, training, training.discriminator_learning_rate),
+    }
+
+
 def rate_factor(step: int, training: TrainingParameters) -> float:
-    """1 over the first half of the training, then linearly down to `final_learning_rate_fraction`."""
+    """Factor on the learning rates: 1 in the first half, then falling linearly to `final_learning_rate_fraction`."""
     progress = max(0.0, 2 * step / training.steps - 1)
     return 1 - progress * (1 - training.final_learning_rate_fraction)
 
 
 def averaging_decay(step: int, decay: float) -> float:
-    """The decay at a step: it rises as (1 + step) / (10 + step), so that the first weights are soon forgotten."""
+    """Decay of the averages at a step: limited to (1 + step) / (10 + step), so that early weights fade quickly."""
     return min(decay, (1 + step) / (10 + step))
 
 
 def begin_step(players: Mapping[str, Player], step: int, training: TrainingParameters) -> None:
-    """Everybody trains, at the step's rate."""
+    """Put all players in training mode and set their learning rates for this step."""
     factor = rate_factor(step, training)
     for player in players.values():
         if not player.module.training:
@@ -121,7 +142,7 @@ def begin_step(players: Mapping[str, Player], step: int, training: TrainingParam
 
 @torch.no_grad()
 def update_averages(players: Mapping[str, Player], decay: float) -> None:
-    """Weights are averaged; batch-norm buffers too, but for their counters, which are copied."""
+    """Update all averages: weights and batch-norm statistics are averaged, batch-norm counters copied."""
     for player in players.values():
         if player.average is None:
             continue
@@ -133,8 +154,8 @@ def update_averages(players: Mapping[str, Player], decay: float) -> None:
                 value.copy_(current[name])
 
 
-def not_finite(players: Mapping[str, Player]) -> str | None:
-    """The first player of whose weights and buffers one is not finite, if any."""
+def first_not_finite(players: Mapping[str, Player]) -> str | None:
+    """Name of the first player with a weight or buffer that is not finite, if there is one."""
     for name, player in players.items():
         values = [value for value in player.module.state_dict().values() if value.is_floating_point()]
         if not all(torch.isfinite(value).all() for value in values):

@@ -5,7 +5,7 @@ import pandas as pd
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.models import Encoder
 from gan_pipelines.models.encoder import encode
-from gan_pipelines.models.plan import require_same_origin
+from gan_pipelines.models.origin import require_same_origin
 from gan_pipelines.parameters import (
     PIXELS,
     ClassifierParameters,
@@ -15,7 +15,7 @@ from gan_pipelines.parameters import (
 from gan_pipelines.tracking import stage_run
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.classifier import fit_classifier
-from gan_pipelines.training.seeding import seeded_stage
+from gan_pipelines.training.stage import seeded_stage
 
 
 def train_encoder(

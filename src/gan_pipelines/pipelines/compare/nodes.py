@@ -3,7 +3,7 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from gan_pipelines.metrics.ranking import average_seeds, rank_scores
+from gan_pipelines.metrics.places import average_seeds, place_scores
 from gan_pipelines.reporting.comparison import comparison_page
 from gan_pipelines.reporting.curves import overlaid_curves
 from gan_pipelines.tracking.records import (
@@ -30,9 +30,9 @@ __all__ = [
 
 
 def compare_scores(tracking_uri: str, runs: pd.DataFrame) -> pd.DataFrame:
-    """One row a score, each with its rank where intervals allow one."""
+    """One row per score, with its place among all runs as far as the intervals determine it."""
     scores = read_scores(tracking_uri, runs)
-    return scores.assign(rank=rank_scores(scores))
+    return scores.assign(place=place_scores(scores))
 
 
 def compare_seeds(runs: pd.DataFrame, scores: pd.DataFrame, parameters: pd.DataFrame) -> pd.DataFrame:

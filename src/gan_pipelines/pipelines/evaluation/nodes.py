@@ -1,4 +1,4 @@
-"""Sample one generator, train a classifier on its samples, score it, draw."""
+"""Sample a generator, train a classifier on its samples, score both, draw samples."""
 
 import pandas as pd
 import torch
@@ -6,16 +6,20 @@ from PIL import Image
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.metrics import (
-    RealReadings,
+    JUDGE,
+    Kind,
+    RealFeatures,
+    Reference,
+    Score,
+    extract_features,
+    extract_labelled,
+    extract_real_features,
     judge_network,
+    missing_score,
     open_networks,
-    read_images,
-    read_labelled,
-    read_real_images,
     score_classification,
     score_pictures,
 )
-from gan_pipelines.metrics.scores import Kind, gap
 from gan_pipelines.models import Encoder, InfoGAN, StackedGenerator
 from gan_pipelines.parameters import CategoricalCode, ClassifierParameters, EvaluationParameters, RunParameters
 from gan_pipelines.project import project_folder
@@ -24,22 +28,22 @@ from gan_pipelines.reporting.tables import score_table
 from gan_pipelines.tracking import stage_run
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.classifier import fit_classifier
-from gan_pipelines.training.seeding import Stage, seeded_stage
+from gan_pipelines.training.stage import Stage, seeded_stage
 
 
 def sample_generator(
     run: RunParameters, evaluation: EvaluationParameters, generator: StackedGenerator | InfoGAN
 ) -> LabelledImages:
-    """Draw samples; all stacks of an experiment are fed the same labels and the same noise.
+    """Draw samples; all stacks of an experiment get the same labels and the same noise.
 
     Args:
         run: seed, device, threads.
         evaluation: how many samples.
-        generator: a stack, which is asked for each class equally often, or an InfoGAN.
+        generator: a stack, from which each class is requested equally often, or an InfoGAN.
 
     Returns:
-        The samples; those of a generator that takes no labels have the categories of its first categorical code as
-        classes, and a single class where it has none.
+        The samples with the requested labels. The classes of an InfoGAN's samples are the categories of its first
+        categorical code; a generator that has neither labels nor categories has a single class.
     """
     with seeded_stage(run, "samples") as stage:
         if isinstance(generator, InfoGAN):
@@ -67,15 +71,15 @@ def train_classifier_on_samples(
     test_images: LabelledImages,
     checkpoints: CheckpointFolder,
 ) -> tuple[Encoder, pd.DataFrame]:
-    """Train a classifier like the judge, which is trained on real images, on generated ones alone.
+    """Train a classifier like the judge, but on samples only instead of real images.
 
     Args:
         run: seed, device, threads.
-        judge: stages, length, rates.
-        stack: where the samples come from; it gives the stage its name.
-        samples: what the classifier learns from.
-        test_images: real ones.
-        checkpoints: where the training keeps some.
+        judge: parameters of the network and its training.
+        stack: the generator of the samples; the stage is named after it.
+        samples: the training data.
+        test_images: real test images.
+        checkpoints: where the training keeps its checkpoints.
 
     Returns:
         The frozen classifier and the history of its losses.
@@ -86,13 +90,34 @@ def train_classifier_on_samples(
     return trained, pd.DataFrame(history).assign(stage=name)
 
 
+def extract_real(
+    run: RunParameters,
+    evaluation: EvaluationParameters,
+    judge: Encoder,
+    train_images: LabelledImages,
+    test_images: LabelledImages,
+) -> RealFeatures:
+    """Extract the features of the real images in every network, once for all generators.
+
+    Args:
+        run: seed, device, threads.
+        evaluation: names the networks.
+        judge: a classifier that no generator has seen.
+        train_images: the training images.
+        test_images: the test images.
+    """
+    with seeded_stage(run, "real_features") as stage:
+        networks = open_networks(evaluation, judge, stage.device, project_folder())
+        return extract_real_features(networks, train_images, test_images)
+
+
 def score_samples(
     run: RunParameters,
     evaluation: EvaluationParameters,
     judge: Encoder,
     train_images: LabelledImages,
     test_images: LabelledImages,
-    real_readings: RealReadings,
+    real_features: RealFeatures,
     samples: LabelledImages,
     classifier: Encoder | None = None,
 ) -> pd.DataFrame:
@@ -102,31 +127,26 @@ def score_samples(
         run: seed, device, threads.
         evaluation: networks, resamples.
         judge: a classifier that no generator has seen.
-        train_images: of which samples may be copies.
-        test_images: the reference.
-        real_readings: what the networks see in both.
-        samples: generated pictures; of the real classes if labels were asked for.
-        classifier: trained on the samples alone, where they have labels.
+        train_images: samples may be copies of these.
+        test_images: samples should be like these.
+        real_features: of both, in every network.
+        samples: generated pictures; their classes are those of the real images if labels were requested.
+        classifier: trained on the samples only, if they have labels.
 
     Returns:
-        One row a score.
+        One row per score.
     """
+    reference = Reference(train_images, test_images, real_features)
+    if len(train_images.classes) < 2:
+        return _single_class_table(len(samples))
     kind: Kind = "labelled" if samples.classes == train_images.classes else "unlabelled"
-    return _score(run, evaluation, judge, train_images, test_images, real_readings, samples, kind, classifier)
-
-
-def extract_real(
-    run: RunParameters,
-    evaluation: EvaluationParameters,
-    judge: Encoder,
-    train_images: LabelledImages,
-    test_images: LabelledImages,
-) -> RealReadings:
-    """Read the real images with every network, once for all generators."""
-    with seeded_stage(run, "readings") as stage:
-        return read_real_images(
-            open_networks(evaluation, judge, stage.device, project_folder()), train_images, test_images
-        )
+    with seeded_stage(run, "scores") as stage:
+        networks = open_networks(evaluation, judge, stage.device, project_folder())
+        features = {str(name): extract_labelled(network, samples) for name, network in networks.items()}
+        scores = score_pictures(features, samples, reference, kind, evaluation.resamples, stage.rng)
+        if classifier is not None:
+            scores.append(_score_classifier(stage, evaluation, classifier, test_images, len(samples)))
+    return score_table(scores)
 
 
 def score_real(
@@ -135,45 +155,49 @@ def score_real(
     judge: Encoder,
     train_images: LabelledImages,
     test_images: LabelledImages,
-    real_readings: RealReadings,
+    real_features: RealFeatures,
 ) -> pd.DataFrame:
-    """Score the real training images as if they were samples: the yardstick of every other score.
+    """Score the real training images as if they were samples, as a reference for the scores of generators.
 
     The classifier trained on them is the judge itself.
+
+    Args:
+        run: seed, device, threads.
+        evaluation: resamples.
+        judge: a classifier that no generator has seen.
+        train_images: the pictures that are scored.
+        test_images: the pictures that they are compared with.
+        real_features: of both, in every network.
+
+    Returns:
+        One row per score.
     """
-    images = train_images, test_images, real_readings, train_images
-    return _score(run, evaluation, judge, *images, "real", judge)
-
-
-def _score(
-    run: RunParameters,
-    evaluation: EvaluationParameters,
-    judge: Encoder,
-    train_images: LabelledImages,
-    test_images: LabelledImages,
-    real: RealReadings,
-    pictures: LabelledImages,
-    kind: Kind,
-    classifier: Encoder | None,
-) -> pd.DataFrame:
+    reference = Reference(train_images, test_images, real_features)
     if len(train_images.classes) < 2:
-        note = "all images are of one class, and a judge that has nothing to tell apart learns nothing"
-        names = ("label_accuracy", "frechet_distance", "within_class_diversity")
-        return score_table([gap(name, "judge", len(pictures), note) for name in names])
+        return _single_class_table(len(train_images))
     with seeded_stage(run, "scores") as stage:
-        if kind == "real":
-            readings = real.train
-        else:
-            networks = open_networks(evaluation, judge, stage.device, project_folder())
-            readings = {str(name): read_labelled(network, pictures) for name, network in networks.items()}
-        draws = evaluation.resamples, stage.rng
-        scores = score_pictures(readings, pictures, real, train_images, test_images, kind, *draws)
-        if classifier is not None:
-            reading = read_images(judge_network(classifier.to(stage.device), evaluation.features), test_images.images)
-            scores.append(score_classification(reading.logits, test_images, len(pictures), *draws))
+        features, draws = reference.features.train, (evaluation.resamples, stage.rng)
+        scores = score_pictures(features, train_images, reference, "real", *draws)
+        scores.append(_score_classifier(stage, evaluation, judge, test_images, len(train_images)))
     return score_table(scores)
 
 
+def _single_class_table(samples: int) -> pd.DataFrame:
+    """What is left of the scores if the data have a single class."""
+    note = "all images are of one class, and a judge that has nothing to distinguish learns nothing"
+    names = ("label_accuracy", "frechet_distance", "within_class_diversity")
+    return score_table([missing_score(name, JUDGE, samples, note) for name in names])
+
+
+def _score_classifier(
+    stage: Stage, evaluation: EvaluationParameters, classifier: Encoder, test_images: LabelledImages, samples: int
+) -> Score:
+    """The accuracy on real test images of a classifier that was trained on that many samples."""
+    network = judge_network(classifier.to(stage.device), evaluation.features)
+    logits = extract_features(network, test_images.images).logits
+    return score_classification(logits, test_images, samples, evaluation.resamples, stage.rng)
+
+
 def draw_samples(evaluation: EvaluationParameters, samples: LabelledImages) -> Image.Image:
-    """One row a class: the first samples of each."""
+    """One row per class: the first samples of each."""
     return sample_grid(samples, evaluation.grid_columns)

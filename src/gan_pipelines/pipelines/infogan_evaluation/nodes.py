@@ -11,7 +11,7 @@ from gan_pipelines.parameters import CategoricalCode, EvaluationParameters, RunP
 from gan_pipelines.reporting.curves import information_curve, loss_curves
 from gan_pipelines.reporting.pictures import category_rows, traversal_rows
 from gan_pipelines.reporting.tables import code_table
-from gan_pipelines.training.seeding import seeded_stage
+from gan_pipelines.training.stage import seeded_stage
 
 
 def score_infogan_codes(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.data.sources import read_pictures
-from gan_pipelines.models.plan import fewest_scored
+from gan_pipelines.models.requirements import fewest_scored
 from gan_pipelines.parameters import EvaluationParameters, ExperimentError
 from gan_pipelines.project import project_folder
 

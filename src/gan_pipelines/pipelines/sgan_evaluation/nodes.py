@@ -12,7 +12,7 @@ from gan_pipelines.parameters import PIXELS, EvaluationParameters, RunParameters
 from gan_pipelines.reporting.curves import loss_curves
 from gan_pipelines.reporting.pictures import noise_variations
 from gan_pipelines.reporting.tables import score_table
-from gan_pipelines.training.seeding import seeded_stage
+from gan_pipelines.training.stage import seeded_stage
 
 
 def score_stack_levels(

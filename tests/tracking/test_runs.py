@@ -7,8 +7,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +24,30 @@ from torch import nn
 from gan_pipelines import __version__
 from gan_pipelines.parameters import TrainingParameters
 from gan_pipelines.parameters.base import flatten
-from gan_pipelines.store import Settings
 from gan_pipelines.tracking import (
+    Settings,
     finish_run,
     log_artifact,
+    log_dataset,
     log_scores,
     log_tags,
     log_text,
+    running_node,
     stage_run,
     start_run,
 )
-from gan_pipelines.training.engine import Resumed, Turn, train
+from gan_pipelines.tracking.names import CHANGED, COMMIT
+from gan_pipelines.training.engine import train
 from gan_pipelines.training.interruption import STOPPING, Interrupted, stop_on_signals, stop_requested, stoppable
+from gan_pipelines.training.observer import Resumed
 from gan_pipelines.training.players import make_player
-from gan_pipelines.training.seeding import Stage
+from gan_pipelines.training.stage import Stage
+from gan_pipelines.training.turns import Turn
 from tests.conftest import PROVENANCE
+from tests.tracking.conftest import SETTINGS, children, own_variables
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")  # inside MLflow
 
-SETTINGS = Settings(tracking_uri="sqlite:///records/mlflow.db", artifacts="mlartifacts")
 LAYERS = [{"layer": "linear", "features": 512}, {"layer": "relu"}]
 PARAMETERS = {
     "run": {"seed": 1, "device": "cpu", "threads": None},
@@ -59,22 +66,9 @@ class Clock:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The store's tables take seconds to create, so the module's tests share one store."""
-    return tmp_path_factory.mktemp("projects") / "my project"
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch, project: Path) -> Iterator[None]:
-    project.mkdir(exist_ok=True)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    yield
-    for name in own_variables():
-        del os.environ[name]
-
-
-def own_variables() -> list[str]:
-    return [name for name in os.environ if name.startswith("GAN_PIPELINES_")]
+def project(make_project: Callable[[], Path]) -> Path:
+    """The module's tests share one store."""
+    return make_project()
 
 
 @pytest.fixture
@@ -95,18 +89,12 @@ def store(project: Path) -> MlflowClient:
     return MlflowClient(f"sqlite:///{project}/records/mlflow.db")
 
 
-def children(store: MlflowClient, parent: str) -> dict[str, Run]:
-    experiment = store.get_run(parent).info.experiment_id
-    runs = store.search_runs([experiment], f"tags.mlflow.parentRunId = '{parent}'")
-    return {run.info.run_name: run for run in runs}
-
-
 def history(store: MlflowClient, run: Run, name: str) -> list[tuple[int, float]]:
     return [(metric.step, metric.value) for metric in store.get_metric_history(run.info.run_id, name)]
 
 
 def warnings_of(log: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in log.records if record.name == "gan_pipelines.tracking"]
+    return [record.getMessage() for record in log.records if record.name.startswith("gan_pipelines.tracking")]
 
 
 def test_parameters_are_flattened_into_dotted_names_and_compact_json() -> None:
@@ -129,7 +117,7 @@ def test_the_parent_run_says_what_it_starts_from(begin: Callable[..., str], stor
     assert run.data.params == dict(flatten(PARAMETERS))
     assert run.data.tags["pipeline"] == "sgan"
     assert run.data.tags["package_version"] == __version__
-    assert "git_commit" not in run.data.tags
+    assert COMMIT not in run.data.tags
     artifact = project / "mlartifacts" / "mnist" / run.info.run_id / "artifacts" / "parameters.json"
     assert json.loads(artifact.read_text()) == PARAMETERS
 
@@ -157,8 +145,8 @@ def test_the_commit_and_its_changes_are_tags(begin: Callable[..., str], store: M
         clean = store.get_run(begin()).data.tags
         (project / ".gitignore").write_text("records\nmlartifacts\nchanged\n")
         dirty = store.get_run(begin()).data.tags
-        assert (clean["git_commit"], clean["git_dirty"]) == (git("rev-parse", "HEAD"), "false")
-        assert (dirty["git_commit"], dirty["git_dirty"]) == (git("rev-parse", "HEAD"), "true")
+        assert (clean[COMMIT], clean[CHANGED]) == (git("rev-parse", "HEAD"), "false")
+        assert (dirty[COMMIT], dirty[CHANGED]) == (git("rev-parse", "HEAD"), "true")
     finally:
         shutil.rmtree(project / ".git")
 
@@ -182,18 +170,149 @@ def test_a_stage_is_a_child_run_with_its_metrics_by_step(begin: Callable[..., st
     assert own_variables() == []
 
 
-def test_a_stage_bears_its_name_and_what_is_known_of_its_run(begin: Callable[..., str], store: MlflowClient) -> None:
-    parent = begin(tags={"git_commit": "c0ffee", "data_source": "mnist_5k", "pipeline": "sgan"})
+def test_a_stage_has_its_name_and_what_is_known_of_its_run_as_tags(
+    begin: Callable[..., str], store: MlflowClient
+) -> None:
+    parent = begin(tags={COMMIT: "c0ffee", "data_source": "mnist_5k", "pipeline": "sgan"})
     with stage_run("early"):
         pass
     log_tags({"data_sha256": "da7a"})
     with stage_run("late"):
         pass
     assert store.get_run(parent).data.tags["experiment"] == "mnist"
-    known = {"experiment": "mnist", "git_commit": "c0ffee", "data_source": "mnist_5k"}
+    known = {"experiment": "mnist", "data_source": "mnist_5k"}
     stages = {"early": known | {"stage": "early"}, "late": known | {"stage": "late", "data_sha256": "da7a"}}
     for name, run in children(store, parent).items():
         assert {tag: value for tag, value in run.data.tags.items() if not tag.startswith("mlflow.")} == stages[name]
+        assert run.data.tags[COMMIT] == "c0ffee"
+
+
+def test_mlflows_own_columns_are_filled_for_a_run_and_its_stages(
+    begin: Callable[..., str], store: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["/a venv/bin/kedro", "run", "--pipeline=sgan", "--params=a=b c"])
+    monkeypatch.setenv("LOGNAME", "ada")
+    parent = begin(tags={COMMIT: "c0ffee"})
+    with stage_run("fc3"):
+        pass
+    for run in (store.get_run(parent), children(store, parent)["fc3"]):
+        own = {tag: run.data.tags[f"mlflow.{tag}"] for tag in ("source.name", "source.type", "user")}
+        assert own == {
+            "source.name": "kedro run --pipeline=sgan '--params=a=b c'",
+            "source.type": "LOCAL",
+            "user": "ada",
+        }
+        assert run.data.tags["mlflow.source.git.commit"] == "c0ffee"
+        assert run.info.user_id == "ada"
+
+
+def test_a_module_that_was_run_is_named_like_its_command(
+    begin: Callable[..., str], store: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["/site-packages/kedro/__main__.py", "run"])
+    assert store.get_run(begin()).data.tags["mlflow.source.name"] == "kedro run"
+
+
+def data_of(run: Run) -> list[tuple[str, str, Any, dict[str, str]]]:
+    inputs = [(found.dataset, {tag.key: tag.value for tag in found.tags}) for found in run.inputs.dataset_inputs]
+    return [(data.name, data.digest, json.loads(data.source), tags) for data, tags in inputs]
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+def test_data_are_an_input_of_the_run_and_of_stages_that_start_later(
+    begin: Callable[..., str], store: MlflowClient
+) -> None:
+    parent = begin()
+    with stage_run("early"):
+        pass
+    log_dataset("mnist_5k", "da7a" * 16, "data/01_raw/mnist.npz", "training")
+    worker = multiprocessing.get_context("fork").Process(target=_work, args=("late",))
+    worker.start()
+    worker.join(60)
+    data = [("mnist_5k", "da7a" * 9, {"uri": "data/01_raw/mnist.npz"}, {"mlflow.data.context": "training"})]
+    assert data_of(store.get_run(parent)) == data
+    assert {name: data_of(run) for name, run in children(store, parent).items()} == {"early": [], "late": data}
+    log_dataset("mnist_5k", "da7a" * 16, "data/01_raw/mnist.npz", "training")
+    begin()
+    log_dataset("mnist_5k", "da7a" * 16, "data/01_raw/mnist.npz", "training")
+    assert data_of(store.get_run(os.environ["GAN_PIPELINES_RUN_ID"])) == data_of(store.get_run(parent)) == data
+
+
+@pytest.mark.parametrize(
+    ("namespace", "name", "title"),
+    [
+        ("fc3", "fc3", "fc3"),
+        ("joint_stack_evaluation", "classifier_on_joint_stack", "classifier_on_joint_stack"),
+        ("adv.seed_0.pixels", "pixels", "adv.seed_0.pixels"),
+        ("adv.seed_0.evaluation", "classifier", "adv.seed_0.classifier"),
+        (None, "judge", "judge"),
+    ],
+)
+def test_a_stage_is_named_for_the_namespaces_around_its_node(
+    namespace: str | None,
+    name: str,
+    title: str,
+    begin: Callable[..., str],
+    store: MlflowClient,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "gan_pipelines.tracking.progress")
+    parent = begin()
+    running_node(namespace)
+    try:
+        with stage_run(name) as observer:
+            observer.start(1, 1)
+    finally:
+        running_node(None)
+    assert {child: run.data.tags["stage"] for child, run in children(store, parent).items()} == {title: name}
+    assert caplog.messages[0].startswith(f"{title}: ")
+
+
+def test_nodes_in_threads_have_namespaces_of_their_own(begin: Callable[..., str], store: MlflowClient) -> None:
+    parent, started = begin(), threading.Barrier(2)
+
+    def work(namespace: str) -> None:
+        running_node(namespace)
+        started.wait(10)
+        with stage_run("pixels"):
+            pass
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, ["adv.pixels", "joint.pixels"]))
+    assert set(children(store, parent)) == {"adv.pixels", "joint.pixels"}
+
+
+def test_the_end_of_a_run_says_where_to_look_at_it(begin: Callable[..., str], store: MlflowClient) -> None:
+    experiment = store.get_run(begin(experiment="elsewhere")).info.experiment_id
+    assert (
+        finish_run("FINISHED") == f"http://127.0.0.1:5000/#/experiments/{experiment}/runs?workflowType=machine_learning"
+    )
+    assert finish_run("KILLED", "once more") is None
+
+
+@pytest.mark.parametrize("process", [None, "", "no number", "x since y", "1 since"])
+def test_a_run_whose_process_is_unknown_stops_nothing(
+    process: str | None, begin: Callable[..., str], store: MlflowClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    foreign = begin(tags={} if process is None else {"process": process}, experiment="foreign")
+    if process is None:
+        store.delete_tag(foreign, "process")
+    mine = begin(experiment="foreign")
+    log_scores({"accuracy": 1.0})
+    assert store.get_run(mine).data.metrics == {"accuracy": 1.0}
+    assert store.get_run(foreign).info.status == "RUNNING"
+    assert warnings_of(caplog) == []
+    store.set_terminated(foreign)
+
+
+def test_credentials_of_a_server_are_not_printed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
+    start_run(SETTINGS, tmp_path, "mnist", PARAMETERS, {})
+    assert finish_run("FINISHED") is None
+    assert len(warnings_of(caplog)) == 1
+    assert "secret" not in caplog.text
 
 
 def test_metrics_wait_for_the_next_batch(begin: Callable[..., str], store: MlflowClient) -> None:
@@ -518,7 +637,7 @@ def test_a_store_that_fails_half_way_is_given_up_and_tried_once_more_at_the_end(
     assert children(store, parent)["fc3"].info.status == "FINISHED"
 
 
-def test_a_new_run_tries_a_store_anew_that_an_earlier_one_gave_up(
+def test_a_new_run_tries_again_a_store_that_an_earlier_one_gave_up(
     begin: Callable[..., str], store: MlflowClient
 ) -> None:
     os.environ["GAN_PIPELINES_TRACKING_LOST"] = "OSError: gone"
@@ -531,16 +650,17 @@ def test_without_a_run_nothing_is_recorded_and_mlflow_is_not_even_imported(tmp_p
     script = """
 import sys, torch
 from pathlib import Path
-from gan_pipelines.tracking import finish_run, log_artifact, log_scores, log_tags, log_text, stage_run
+from gan_pipelines.tracking import finish_run, log_artifact, log_dataset, log_scores, log_tags, log_text, stage_run
 with stage_run("fc3") as observer:
     observer.start(10, 1)
     observer.report(10, {"loss": 0.5})
     observer.show(10, torch.rand(4, 1, 8, 8))
 log_scores({"accuracy": 1.0})
 log_tags({"data_digest": "abc"})
+log_dataset("name", "digest", "source", "training")
 log_artifact(Path("nowhere"))
 log_text("text", "name")
-finish_run("FINISHED")
+assert finish_run("FINISHED") is None
 assert "mlflow" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
@@ -550,13 +670,3 @@ assert "mlflow" not in sys.modules
 def test_telemetry_is_off(begin: Callable[..., str]) -> None:
     begin()
     assert (os.environ["MLFLOW_DISABLE_TELEMETRY"], os.environ["DO_NOT_TRACK"]) == ("true", "true")
-
-
-def test_the_environment_names_another_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    root = tmp_path.resolve() / "my project"
-    location = (root / "mlartifacts" / "mnist").as_uri()
-    assert SETTINGS.locate(root, "mnist") == (f"sqlite:///{root}/records/mlflow.db", location)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////elsewhere/other.db")
-    assert SETTINGS.locate(root, "mnist") == ("sqlite:////elsewhere/other.db", location)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://tracking.example")
-    assert SETTINGS.locate(root, "mnist") == ("https://tracking.example", None)

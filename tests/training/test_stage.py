@@ -8,7 +8,8 @@ import torch
 from torch.testing import assert_close
 
 from gan_pipelines.parameters import ExperimentError, RunParameters
-from gan_pipelines.training.seeding import find_device, seeded_stage, stage_seed
+from gan_pipelines.training.machine import find_device
+from gan_pipelines.training.stage import seeded_stage, stage_seed
 
 RUN = RunParameters(seed=7)
 
@@ -100,7 +101,7 @@ def test_a_device_that_is_not_there_is_refused_in_one_paragraph() -> None:
     with pytest.raises(ExperimentError) as error, seeded_stage(RunParameters(device="cuda:99"), "pixels"):
         raise AssertionError("the stage began")
     message = str(error.value)
-    assert message.startswith("run.device: 'cuda:99' is not there")
+    assert message.startswith("run.device: 'cuda:99' does not exist")
     assert "cpu, cuda, cuda:<index> and mps" in message
     assert "\n" not in message
 

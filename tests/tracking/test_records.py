@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from gan_pipelines.parameters import CompareParameters, ExperimentError
-from gan_pipelines.records import (
+from gan_pipelines.tracking import (
     differences,
     find_runs,
     read_histories,
@@ -79,7 +79,7 @@ def test_runs_are_chosen_by_experiment_tag_filter_and_number(store: Any, chosen:
 
 
 def test_more_runs_than_fit_a_page_are_searched(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gan_pipelines.records.PAGE_RUNS", 1)
+    monkeypatch.setattr("gan_pipelines.tracking.records.PAGE_RUNS", 1)
     assert choose(store)["name"].to_list() == ["heavy", "seed 1", "seed 0"]
 
 
@@ -139,8 +139,8 @@ def test_a_run_without_a_recorded_judge_has_one_of_its_own(tmp_path: Path, recor
 def test_parameters_differ_where_they_are_not_the_same_in_all_runs(store: Any) -> None:
     parameters = read_parameters(store.uri, choose(store))
     named = set(zip(parameters["kind"], parameters["name"], strict=True))
-    assert {("parameter", "run.seed"), ("tag", "data_sha256")} <= named
-    assert not parameters["name"].str.startswith(("mlflow.", "verdict.")).any()
+    assert {("parameter", "run.seed"), ("tag", "data_sha256"), ("tag", "mlflow.source.git.commit")} <= named
+    assert not parameters["name"].str.startswith(("mlflow.runName", "verdict.")).any()
     table = differences(parameters).astype(object)
     assert table.where(table.notna(), None).to_numpy().tolist() == [
         ["parameter", "new", "x", None, None],
@@ -155,7 +155,7 @@ def test_seeds_of_one_setting_have_all_else_in_common(tmp_path: Path, record: Ca
     for name, seed, rest in [
         ("other code", 4, {"tags": {"code": "0.1.0+abc"}}),
         ("other data", 3, {"tags": {"data_sha256": "0" * 64}}),
-        ("other commit", 3, {"tags": {"git_commit": "0" * 40}}),
+        ("other commit", 3, {"tags": {"mlflow.source.git.commit": "0" * 40}}),
         ("other parameter", 3, {"parameters": {"new": "1"}}),
         ("again", 0, {}),
         ("another machine", 1, {"tags": {"host": "elsewhere"}}),

@@ -1,72 +1,58 @@
 """Reads MLflow's record: which runs there are, their scores, parameters, curves and pictures, as pandas tables.
 
-Runs have short names here: R1 is the newest of those that were chosen.
+Runs get short names: R1 is the newest of those chosen.
 """
 
-import re
-import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from gan_pipelines.metrics.definitions import SCORES
-from gan_pipelines.metrics.ranking import JUDGED
+from gan_pipelines.metrics.definitions import JUDGE, SCORES
 from gan_pipelines.parameters import CompareParameters, ExperimentError
-from gan_pipelines.store import SQLITE, open_client
+from gan_pipelines.tracking import names
+from gan_pipelines.tracking.store import describe_error, mlflow_exception, reading
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
-    from mlflow.exceptions import MlflowException
 
-PARENT = "mlflow.parentRunId"
-SEED = "run.seed"
-JUDGE_DIGEST = "judge_sha256"
-DATA, COMMIT, CODE = "data_sha256", "git_commit", "code"
-"""Tags that, with the parameters, decide on a run's result."""
-
-ABOUT = {"pipeline": "pipeline", "commit": COMMIT, "changed": "git_dirty", "data": "data_source", "data_sha256": DATA}
+ABOUT = {
+    "pipeline": names.PIPELINE,
+    "commit": names.COMMIT,
+    "changed": names.CHANGED,
+    "data": names.DATA_SOURCE,
+    "data_sha256": names.DATA_DIGEST,
+}
 """Tags that say what a run is, by the column that shows them."""
 
-OWN_TAGS = ("mlflow.", "verdict.", "process", "version")
-"""Beginnings of tags that each run has to itself."""
-
-SCORE = re.compile(
-    rf"(?P<generator>.+?)/(?:interval/)?(?P<score>{'|'.join(SCORES)})\.(?P<space>[^.]+)\.(?P<samples>\d+)"
-    r"(?:\.(?P<part>low|high|spread))?"
-)
-PARTS = ["value", "low", "high", "spread"]
-SPEED = "images_per_second"
 PNG = b"\x89PNG\r\n\x1a\n"
-FIGURES = "figures"
 PAGE_RUNS = 100
 
 
 def find_runs(uri: str, compare: CompareParameters) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The chosen runs, newest first, and those among them that cannot be compared.
+    """Find the chosen runs, newest first, and those among them that cannot be compared.
 
     Args:
         uri: the store's absolute address.
         compare: which ones.
 
     Returns:
-        Chosen runs: `run`, `name`, `experiment`, `run_id`, `seed`, `pipeline`, `commit`, `changed` (whether files were
-        since that commit), `data`, `data_sha256`, `started`. Runs left out: `name`, `experiment`, `why`.
+        Chosen runs: `run`, `name`, `experiment`, `run_id`, `seed`, `pipeline`, `commit`, `changed` (`true` if files
+        had changed since that commit), `data`, `data_sha256`, `started`. Runs left out: `name`, `experiment`, `why`.
 
     Raises:
-        ExperimentError: the store cannot be read, there is no such experiment, the filter is none, or no run is left.
+        ExperimentError: the store cannot be read, an experiment is unknown, the filter is invalid, or no run is left.
     """
     found, left_out = list[dict[str, str]](), list[dict[str, str]]()
-    with _reading(uri) as client:
+    with reading(uri) as client:
         experiments = _experiments(client, compare.experiments)
         for run in _search(client, list(experiments), compare.filter):
             tags = run.data.tags
-            if PARENT in tags or not compare.tags.items() <= tags.items():
+            if names.PARENT in tags or not compare.tags.items() <= tags.items():
                 continue
             name, experiment, why = run.info.run_name, experiments[run.info.experiment_id], _flaw(run)
             if why:
@@ -83,14 +69,14 @@ def find_runs(uri: str, compare: CompareParameters) -> tuple[pd.DataFrame, pd.Da
 def _about(run: "Run") -> dict[str, str]:
     tags = {column: run.data.tags.get(tag, "") for column, tag in ABOUT.items()}
     started = datetime.fromtimestamp(run.info.start_time / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return {"run_id": run.info.run_id, "seed": run.data.params.get(SEED, ""), **tags, "started": started}
+    return {"run_id": run.info.run_id, "seed": run.data.params.get(names.SEED, ""), **tags, "started": started}
 
 
 def _flaw(run: "Run") -> str:
-    """Why a run cannot be compared, if it cannot."""
+    """Why a run cannot be compared; empty if it can."""
     if run.info.status != "FINISHED":
         return f"not finished: {run.info.status}"
-    return "" if any(SCORE.fullmatch(name) for name in run.data.metrics) else "without scores"
+    return "" if any(map(names.parse_metric_name, run.data.metrics)) else "without scores"
 
 
 def _describe_none(chosen: CompareParameters, left_out: list[dict[str, str]]) -> str:
@@ -98,35 +84,35 @@ def _describe_none(chosen: CompareParameters, left_out: list[dict[str, str]]) ->
     flaws = "; ".join(f"{run['name']!r} is {run['why']}" for run in left_out[:5]) or "nothing else"
     return (
         f"compare.experiments: no run of {', '.join(chosen.experiments)} can be compared with {wanted}; found {flaws}. "
-        f"Allowed are finished runs with scores, such as those of `kedro run`, and not the runs of their stages."
+        f"Allowed are finished runs with scores, such as those of `kedro run`, but not their child runs."
     )
 
 
-def _experiments(client: "MlflowClient", names: tuple[str, ...]) -> dict[str, str]:
+def _experiments(client: "MlflowClient", wanted: tuple[str, ...]) -> dict[str, str]:
     """Names of experiments by their ids."""
     known = {experiment.name: str(experiment.experiment_id) for experiment in client.search_experiments()}
-    for name in names:
+    for name in wanted:
         if name not in known:
             raise ExperimentError(
                 f"compare.experiments: {name!r} is not in the record; found {', '.join(sorted(known)) or 'none'}. "
                 f"Allowed are experiments with runs in MLflow."
             )
-    return {known[name]: name for name in names}
+    return {known[name]: name for name in wanted}
 
 
 def _search(client: "MlflowClient", experiments: list[str], query: str) -> Iterator["Run"]:
-    """All that match, newest first."""
+    """All runs that match, newest first."""
     token = None
     while True:
         try:
             page = client.search_runs(
                 experiments, query, max_results=PAGE_RUNS, order_by=["attributes.start_time DESC"], page_token=token
             )
-        except _mlflow_exception() as error:
+        except mlflow_exception() as error:
             if error.error_code != "INVALID_PARAMETER_VALUE":
                 raise
             raise ExperimentError(
-                f"compare.filter: MLflow does not understand it (found {query!r}): {_first_line(error)} Allowed is "
+                f"compare.filter: MLflow does not understand it (found {query!r}): {describe_error(error)} Allowed is "
                 f"MLflow's search, such as params.`run.seed` = '0' and tags.pipeline = 'sgan'."
             ) from None
         yield from page
@@ -136,65 +122,64 @@ def _search(client: "MlflowClient", experiments: list[str], query: str) -> Itera
 
 
 def read_scores(uri: str, runs: pd.DataFrame) -> pd.DataFrame:
-    """The scores of chosen runs, one row each, in the order of reports.
+    """Read the scores of chosen runs, one per row, in the order of reports.
 
     Returns:
-        `run`, `name`, `run_id`, `generator`, `verdict` (a word on it, such as `collapsed`, or empty), `score`, `space`
-        (the network or representation), `samples`, `value`, and, where recorded, `low` and `high` (ends of the
-        interval) and `spread`; `judge`, in a judge's space, is its digest, or the run itself where none is recorded.
+        `run`, `name`, `run_id`, `generator`, `verdict` (such as `collapsed`, or empty), `score`, `space` (the network
+        or representation), `samples`, `value`, and, where recorded, `low` and `high` (ends of the interval) and
+        `spread`. In a judge's space `judge` is its digest, or, where none was recorded, the run itself.
     """
     rows = []
-    with _reading(uri) as client:
+    with reading(uri) as client:
         for label, record in _records(client, runs):
             for (generator, *measured), values in _scores(record.data.metrics).items():
                 about = [label, record.info.run_name, record.info.run_id, generator]
-                own = record.data.tags.get(JUDGE_DIGEST, label) if measured[1] == JUDGED else ""
-                verdict = record.data.tags.get(f"verdict.{generator}", "")
-                rows.append([*about, verdict, *measured, *(values.get(part) for part in PARTS), own])
-    columns = ["run", "name", "run_id", "generator", "verdict", "score", "space", "samples", *PARTS, "judge"]
-    table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(PARTS, float))
+                own = record.data.tags.get(names.JUDGE_DIGEST, label) if measured[1] == JUDGE else ""
+                verdict = record.data.tags.get(names.verdict_tag(generator), "")
+                rows.append([*about, verdict, *measured, *(values.get(part) for part in names.PARTS), own])
+    columns = ["run", "name", "run_id", "generator", "verdict", "score", "space", "samples", *names.PARTS, "judge"]
+    table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(names.PARTS, float))
     places = {name: place for place, name in enumerate([*SCORES, *runs["run"]])}
     order = ["score", "space", "samples", "generator", "run"]
     return table.sort_values(order, key=lambda column: column.map(lambda x: places.get(x, x)), ignore_index=True)
 
 
 def _scores(metrics: Mapping[str, float]) -> dict[tuple[str, str, str, int], dict[str, float]]:
-    """Values and what belongs to them, by generator, score, space and sample count; other metrics are no scores."""
+    """The parts of each score by generator, score, space and sample count; other metrics are left out."""
     scores: dict[tuple[str, str, str, int], dict[str, float]] = {}
     for name, value in metrics.items():
-        if found := SCORE.fullmatch(name):
-            key = (found["generator"], found["score"], found["space"], int(found["samples"]))
-            scores.setdefault(key, {})[found["part"] or "value"] = value
+        if found := names.parse_metric_name(name):
+            scores.setdefault(found[:4], {})[found.part] = value
     return scores
 
 
 def read_parameters(uri: str, runs: pd.DataFrame) -> pd.DataFrame:
-    """Parameters and tags of chosen runs: `kind`, `name`, and one column a run, empty where a run has none."""
+    """Read parameters and tags of chosen runs: `kind`, `name`, and one column per run, empty where a run has none."""
     columns = {}
-    with _reading(uri) as client:
+    with reading(uri) as client:
         for label, record in _records(client, runs):
-            tags = {name: value for name, value in record.data.tags.items() if not name.startswith(OWN_TAGS)}
-            named = {"parameter": record.data.params, "tag": tags}
-            columns[label] = {(kind, name): value for kind, values in named.items() for name, value in values.items()}
+            tags = {name: value for name, value in record.data.tags.items() if names.is_setting(name)}
+            kinds = {"parameter": record.data.params, "tag": tags}
+            columns[label] = {(kind, name): value for kind, values in kinds.items() for name, value in values.items()}
     table = pd.DataFrame(columns, dtype=object).sort_index().rename_axis(["kind", "name"])
     return table.reset_index()
 
 
 def differences(parameters: pd.DataFrame) -> pd.DataFrame:
-    """Those parameters and tags that are not the same in all runs; of one run alone, none."""
+    """Select the parameters and tags that are not the same in all runs; none for a single run."""
     values = parameters.drop(columns=["kind", "name"])
     return parameters[values.nunique(axis=1, dropna=False) > 1].reset_index(drop=True)
 
 
 def same_but_for_seed(parameters: pd.DataFrame) -> list[list[str]]:
-    """Groups of runs that differ in their seed and in no other parameter, nor in data or code.
+    """Group runs that differ in their seed, but in no other parameter and not in data or code.
 
-    Of several runs with the same seed the newest stands in the group; a run that no other one matches is in none.
+    Of several runs with the same seed, the group holds the newest; a run that matches no other is in no group.
     """
     table = parameters.set_index(["kind", "name"]).astype(object)
-    settings = [("parameter", name) for kind, name in table.index if kind == "parameter" and name != SEED]
-    settings += [("tag", name) for name in (DATA, COMMIT, CODE)]
-    deciding = table.reindex([*settings, ("parameter", SEED)]).fillna("")
+    settings = [("parameter", name) for kind, name in table.index if kind == "parameter" and name != names.SEED]
+    settings += [("tag", name) for name in names.DECIDING]
+    deciding = table.reindex([*settings, ("parameter", names.SEED)]).fillna("")
     groups: dict[tuple[str, ...], dict[str, str]] = {}
     for run in deciding.columns:
         *setting, seed = deciding[run]
@@ -203,17 +188,17 @@ def same_but_for_seed(parameters: pd.DataFrame) -> list[list[str]]:
 
 
 def read_histories(uri: str, runs: pd.DataFrame) -> pd.DataFrame:
-    """What the trainings of chosen runs reported: `run`, `stage`, `term`, `step`, `value`."""
+    """Read what the trainings of chosen runs reported: `run`, `stage`, `term`, `step`, `value`."""
     rows = []
-    with _reading(uri) as client:
+    with reading(uri) as client:
         for label, record in _records(client, runs):
             stages = client.search_runs(
                 [record.info.experiment_id],
-                f"tags.`{PARENT}` = '{record.info.run_id}'",
+                f"tags.`{names.PARENT}` = '{record.info.run_id}'",
                 order_by=["attributes.start_time ASC"],
             )
             for stage in stages:
-                for term in sorted(set(stage.data.metrics) - {SPEED}):
+                for term in sorted(set(stage.data.metrics) - {names.SPEED}):
                     history = client.get_metric_history(stage.info.run_id, term)
                     rows += [[label, stage.info.run_name, term, point.step, point.value] for point in history]
     table = pd.DataFrame(rows, columns=["run", "stage", "term", "step", "value"])
@@ -221,9 +206,9 @@ def read_histories(uri: str, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_pictures(uri: str, runs: pd.DataFrame) -> pd.DataFrame:
-    """The pictures of chosen runs: `run`, `picture`, `png` (bytes, or none), `gap` (why there are none)."""
+    """Read the pictures of chosen runs: `run`, `picture`, `png` (bytes, if any), `gap` (why there are none)."""
     rows = list[list[object]]()
-    with _reading(uri) as client, tempfile.TemporaryDirectory() as folder:
+    with reading(uri) as client, tempfile.TemporaryDirectory() as folder:
         for label, record in _records(client, runs):
             paths, gap = _list_pictures(client, record.info.run_id)
             if gap:
@@ -236,11 +221,11 @@ def read_pictures(uri: str, runs: pd.DataFrame) -> pd.DataFrame:
 def _list_pictures(client: "MlflowClient", run_id: str) -> tuple[list[str], str]:
     """Paths of a run's pictures, or why there are none."""
     try:
-        files = client.list_artifacts(run_id, FIGURES)
+        files = client.list_artifacts(run_id, names.FIGURES)
         if not files and not client.list_artifacts(run_id):
             return [], "the files of this run are gone"
-    except (OSError, _mlflow_exception()) as error:
-        return [], f"the files of this run cannot be read: {_first_line(error)}"
+    except (OSError, mlflow_exception()) as error:
+        return [], f"the files of this run cannot be read: {describe_error(error)}"
     paths = [file.path for file in files if file.path.endswith(".png")]
     return paths, "" if paths else "this run has no pictures"
 
@@ -248,49 +233,23 @@ def _list_pictures(client: "MlflowClient", run_id: str) -> tuple[list[str], str]
 def _read_picture(client: "MlflowClient", run_id: str, path: str, folder: str) -> tuple[bytes | None, str]:
     try:
         content = Path(client.download_artifacts(run_id, path, folder)).read_bytes()
-    except (OSError, _mlflow_exception()) as error:
-        return None, f"cannot be read: {_first_line(error)}"
+    except (OSError, mlflow_exception()) as error:
+        return None, f"cannot be read: {describe_error(error)}"
     return (content, "") if content.startswith(PNG) else (None, "not a PNG file")
 
 
 def _records(client: "MlflowClient", runs: pd.DataFrame) -> Iterator[tuple[str, "Run"]]:
-    """The runs themselves, by their short names."""
+    """The runs themselves, with their short names."""
     for label, name, run_id in zip(runs["run"], runs["name"], runs["run_id"], strict=True):
         record = None
         try:
             record = client.get_run(run_id)
-        except _mlflow_exception() as error:
+        except mlflow_exception() as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
         if record is None or record.info.lifecycle_stage != "active":
             raise ExperimentError(
                 f"compare.experiments: the run {name!r} ({run_id}) was chosen, and is no longer in the record. "
-                f"Run the whole pipeline `compare` again: it takes what is there."
+                f"Run the whole pipeline `compare` again, so that it chooses among the runs there are."
             )
         yield label, record
-
-
-@contextmanager
-def _reading(uri: str) -> Iterator["MlflowClient"]:
-    """A client to read with; what the store refuses becomes one paragraph."""
-    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
-        raise ExperimentError(
-            f"compare: there is no record of runs at {uri.removeprefix(SQLITE)}. Run an experiment first, or name "
-            f"another store in MLFLOW_TRACKING_URI."
-        )
-    try:
-        yield open_client(uri)
-    except (OSError, sqlite3.Error, _mlflow_exception()) as error:
-        raise ExperimentError(f"compare: the record of runs at {uri} cannot be read: {_first_line(error)}") from None
-
-
-def _mlflow_exception() -> "type[MlflowException]":
-    """What MLflow raises; read when it is needed, since MLflow's import takes seconds."""
-    from mlflow.exceptions import MlflowException
-
-    kind: type[MlflowException] = MlflowException
-    return kind
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:300] if str(error) else type(error).__name__

@@ -1,4 +1,4 @@
-"""Which scores can be told apart: ranks where intervals do not overlap, and means over seeds."""
+"""Which scores can be told apart: places where intervals do not overlap, and means over seeds."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,35 +6,29 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from gan_pipelines.metrics.definitions import SCORES, Better
+from gan_pipelines.metrics.definitions import REAL, SCORES, Better
 
 MEASURED = ["score", "space", "samples"]
-"""Columns that scores must share to be set beside each other."""
-
-YARDSTICK = "real"
-"""The row of real images; it is measured, not ranked."""
-
-JUDGED = "judge"
-"""The space that two runs share only if they share the network."""
+"""Columns that scores must share to be compared."""
 
 NO_ORDER = "no order"
 NO_INTERVAL = "no interval"
 
 
-def ranks(low: Sequence[float], high: Sequence[float], better: Better) -> list[str]:
-    """Rank each value as far as its interval allows.
+def places(low: Sequence[float], high: Sequence[float], better: Better) -> list[str]:
+    """The place of each value among all, as far as the intervals determine it.
 
-    A value with b others strictly better and w strictly worse, each of an interval that does not touch its own, has
-    one of the ranks 1 + b to n - w.
+    If b of n values are certainly better than a value and w certainly worse, because their intervals do not touch its
+    interval, then its place is one of 1 + b to n - w.
 
     Args:
-        low: lower ends of the intervals; not a number where there is none.
+        low: lower ends of the intervals; NaN for a value without an interval.
         high: upper ends.
-        better: which way is better; `near 1` goes by the distance from 1.
+        better: which direction is better; `near 1` compares distances from 1.
 
     Returns:
-        A rank such as `2`, or a range such as `1-3`; `no interval` where there is none, and `no order` for all others
-        where no two values can be told apart.
+        A place such as `2`, or a range such as `1-3`; `no interval` for a value without one; `no order` for all others
+        if no two values can be told apart.
     """
     best, worst = _badness(np.asarray(low, float), np.asarray(high, float), better)
     better_ones = (worst[None, :] < best[:, None]).sum(axis=1)
@@ -52,38 +46,38 @@ def ranks(low: Sequence[float], high: Sequence[float], better: Better) -> list[s
 def _badness(
     low: Float[np.ndarray, " values"], high: Float[np.ndarray, " values"], better: Better
 ) -> tuple[Float[np.ndarray, " values"], Float[np.ndarray, " values"]]:
-    """The intervals turned so that less is better; both ends are missing where either is."""
+    """The intervals, transformed so that lower is better; both ends are NaN if either is."""
     missing = np.isnan(low) | np.isnan(high)
     if better == "higher":
         low, high = -high, -low
     elif better == "near 1":
-        nearest = np.maximum(0, np.maximum(low - 1, 1 - high))  # 0 where the interval holds 1
+        nearest = np.maximum(0, np.maximum(low - 1, 1 - high))  # 0 if the interval contains 1
         low, high = nearest, np.maximum(abs(low - 1), abs(high - 1))
     return np.where(missing, np.nan, low), np.where(missing, np.nan, high)
 
 
-def rank_scores(scores: pd.DataFrame) -> pd.Series:
-    """The rank of each row among those of its score, space and sample count, and of its judge in a judge's space.
+def place_scores(scores: pd.DataFrame) -> pd.Series:
+    """The place of each row among those of the same score, space, sample count and judge.
 
     Args:
         scores: columns `generator`, `score`, `space`, `samples`, `low`, `high`, `judge`.
 
     Returns:
-        As `ranks` has them; empty for the yardstick.
+        As in `places`; empty for the real images.
     """
-    ranked = dict[object, str]()
-    for (score, *_), rows in scores[scores["generator"] != YARDSTICK].groupby([*MEASURED, "judge"]):
+    found = dict[object, str]()
+    for (score, *_), rows in scores[scores["generator"] != REAL].groupby([*MEASURED, "judge"]):
         better = SCORES[str(score)].better
-        ranked.update(zip(rows.index, ranks(rows["low"].tolist(), rows["high"].tolist(), better), strict=True))
-    return pd.Series([ranked.get(place, "") for place in scores.index], index=scores.index, name="rank", dtype=object)
+        found.update(zip(rows.index, places(rows["low"].tolist(), rows["high"].tolist(), better), strict=True))
+    return pd.Series([found.get(row, "") for row in scores.index], index=scores.index, name="place", dtype=object)
 
 
 def average_seeds(scores: pd.DataFrame, settings: Iterable[Sequence[str]], seeds: pd.Series) -> pd.DataFrame:
-    """Mean and standard deviation over the seeds of one setting, for scores that at least two seeds have.
+    """Mean and standard deviation of each score over the seeds of a setting; scores of a single seed are left out.
 
     Args:
         scores: columns `run`, `generator`, `score`, `space`, `samples`, `value`.
-        settings: for each, runs that differ in nothing but their seed.
+        settings: for each setting, the runs that differ only in their seed.
         seeds: the seed of each run.
 
     Returns:

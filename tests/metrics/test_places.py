@@ -6,7 +6,7 @@ import random
 import pandas as pd
 import pytest
 
-from gan_pipelines.metrics.ranking import average_seeds, rank_scores, ranks
+from gan_pipelines.metrics.places import average_seeds, place_scores, ranks
 
 NAN = math.nan
 
@@ -73,15 +73,15 @@ def test_scores_are_ranked_among_equal_score_space_and_count_and_the_yardstick_i
         ("R2", "infogan", "coverage", "judge", 100, 0.5, 0.4, 0.6),
     )
     scores.index = scores.index[::-1]
-    assert rank_scores(scores).to_list() == ["1", "", "2", "no order", "no order", "2", "1"]
-    assert rank_scores(scores).index.equals(scores.index)
+    assert place_scores(scores).to_list() == ["1", "", "2", "no order", "no order", "2", "1"]
+    assert place_scores(scores).index.equals(scores.index)
 
 
 def test_scores_of_two_judges_are_ranked_apart() -> None:
     score = ("joint_stack", "frechet_distance", "judge", 100)
     scores = table(("R1", *score, 2, 1, 3), ("R2", *score, 5, 4, 6), ("R3", *score, 0, 0, 0.5), ("R4", *score, 9, 8, 9))
-    assert rank_scores(scores.assign(judge=["a", "a", "b", "b"])).to_list() == ["1", "2", "1", "2"]
-    assert rank_scores(scores.assign(judge="a")).to_list() == ["2", "3", "1", "4"]
+    assert place_scores(scores.assign(judge=["a", "a", "b", "b"])).to_list() == ["1", "2", "1", "2"]
+    assert place_scores(scores.assign(judge="a")).to_list() == ["2", "3", "1", "4"]
 
 
 def test_mean_and_deviation_over_the_seeds_of_a_setting() -> None:

@@ -11,7 +11,8 @@ from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.models import InfoGANSpec
 from gan_pipelines.parameters import Experiment, ExperimentError, RunParameters
 from gan_pipelines.training.infogan import fit_infogan
-from gan_pipelines.training.seeding import find_device, require_machine, seeded_stage
+from gan_pipelines.training.machine import find_device, require_machine
+from gan_pipelines.training.stage import seeded_stage
 
 TRAINING = {"steps": 4, "batch_size": 16, "learning_rate": 1e-3, "ema_decay": 0.9, "report_every_steps": 2}
 

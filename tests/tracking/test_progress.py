@@ -8,7 +8,7 @@ import re
 import pytest
 from rich.console import Console
 
-from gan_pipelines.progress import LINE_EVERY_SECONDS, open_progress
+from gan_pipelines.tracking.progress import LINE_EVERY_SECONDS, open_progress
 
 
 class Terminal(io.StringIO):
@@ -35,7 +35,7 @@ def clock() -> Clock:
 
 @pytest.fixture(autouse=True)
 def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    caplog.set_level(logging.INFO, "gan_pipelines.progress")
+    caplog.set_level(logging.INFO, "gan_pipelines.tracking.progress")
     return caplog
 
 

@@ -1,4 +1,4 @@
-"""How far a training stage has come: a bar on a terminal, a line in the log every so often elsewhere."""
+"""Shows how far a training stage has come: a bar on a terminal, otherwise a line in the log now and then."""
 
 import logging
 import multiprocessing
@@ -12,6 +12,8 @@ import rich.progress
 from rich.console import Console
 from rich.table import Column
 
+from gan_pipelines.tracking.names import SPEED
+
 logger = logging.getLogger(__name__)
 
 LINE_EVERY_SECONDS = 15.0
@@ -22,25 +24,25 @@ class Progress(Protocol):
     """A display of one training stage."""
 
     def start(self, steps: int, batch_size: int, done: int = 0) -> None:
-        """The training begins, or goes on with `done` steps behind it; a stage may hold several trainings."""
+        """A training begins, or resumes after `done` steps; a stage may have several trainings."""
 
     def report(self, step: int, metrics: Mapping[str, float]) -> None:
-        """So many steps are done."""
+        """Steps up to this one are done."""
 
     def close(self) -> None:
         """The stage is over, finished or not."""
 
 
 def open_progress(stage: str, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> Progress:
-    """A bar where one can be drawn, otherwise lines in the log.
+    """Open a bar where one can be drawn, otherwise a display that writes lines to the log.
 
-    A file gets no bar, even where colours are forced on it; nor does a worker process, whose bars would overwrite
-    those of its neighbours.
+    A file gets no bar, even if colours are forced; nor does a worker process, whose bar would overwrite those of
+    others.
 
     Args:
-        stage: what the display is titled.
+        stage: the display's title.
         console: where a bar would be drawn; rich's own by default.
-        clock: seconds that pass steadily.
+        clock: counts seconds.
     """
     console = console or rich.get_console()
     drawable = console.is_interactive and console.file.isatty() and multiprocessing.parent_process() is None
@@ -49,7 +51,14 @@ def open_progress(stage: str, console: Console | None = None, clock: Callable[[]
 
 @dataclass(frozen=True)
 class _Pace:
-    """The speed of a training of so many steps that began at a time, when so many of them were done."""
+    """The speed of a training.
+
+    Attributes:
+        steps: its length.
+        batch_size: images per step.
+        began: when it began, in the clock's seconds.
+        done: steps that were done by then.
+    """
 
     steps: int
     batch_size: int
@@ -61,12 +70,12 @@ class _Pace:
         elapsed, taken = now - self.began, step - self.done
         over = ended or step == self.steps or not taken
         left = [] if over else [f"{_duration(elapsed / taken * (self.steps - step))} left"]
-        values = [f"{name} {value:.3g}" for name, value in metrics.items() if name != "images_per_second"]
+        values = [f"{name} {value:.3g}" for name, value in metrics.items() if name != SPEED]
         return ", ".join([f"{taken * self.batch_size / max(elapsed, 1e-9):.0f} images/s", *left, *values])
 
 
 class _Bar:
-    """A bar that rich draws anew in place."""
+    """A bar that rich redraws in place."""
 
     def __init__(self, stage: str, console: Console, clock: Callable[[], float]) -> None:
         self._stage, self._clock = stage, clock
@@ -95,7 +104,7 @@ class _Bar:
 
 
 class _Lines:
-    """A line when the training begins, one every so often, one when it ends."""
+    """A line when a training begins, one every `LINE_EVERY_SECONDS`, and one when it ends."""
 
     def __init__(self, stage: str, clock: Callable[[], float]) -> None:
         self._stage, self._clock = stage, clock

@@ -1,0 +1,68 @@
+"""Scores of repetition: samples that repeat each other, and samples that repeat training images."""
+
+from collections.abc import Iterator
+
+import torch
+
+from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.metrics.bootstrap import resampled_mean
+from gan_pipelines.metrics.definitions import JUDGE
+from gan_pipelines.metrics.features import LabelledFeatures, Reference, pixel_rows
+from gan_pipelines.metrics.neighbours import nearest_distances, neighbour_radii
+from gan_pipelines.metrics.scores import Resamples, Score, missing_score
+from gan_pipelines.parameters import PIXELS
+
+CLOSE = 0.01
+"""The share of real images that are closer to another image than the limit below which samples are suspect."""
+
+
+def score_near_duplicates(
+    pictures: LabelledImages, reference: Reference, resamples: Resamples, rng: torch.Generator
+) -> Score:
+    """The share of samples that are suspiciously close to another sample, in pixels.
+
+    Neighbours get closer as their number grows, so samples and test images are compared in equal number. They are
+    chosen at random, because pictures may be sorted by class.
+
+    Args:
+        pictures: the samples.
+        reference: holds the test images.
+        resamples: of the samples.
+        rng: chooses the pictures.
+    """
+    test_images = reference.test_images
+    count = min(len(pictures), len(test_images))
+    chosen, others = (torch.randperm(len(side), generator=rng)[:count] for side in (pictures, test_images))
+    ours, theirs = pixel_rows(pictures)[chosen], pixel_rows(test_images)[others]
+    limit = neighbour_radii(theirs, 1).quantile(CLOSE)
+    return resamples.share_of_some("near_duplicates", PIXELS, neighbour_radii(ours, 1) <= limit, chosen)
+
+
+def score_memorisation(
+    judged: LabelledFeatures, pictures: LabelledImages, reference: Reference, resamples: Resamples
+) -> Iterator[Score]:
+    """How close samples are to training images, compared with test images, which can be close only by chance.
+
+    Args:
+        judged: what the judge sees in the samples.
+        pictures: the samples.
+        reference: holds the training images, and the distances of the test images to them.
+        resamples: of the samples and of the test images.
+    """
+    rows = {
+        JUDGE: (judged.features, reference.features.train[JUDGE].features),
+        PIXELS: (pixel_rows(pictures), pixel_rows(reference.train_images)),
+    }
+    for space, (ours, training) in rows.items():
+        distances, expected = nearest_distances(ours, training), reference.features.test_distances[space]
+        ratio = distances.double().mean().item() / expected.double().mean().item()
+        resampled = resampled_mean(distances, resamples.counts) / resampled_mean(expected, resamples.real_counts)
+        yield resamples.score("neighbour_distance", space, ratio, resampled)
+        yield resamples.mean("copies", space, distances <= expected.quantile(CLOSE))
+
+
+def missing_memorisation(samples: int) -> Iterator[Score]:
+    """The same scores for the training images themselves, which have no distance to training images."""
+    for space in (JUDGE, PIXELS):
+        for score in ("neighbour_distance", "copies"):
+            yield missing_score(score, space, samples, "these are the training images")

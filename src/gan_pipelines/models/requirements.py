@@ -1,0 +1,55 @@
+"""What an experiment requires of its data: networks that fit the images, and enough images to train and to score."""
+
+from collections.abc import Sequence
+
+from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.models.plan import plan_classifier, plan_levels, plan_networks
+from gan_pipelines.parameters import Experiment, ExperimentError
+from gan_pipelines.parameters.ablation import ROWS, row_stack
+
+SMALLEST_TEST_SET = 20
+"""With fewer images, covariances and the ten splits used by the scores are meaningless."""
+
+
+def check_experiment(experiment: Experiment, train_images: LabelledImages, test_images: LabelledImages) -> None:
+    """Check everything that depends on the data before any training starts.
+
+    Args:
+        experiment: all parameters.
+        train_images: must fill a batch of every training.
+        test_images: must be enough to score with.
+
+    Raises:
+        ExperimentError: one paragraph that names the field, what was found and what is allowed.
+    """
+    for where, batch_size in experiment.batch_sizes.items():
+        if batch_size > len(train_images):
+            raise ExperimentError(
+                f"{where}.training.batch_size: must be at most the number of training images, {len(train_images)}; "
+                f"found {batch_size}."
+            )
+    plan_networks(experiment.classifier, experiment.judge, experiment.sgan, experiment.infogan, train_images)
+    needed = fewest_scored(train_images.classes)
+    for where, count in {"evaluation.samples": experiment.evaluation.samples, "test images": len(test_images)}.items():
+        if count < needed:
+            raise ExperimentError(f"{where}: scores need at least {needed}, two for each class; found {count}.")
+
+
+def check_rows(experiment: Experiment, train_images: LabelledImages) -> None:
+    """Check that the networks of each row of the ablation fit the images, also without the levels above them.
+
+    Raises:
+        ExperimentError: names the row, and the network that does not fit.
+    """
+    shape, digest = train_images.image_shape, train_images.digest()
+    encoder = plan_classifier(experiment.classifier, shape, train_images.classes, digest, "classifier")
+    for row in ROWS:
+        try:
+            plan_levels(row_stack(row, experiment.sgan), encoder)
+        except ExperimentError as error:
+            raise ExperimentError(f"The ablation's row {row} cannot be trained. {error}") from None
+
+
+def fewest_scored(classes: Sequence[str]) -> int:
+    """The smallest number of images that can be scored: two per class, and at least `SMALLEST_TEST_SET`."""
+    return max(2 * len(classes), SMALLEST_TEST_SET)

@@ -1,0 +1,49 @@
+"""MLflow: what is recorded and under which names, and how the record is read."""
+
+from gan_pipelines.tracking.metrics import ablation_metrics, code_metrics, score_metrics, stage_metrics
+from gan_pipelines.tracking.records import (
+    differences,
+    find_runs,
+    read_histories,
+    read_parameters,
+    read_pictures,
+    read_scores,
+    same_but_for_seed,
+)
+from gan_pipelines.tracking.runs import (
+    finish_run,
+    log_artifact,
+    log_dataset,
+    log_scores,
+    log_tags,
+    log_text,
+    start_run,
+)
+from gan_pipelines.tracking.stages import running_node, stage_run
+from gan_pipelines.tracking.store import PAGE_PORT, Settings, find_store
+
+__all__ = [
+    "PAGE_PORT",
+    "Settings",
+    "ablation_metrics",
+    "code_metrics",
+    "differences",
+    "find_runs",
+    "find_store",
+    "finish_run",
+    "log_artifact",
+    "log_dataset",
+    "log_scores",
+    "log_tags",
+    "log_text",
+    "read_histories",
+    "read_parameters",
+    "read_pictures",
+    "read_scores",
+    "running_node",
+    "same_but_for_seed",
+    "score_metrics",
+    "stage_metrics",
+    "stage_run",
+    "start_run",
+]

@@ -1,0 +1,46 @@
+"""Tables of scores as MLflow's metrics."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from gan_pipelines.metrics.ranking import JUDGED
+from gan_pipelines.tracking.names import PARTS, metric_name
+
+
+def score_metrics(table: pd.DataFrame, generator: str) -> dict[str, float]:
+    """The scores of all classes together, with their intervals and spreads, by metric name."""
+    return {
+        metric_name(generator, row["score"], row["space"], row["samples"], part): float(row[part])
+        for _, row in table[table["of_class"].isna()].iterrows()
+        for part in PARTS
+        if pd.notna(row[part])
+    }
+
+
+def code_metrics(table: pd.DataFrame) -> dict[str, float]:
+    """A table of InfoGAN's codes as `<code>.<score>`, without empty cells."""
+    named = table.set_index("code").select_dtypes("number")
+    columns = {score: values.dropna() for score, values in named.items()}
+    return {f"{code}.{score}": float(value) for score, values in columns.items() for code, value in values.items()}
+
+
+def ablation_metrics(table: pd.DataFrame) -> dict[str, float]:
+    """The means of an ablation's rows by metric name, and their standard deviations as `spread`.
+
+    Args:
+        table: columns `row`, `samples`, and for each score `<score>` and `<score>_std`.
+    """
+    scores = [column.removesuffix("_std") for column in table.columns if column.endswith("_std")]
+    return {
+        metric_name(row["row"], score, JUDGED, row["samples"], part): float(row[score + column])
+        for _, row in table.iterrows()
+        for score in scores
+        for part, column in (("value", ""), ("spread", "_std"))
+        if pd.notna(row[score + column])
+    }
+
+
+def stage_metrics(values: Mapping[str, float], stage: str) -> dict[str, float]:
+    """What was measured at the end of a training stage, such as its test accuracy, as `<stage>.<measure>`."""
+    return {f"{stage}.{measure}": value for measure, value in values.items()}

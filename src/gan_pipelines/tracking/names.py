@@ -1,0 +1,121 @@
+"""MLflow's vocabulary: every name under which something is recorded, and how it is read back."""
+
+import re
+from typing import NamedTuple
+
+from gan_pipelines.metrics.definitions import SCORES
+
+# Tags that MLflow itself knows: it shows them in columns of their own, or above the run.
+PARENT = "mlflow.parentRunId"
+RUN_NAME = "mlflow.runName"
+NOTE = "mlflow.note.content"
+"""The run's description; here, why it failed or was killed."""
+USER = "mlflow.user"
+SOURCE_NAME = "mlflow.source.name"
+"""The command line."""
+SOURCE_TYPE = "mlflow.source.type"
+COMMIT = "mlflow.source.git.commit"
+"""Shown in the column Version."""
+CHANGED = "mlflow.source.git.dirty"
+"""`true` if files had changed since that commit."""
+DATA_CONTEXT = "mlflow.data.context"
+"""A tag of a run's dataset: what the run used it for."""
+
+# Tags of this project.
+EXPERIMENT = "experiment"
+PIPELINE = "pipeline"
+VERSION = "version"
+"""The version that Kedro gave to everything the run saved."""
+PACKAGE_VERSION = "package_version"
+HOST = "host"
+PROCESS = "process"
+CODE = "code"
+"""Digest of the code that decides a training's result."""
+DATA_SOURCE = "data_source"
+DATA_DIGEST = "data_sha256"
+JUDGE_DIGEST = "judge_sha256"
+STAGE = "stage"
+RESUMED_AT = "resumed_at_step"
+RESUMED_FROM = "resumed_from_version"
+_VERDICT = "verdict."
+
+INHERITED = (EXPERIMENT, DATA_SOURCE, DATA_DIGEST, USER, SOURCE_NAME, SOURCE_TYPE, COMMIT)
+"""Tags that child runs copy from their parent, so that a search for stages can use them."""
+DECIDING = (DATA_DIGEST, COMMIT, CODE)
+"""Tags that, together with the parameters, decide a run's result."""
+
+# Parameters, artifacts and metrics of trainings.
+SEED = "run.seed"
+PARAMETERS_FILE = "parameters.json"
+FIGURES = "figures"
+"""The folder of pictures and figures among a run's artifacts."""
+SAMPLES = "samples"
+"""The series of sample grids that a training logs."""
+SPEED = "images_per_second"
+
+PARTS = ("value", "low", "high", "spread")
+"""What is recorded of a score: its value, the ends of its interval, and its spread."""
+
+_VALUE = "{generator}/{score}.{space}.{samples}"
+_INTERVAL = "{generator}/interval/{score}.{space}.{samples}.{part}"
+_FIELDS = {
+    "generator": r"[^/]+",
+    "score": "|".join(SCORES),
+    "space": r"[^./]+",
+    "samples": r"\d+",
+    "part": "|".join(PARTS[1:]),
+}
+
+
+class ScoreMetric(NamedTuple):
+    """What the name of a score's metric says.
+
+    Attributes:
+        generator: whose samples were scored.
+        score: its name in `SCORES`.
+        space: the network or representation that the score was measured in.
+        samples: how many.
+        part: one of `PARTS`.
+    """
+
+    generator: str
+    score: str
+    space: str
+    samples: int
+    part: str = "value"
+
+
+def metric_name(generator: str, score: str, space: str, samples: int, part: str = "value") -> str:
+    """Name a score's metric; MLflow shows what precedes the last slash as a section of charts.
+
+    Values are named `<generator>/<score>.<space>.<samples>`; the ends of their intervals and their spread,
+    `<generator>/interval/<score>.<space>.<samples>.<part>`.
+    """
+    template = _VALUE if part == "value" else _INTERVAL
+    return template.format(generator=generator, score=score, space=space, samples=samples, part=part)
+
+
+def parse_metric_name(name: str) -> ScoreMetric | None:
+    """Read back what `metric_name` wrote; None for the name of any other metric."""
+    for pattern in _PATTERNS:
+        if found := pattern.fullmatch(name):
+            part = found["part"] if "part" in pattern.groupindex else "value"
+            return ScoreMetric(found["generator"], found["score"], found["space"], int(found["samples"]), part)
+    return None
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\{(\w+)\\}", lambda field: f"(?P<{field[1]}>{_FIELDS[field[1]]})", re.escape(template)))
+
+
+_PATTERNS = [_pattern(_VALUE), _pattern(_INTERVAL)]
+
+
+def verdict_tag(generator: str) -> str:
+    """Name the tag that holds a generator's verdict, such as `collapsed`."""
+    return f"{_VERDICT}{generator}"
+
+
+def is_setting(tag: str) -> bool:
+    """Whether two runs can share this tag's value; names, times, results and processes are each run's own."""
+    return tag in (COMMIT, CHANGED) or not tag.startswith(("mlflow.", _VERDICT, PROCESS, VERSION))

@@ -1,0 +1,113 @@
+"""Writes training stages to MLflow, each as a child of the active run, and shows their progress."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+from torchvision.utils import make_grid
+
+from gan_pipelines.data.images import to_bytes
+from gan_pipelines.models.provenance import Provenance
+from gan_pipelines.parameters.base import flatten
+from gan_pipelines.tracking import names
+from gan_pipelines.tracking.progress import Progress, open_progress
+from gan_pipelines.tracking.runs import RUN_ID, Report, Status, close_run, log_batch, send
+from gan_pipelines.training.observer import Observer, Resumed
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+FLUSH_SECONDS = 5.0
+"""Time between two batches of metrics."""
+
+_namespace: ContextVar[str | None] = ContextVar("namespace of the running node", default=None)
+
+
+def running_node(namespace: str | None) -> None:
+    """Remember the namespace of the Kedro node that starts running, for the names of its child runs."""
+    _namespace.set(namespace)
+
+
+@contextmanager
+def stage_run(name: str, clock: Callable[[], float] = time.monotonic) -> Iterator[Observer]:
+    """Open a child run and a progress display for a training stage.
+
+    The run is named `<outer>.<name>`, where `outer` are the namespaces around the running node's own; its tag `stage`
+    is the bare name. It inherits its parent's datasets, and those tags in `INHERITED` that are known by then.
+
+    Args:
+        name: the stage.
+        clock: counts seconds.
+
+    Yields:
+        The observer to hand to the training. If the block raises, the child run ends as FAILED, described by the
+        message; if it is told to stop, as KILLED.
+    """
+    outer = (_namespace.get() or "").rpartition(".")[0]
+    title = f"{outer}.{name}" if outer else name
+
+    def create(client: "MlflowClient") -> str:
+        parent = client.get_run(os.environ[RUN_ID])
+        inherited = {tag: parent.data.tags[tag] for tag in names.INHERITED if tag in parent.data.tags}
+        tags = {names.PARENT: parent.info.run_id, names.STAGE: name, **inherited}
+        child = client.create_run(parent.info.experiment_id, tags=tags, run_name=title).info.run_id
+        if parent.inputs.dataset_inputs:
+            client.log_inputs(child, parent.inputs.dataset_inputs)
+        return str(child)
+
+    run_id = send(create)
+    status: Status = "KILLED"
+    note = ""
+    with closing(open_progress(title, clock=clock)) as progress:
+        stage = _Stage(run_id, progress, clock)
+        try:
+            yield stage
+            status = "FINISHED"
+        except Exception as error:
+            status, note = "FAILED", str(error)
+            raise
+        finally:
+            stage.flush()
+            send(lambda client: close_run(client, str(run_id), status, note))
+
+
+class _Stage:
+    """Passes what it observes to the display and, if there is one, to a child run, which gets metrics in batches."""
+
+    def __init__(self, run_id: str | None, progress: Progress, clock: Callable[[], float]) -> None:
+        self._run_id, self._progress, self._clock = run_id, progress, clock
+        self._waiting, self._sent = list[Report](), clock()
+
+    def start(
+        self, steps: int, batch_size: int, provenance: Provenance | None = None, resumed: Resumed | None = None
+    ) -> None:
+        self._progress.start(steps, batch_size, resumed.step if resumed else 0)
+        if provenance:
+            log_batch(self._run_id, parameters=flatten(provenance.model_dump(mode="json")))
+        if resumed:
+            tags = {names.RESUMED_AT: str(resumed.step), names.RESUMED_FROM: resumed.version}
+            now = time.time_ns() // 10**6
+            rows = [(now, int(row["step"]), {k: v for k, v in row.items() if k != "step"}) for row in resumed.rows]
+            log_batch(self._run_id, rows, tags=tags.items())
+
+    def report(self, step: int, metrics: Mapping[str, float]) -> None:
+        self._progress.report(step, metrics)
+        self._waiting.append((time.time_ns() // 10**6, step, metrics))
+        if self._clock() - self._sent >= FLUSH_SECONDS:
+            self.flush()
+
+    def show(self, step: int, pictures: Tensor) -> None:
+        send(lambda client: client.log_image(str(self._run_id), _grid(pictures), key=names.SAMPLES, step=step))
+
+    def flush(self) -> None:
+        log_batch(self._run_id, self._waiting)
+        self._waiting, self._sent = [], self._clock()
+
+
+def _grid(pictures: Tensor) -> Any:
+    """Pictures in rows of ten as one array, (height, width, 3) of bytes."""
+    return make_grid(to_bytes(pictures.detach().float()).cpu(), nrow=10).permute(1, 2, 0).numpy()

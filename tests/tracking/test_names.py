@@ -1,0 +1,140 @@
+"""Names of metrics are read back as they were written; tables become metrics under these names."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gan_pipelines.metrics import SCORES, CodeScores, Score
+from gan_pipelines.metrics.scores import gap
+from gan_pipelines.reporting.tables import code_table, score_table
+from gan_pipelines.tracking import ablation_metrics, code_metrics, score_metrics, stage_metrics
+from gan_pipelines.tracking.names import PARTS, is_setting, metric_name, parse_metric_name, verdict_tag
+
+WORDS = st.text("abz_09", min_size=1, max_size=8)
+CODES = {
+    "category": CodeScores(2.25, 2.3026, 0.06, 0.9, 0.94, 0.7, 0.5, 0.25, 0.125, 0.875, 0.03125),
+    "style_1": CodeScores(1.5, None, slant_share=0.75, class_changes=0.0625),
+}
+
+
+@given(WORDS, st.sampled_from(list(SCORES)), WORDS, st.integers(0, 10**9), st.sampled_from(PARTS))
+def test_a_metric_name_is_read_back_as_it_was_written(
+    generator: str, score: str, space: str, samples: int, part: str
+) -> None:
+    fields = (generator, score, space, samples, part)
+    assert parse_metric_name(metric_name(*fields)) == fields
+
+
+@pytest.mark.parametrize("generator", ["interval", "adv.seed_0", "a b"])
+def test_generators_may_have_odd_names(generator: str) -> None:
+    for part in PARTS:
+        fields = (generator, "coverage", "judge", 200, part)
+        assert parse_metric_name(metric_name(*fields)) == fields
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "joint_stack/unknown.judge.10",
+        "judge.test_accuracy",
+        "category.information_nats",
+        "images_per_second",
+        "joint_stack/coverage.judge",
+        "joint_stack/coverage.judge.10.low",
+        "joint_stack/interval/coverage.judge.10",
+        "joint_stack/interval/coverage.judge.10.mean",
+        "a/coverage.judge.10\n",
+    ],
+)
+def test_other_names_are_no_scores(name: str) -> None:
+    assert parse_metric_name(name) is None
+
+
+def test_a_setting_is_a_tag_that_two_runs_can_share() -> None:
+    own = ["mlflow.user", "mlflow.runName", verdict_tag("joint_stack"), "process", "version"]
+    shared = ["mlflow.source.git.commit", "mlflow.source.git.dirty", "data_sha256", "code", "pipeline", "host"]
+    assert [is_setting(tag) for tag in own + shared] == [False] * len(own) + [True] * len(shared)
+
+
+@pytest.fixture(params=["from memory", "from a file"])
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """A table as it is, or as it is read back."""
+
+    def keep(table: pd.DataFrame) -> pd.DataFrame:
+        if request.param == "from memory":
+            return table
+        table.to_csv(tmp_path / "scores.csv", index=False)
+        return pd.read_csv(tmp_path / "scores.csv")
+
+    return keep
+
+
+def test_metrics_are_the_scores_of_all_classes_with_their_intervals(kept: Callable[..., pd.DataFrame]) -> None:
+    table = score_table(
+        [
+            Score("frechet_distance", "judge", 10000, 1234.56, 1134.56, 1334.56),
+            Score("kernel_distance", "judge", 10000, 0.5, 0.25, 0.75, spread=0.125),
+            Score("label_accuracy", "judge", 5000, 0.25, 0.0, 0.5, of_class="cat"),
+            Score("copies", "pixels", 10000, 0.1, 0.1, 0.1),
+            gap("neighbour_distance", "judge", 10000, "nothing near"),
+        ]
+    )
+    assert score_metrics(kept(table), "infogan") == {
+        "infogan/frechet_distance.judge.10000": 1234.56,
+        "infogan/interval/frechet_distance.judge.10000.low": 1134.56,
+        "infogan/interval/frechet_distance.judge.10000.high": 1334.56,
+        "infogan/kernel_distance.judge.10000": 0.5,
+        "infogan/interval/kernel_distance.judge.10000.low": 0.25,
+        "infogan/interval/kernel_distance.judge.10000.high": 0.75,
+        "infogan/interval/kernel_distance.judge.10000.spread": 0.125,
+        "infogan/copies.pixels.10000": 0.1,
+        "infogan/interval/copies.pixels.10000.low": 0.1,
+        "infogan/interval/copies.pixels.10000.high": 0.1,
+    }
+
+
+def test_the_metrics_of_codes_leave_out_what_is_empty() -> None:
+    flat = code_metrics(code_table(CODES))
+    assert flat["category.information_nats"] == 2.25
+    assert {name: value for name, value in flat.items() if name.startswith("style_1.")} == {
+        "style_1.information_nats": 1.5,
+        "style_1.slant_share": 0.75,
+        "style_1.class_changes": 0.0625,
+    }
+    assert len(flat) == 11 + 3
+    assert all(isinstance(value, float) for value in flat.values())
+
+
+def test_a_column_without_any_number_is_left_out_of_code_metrics() -> None:
+    ranges = {"a": CodeScores(1.0, None), "b": CodeScores(2.0, None)}
+    assert code_metrics(code_table(ranges)) == {"a.information_nats": 1, "b.information_nats": 2}
+
+
+def test_ablation_metrics_are_means_and_their_spread_without_empty_cells() -> None:
+    table = pd.DataFrame(
+        {
+            "row": ["adv", "real"],
+            "samples": 200,
+            "seeds": [3, 1],
+            "paper_inception_score": ["6.16", "11.24"],
+            "frechet_distance": [13.0, 0.5],
+            "frechet_distance_std": [3.0, None],
+            "label_accuracy": [None, 0.99],
+            "label_accuracy_std": [None, None],
+            "verdict": ["collapsed", ""],
+        }
+    )
+    assert ablation_metrics(table) == {
+        "adv/frechet_distance.judge.200": 13.0,
+        "adv/interval/frechet_distance.judge.200.spread": 3.0,
+        "real/frechet_distance.judge.200": 0.5,
+        "real/label_accuracy.judge.200": 0.99,
+    }
+
+
+def test_what_a_stage_measured_is_named_after_it() -> None:
+    assert stage_metrics({"test_accuracy": 0.9}, "judge") == {"judge.test_accuracy": 0.9}
