@@ -215,7 +215,7 @@ sgan:
         trunk: [{layer: linear, features: 16}, {layer: leaky_relu}]
         adversarial: ${_logit}
         noise: ${_noise_mean}
-      training: {steps: 2, batch_size: 50, learning_rate: 1.0e-3}
+      training: {steps: 2, batch_size: 50, learning_rate: 1.0e-3, ema_decay: 0.9}
     pixels:
       condition: block1
       generator:
