@@ -13,12 +13,12 @@ from copy import deepcopy
 from functools import partial
 
 import torch
+from gan_pipelines.stages import sample_stack
 from torch import Tensor
 
 from gan_pipelines.data.images import one_hot
 from gan_pipelines.models import LevelGAN, StackedGenerator, assemble_stack
 from gan_pipelines.parameters import EvaluationParameters, RunParameters
-from gan_pipelines.stages import sample_stack
 from measure import Contestant, Race, count_flops, parse_arguments, run_races
 from networks import CLASSES, default_levels
 from plain import plain_layers

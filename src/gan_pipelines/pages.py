@@ -13,9 +13,9 @@ from kedro.config import MissingConfigException
 from kedro.utils import find_kedro_project
 from pydantic import ValidationError
 
+from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader
 from gan_pipelines.parameters import ExperimentError
 from gan_pipelines.parameters.base import explain
-from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader
 from gan_pipelines.tracking.store import Settings, find_store, open_client
 
 HOST = "127.0.0.1"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gan_pipelines.data.images import LabelledImages, to_unit_range
-from gan_pipelines.metrics import FeatureExtractor, LabelledFeatures, RealFeatures, extract_labelled, read_real_images
+from gan_pipelines.metrics import FeatureExtractor, LabelledFeatures, RealFeatures, extract_labelled
 
 
 class LinearJudge(nn.Module):

@@ -10,7 +10,7 @@ import yaml
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.data.sources import read_source
-from gan_pipelines.metrics import Score, judge_network, extract_labelled, read_real_images, score_pictures, verdict
+from gan_pipelines.metrics import Score, extract_labelled, judge_network, score_pictures, verdict
 from gan_pipelines.models import Encoder, assemble_stack
 from gan_pipelines.models.encoder import encode
 from gan_pipelines.models.plan import plan_levels

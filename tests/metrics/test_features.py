@@ -5,7 +5,13 @@ import torch
 from torch.testing import assert_close
 
 from gan_pipelines.data.images import LabelledImages, to_unit_range
-from gan_pipelines.metrics import FeatureExtractor, features, judge_network, read_images, extract_labelled, read_real_images
+from gan_pipelines.metrics import (
+    FeatureExtractor,
+    extract_labelled,
+    features,
+    judge_network,
+    read_images,
+)
 from gan_pipelines.models import Encoder
 
 

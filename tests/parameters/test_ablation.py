@@ -36,9 +36,9 @@ def test_settings_are_plain_data_from_which_the_same_parameters_are_read(
     settings: dict[str, Any], sgan: SGANParameters
 ) -> None:
     for row, of_seeds in settings.items():
-        assert {SGANParameters.model_validate(found["sgan"]) == row_stack(row, sgan) for found in of_seeds.values()} == {
-            True
-        }
+        assert {
+            SGANParameters.model_validate(found["sgan"]) == row_stack(row, sgan) for found in of_seeds.values()
+        } == {True}
 
 
 @pytest.mark.parametrize(

@@ -236,7 +236,12 @@ def test_a_text_of_several_lines_does_not_break_the_paragraph(refusal: Callable[
     [
         (("fc9", "pixels"), "sgan.levels.fc9: ", "unknown representation", "fc3, block2, block1, pixels"),
         (("labels", "pixels"), "sgan.levels.labels: ", "['labels', 'pixels']", "below the labels"),
-        (("block1", "fc3", "pixels"), "sgan.levels.fc3.condition: ", "'block1' is not above 'fc3'", "fc3, block2, block1, pixels"),
+        (
+            ("block1", "fc3", "pixels"),
+            "sgan.levels.fc3.condition: ",
+            "'block1' is not above 'fc3'",
+            "fc3, block2, block1, pixels",
+        ),
         (("fc3", "block1"), "sgan.levels: ", "fc3, block1", "'pixels'"),
         (("pixels", "fc3"), "sgan.levels: ", "pixels, fc3", "'pixels'"),
     ],

@@ -94,7 +94,7 @@ def history(store: MlflowClient, run: Run, name: str) -> list[tuple[int, float]]
 
 
 def warnings_of(log: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in log.records if record.name.startswith("gan_pipelines.tracking")]
+    return [record.getMessage() for record in log.records if record.name == "gan_pipelines.tracking.runs"]
 
 
 def test_parameters_are_flattened_into_dotted_names_and_compact_json() -> None:
@@ -415,7 +415,7 @@ def test_a_stage_that_was_told_to_stop_is_killed_not_failed(
 
 
 class Signalling(dict[str, Any]):
-    """Facts in the midst of which, while they are on their way to the store, a signal comes."""
+    """Facts that are interrupted by a signal while they are being written to the store."""
 
     def items(self) -> Any:
         for pair in super().items():

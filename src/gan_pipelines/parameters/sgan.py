@@ -1,6 +1,5 @@
 """Classifier, levels, joint training."""
 
-import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any, Literal, Self
