@@ -68,7 +68,7 @@ contracts: $(READY) ## check who may import whom
 check: lint types contracts test ## lint, types, contracts and test
 
 # hashes and versions go into the lock, the address of a registry does not
-lock: $(READY) ## resolve requirements.lock anew (needs uv)
+lock: $(READY) ## resolve requirements.lock again (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra dev --no-emit-index-url \
 		--custom-compile-command "make lock" --upgrade --output-file requirements.lock pyproject.toml
 

@@ -39,7 +39,7 @@ def run_once(pipeline: str, env: str, seed: int) -> dict[str, pd.DataFrame]:
         "-m",
         "kedro",
         "run",
-        f"--pipeline={pipeline}",
+        f"--pipelines={pipeline}",
         f"--env={env}",
         f"--params=run.seed={seed}",
     ]

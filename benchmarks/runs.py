@@ -147,7 +147,7 @@ def checkpoints(repeats: int) -> list[Sequence[str]]:
 
 def memory(_: int) -> list[Sequence[str]]:
     """Peak memory of a whole run as the data grow tenfold."""
-    found, short = {}, ["--pipeline=sgan", "--env=many"]
+    found, short = {}, ["--pipelines=sgan", "--env=many"]
     for count in (6_000, 60_000):
         with temporary_project() as project:
             data, index = digits(), torch.arange(count) % 4_000
@@ -181,7 +181,7 @@ def runners(repeats: int) -> list[Sequence[str]]:
         kedro_run(project, "--pipelines=data_preparation,classifier")
         for repeat in range(repeats):
             for way, arguments in ways.items():
-                seconds[way].append(kedro_run(project, "--pipeline=sgan_levels", *arguments)[0])
+                seconds[way].append(kedro_run(project, "--pipelines=sgan_levels", *arguments)[0])
                 print(f"repeat {repeat}, {way}: {seconds[way][-1]:.0f} s", file=sys.stderr, flush=True)
     first, second = seconds.values()
     ratio = spread([one / other for one, other in zip(first, second, strict=True)], 2)

@@ -47,7 +47,8 @@ class ExperimentLoader(OmegaConfigLoader):
         OmegaConf.register_new_resolver("experiment", lambda: self.experiment, replace=True)
         if key == "parameters" and key not in self:
             self[key] = self._read_parameters()
-        return cast("dict[str, Any]", super().__getitem__(key))
+        found: dict[str, Any] = super().__getitem__(key)
+        return found
 
     def experiments(self) -> list[str]:
         """Names of the folders of the configuration."""

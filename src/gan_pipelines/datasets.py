@@ -9,12 +9,11 @@ from typing import Any, TypeVar
 from kedro.io import AbstractDataset, AbstractVersionedDataset, DatasetError, Version
 from kedro_datasets._typing import ImagePreview
 from PIL import Image
-from pydantic import ValidationError
 
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.metrics.features import LabelledFeatures, RealFeatures
 from gan_pipelines.model_file import Model, read_model, write_model
-from gan_pipelines.parameters import Branch, ExperimentError
+from gan_pipelines.parameters import ExperimentError
 from gan_pipelines.reporting.pictures import sample_grid
 from gan_pipelines.tensor_file import FileError, read_tensors, replacing, write_tensors
 from gan_pipelines.training.checkpoint import CheckpointFolder
@@ -154,20 +153,6 @@ class FeaturesDataset(FileDataset[RealFeatures]):
         }
         tensors |= {f"distances.{space}": distances for space, distances in data.test_distances.items()}
         write_tensors(path, tensors, {"networks": list(data.train), "spaces": list(data.test_distances)})
-
-
-class BranchDataset(FileDataset[Branch]):
-    """The settings of one branch of the ablation, as a JSON file."""
-
-    def _read(self, path: Path) -> Branch:
-        try:
-            return Branch.model_validate_json(path.read_bytes())
-        except ValidationError as error:
-            raise FileError(f"{path}: no settings of a branch ({error.error_count()} fields do not fit).") from None
-
-    def _write(self, path: Path, data: Branch) -> None:
-        with replacing(path) as partial:
-            partial.write_text(data.model_dump_json(indent=2))
 
 
 class PictureDataset(FileDataset[Image.Image]):

@@ -53,8 +53,8 @@ class CheckHooks:
         outputs = versioned_files(pipeline.all_outputs(), catalog)
         for name, dataset in outputs.items():
             _require_writable(name, folder(dataset))
-        for dataset in checkpoint_folders(pipeline, catalog):
-            dataset.version = run_params["run_id"]
+        for checkpoints in checkpoint_folders(pipeline, catalog):
+            checkpoints.version = run_params["run_id"]
         stop_on_signals()
         if not run_params["only_missing_outputs"]:  # with it, Kedro goes by what lies there
             for dataset in outputs.values():
@@ -97,8 +97,8 @@ class CheckHooks:
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
         """All is made and saved: nobody needs the checkpoints of this run any more."""
-        for dataset in checkpoint_folders(pipeline, catalog):
-            dataset.load().clear()
+        for checkpoints in checkpoint_folders(pipeline, catalog):
+            checkpoints.load().clear()
 
 
 def only_reads_the_record(pipeline: Pipeline) -> bool:

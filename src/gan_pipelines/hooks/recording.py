@@ -31,9 +31,13 @@ from gan_pipelines.parameters.data import RunParameters
 from gan_pipelines.reporting.ablation import format_ablation
 from gan_pipelines.reporting.comparison import format_comparison
 from gan_pipelines.reporting.tables import format_codes, format_summary, missing_scores, table_verdict
+from gan_pipelines.tracking import names
 from gan_pipelines.training.machine import describe_machine
 
 logger = logging.getLogger(__name__)
+
+REPORT = "comparison_report"
+"""The page that compares runs; where it is, and a short table, are printed at the end of a run."""
 
 
 class Recorded(Schema):
@@ -69,7 +73,7 @@ class RecordingHooks:
         except ValidationError as error:
             raise ExperimentError(explain(error, loader["mlflow"], "mlflow")) from None
         experiment = Experiment.read({k: v for k, v in loader["parameters"].items() if k in Experiment.model_fields})
-        self.run, self.experiment, self.project = experiment.run, loader.experiment, context.project_path
+        self.run, self.experiment, self.project = experiment.run, context.env or "base", context.project_path
         self.parameters = experiment.model_dump(mode="json", exclude={"compare"})  # which decides on nothing recorded
 
     @hook_impl
@@ -86,17 +90,18 @@ class RecordingHooks:
         if only_reads_the_record(pipeline):
             return
         name = "+".join(run_params["pipeline_names"] or ["__default__"])
-        tags = {"mlflow.runName": f"{name} {run_params['run_id']}", "pipeline": name, "version": run_params["run_id"]}
+        version = run_params["run_id"]
+        tags = {names.RUN_NAME: f"{name} {version}", names.PIPELINE: name, names.VERSION: version}
         tags |= describe_machine(self.run)
         atexit.register(_end_interrupted_run, os.getpid())
         tracking.start_run(self.settings, self.project, self.experiment, self.parameters, tags)
         start = versioned_files(pipeline.inputs(), catalog)
         if "train_images" in start:
-            version = start["train_images"].resolve_load_version()
+            made = start["train_images"].resolve_load_version()
             try:
-                self._record_saved("data_card", catalog.load("data_card", version))
+                self._record_saved("data_card", catalog.load("data_card", made))
             except DatasetError:
-                logger.warning("The data card of version %s is missing; the run gets no data digest.", version)
+                logger.warning("The data card of version %s is missing; the run gets no data digest.", made)
         if "judge" in start:
             self._record_saved("judge", start["judge"].load())
 
@@ -121,11 +126,13 @@ class RecordingHooks:
 
     def _record_saved(self, name: str, data: Any) -> None:
         recorded = self._recorded(name)
-        match recorded.record if recorded else None:
+        if recorded is None:
+            return
+        match recorded.record:
             case "scores":
                 tracking.log_scores(tracking.score_metrics(data, recorded.under))
                 if word := table_verdict(data):
-                    tracking.log_tags({f"verdict.{recorded.under}": word})
+                    tracking.log_tags({names.verdict_tag(recorded.under): word})
             case "level_scores":
                 tracking.log_scores(tracking.score_metrics(data, recorded.under))
             case "code_scores":
@@ -137,25 +144,26 @@ class RecordingHooks:
             case "data_card":
                 _record_data(data)
             case "judge":
-                tracking.log_tags({"judge_sha256": data.digest()})
+                tracking.log_tags({names.JUDGE_DIGEST: data.digest()})
             case "figure":
-                tracking.log_text(data.to_html(include_plotlyjs=True), f"figures/{name}.html")
+                tracking.log_text(data.to_html(include_plotlyjs=True), f"{names.FIGURES}/{name}.html")
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Record the pictures, end the run, print what it found and where to look further."""
         made = self._made(pipeline, catalog)
-        pictures = [newest_path(catalog.get(name)) for name in made["picture"].values()]
+        files = versioned_files(pipeline.all_outputs(), catalog)
+        pictures = [newest_path(files[name]) for name in made["picture"].values()]
         for path in pictures:
-            tracking.log_artifact(path, "figures")
+            tracking.log_artifact(path, names.FIGURES)
         address = tracking.finish_run("FINISHED")
         for text in _results(made, catalog):
             print(text, end="\n\n")
         for path in pictures:
             print(f"Picture: {os.path.relpath(path)}")
-        if "comparison_report" in pipeline.all_outputs():
+        if REPORT in files:
             print(format_comparison(catalog.load("compared_scores")), end="\n\n")
-            print(f"Report: {os.path.relpath(newest_path(catalog.get('comparison_report')))}")
+            print(f"Report: {os.path.relpath(newest_path(files[REPORT]))}")
         if address:
             print(f"MLflow: make ui, then open {address}")
 
@@ -174,7 +182,7 @@ class RecordingHooks:
 
 
 def _record_data(card: dict[str, Any]) -> None:
-    tracking.log_tags({"data_source": card["source"], "data_sha256": card["train"]["sha256"]})
+    tracking.log_tags({names.DATA_SOURCE: card["source"], names.DATA_DIGEST: card["train"]["sha256"]})
     tracking.log_dataset(card["source"], card["train"]["sha256"], card["origin"], "training")
 
 

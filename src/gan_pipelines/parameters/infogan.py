@@ -21,7 +21,7 @@ class CodeDiscriminatorParameters(Schema):
 
 
 class InformationWeights(Schema):
-    """Lambda of L_I for each kind of code; at 0 Q's head learns to recognise the code, but neither G nor D's trunk does.
+    """Lambda of L_I for each kind of code; at 0 only Q's head learns to recognise the code, G and D's trunk do not.
 
     Attributes:
         categorical: lambda of categorical codes.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -43,7 +43,7 @@ class ClassifierParameters(Schema):
         augmentation_pixels: greatest random shift of a training batch in each direction.
     """
 
-    renamed_fields = {"stages": "blocks, a list of {name, layers}"}
+    renamed_fields: ClassVar[Mapping[str, str]] = {"stages": "blocks, a list of {name, layers}"}
 
     blocks: tuple[Block, ...] = Field(min_length=2)
     initialisation: Initialisation = Initialisation()

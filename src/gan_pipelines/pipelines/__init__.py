@@ -1,1 +1,1 @@
-"""Kedro pipelines: one package per stage, its nodes beside its pipeline; `sgan`, `infogan` and `ablation` are made of them."""
+"""Kedro pipelines: one package per stage, nodes beside pipeline; `sgan`, `infogan`, `ablation` are made of them."""

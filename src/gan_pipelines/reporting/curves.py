@@ -46,7 +46,7 @@ def information_curve(history: pd.DataFrame, ceilings: Mapping[str, float]) -> g
     for height, codes in heights.items():
         figure.add_hline(y=height, line_dash="dot", annotation_text=f"H({', '.join(codes)}) = {height:.3f} nats")
     return figure.update_layout(
-        title="Lower bound L_I on the information that pictures contain about each code, and ceilings of categorical codes",
+        title="Lower bound L_I on the information in pictures about each code, with the ceilings of categorical codes",
         xaxis_title="step",
         yaxis_title="L_I in nats",
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from gan_pipelines.metrics.ranking import JUDGED
+from gan_pipelines.metrics.definitions import JUDGE
 from gan_pipelines.tracking.names import PARTS, metric_name
 
 
@@ -33,7 +33,7 @@ def ablation_metrics(table: pd.DataFrame) -> dict[str, float]:
     """
     scores = [column.removesuffix("_std") for column in table.columns if column.endswith("_std")]
     return {
-        metric_name(row["row"], score, JUDGED, row["samples"], part): float(row[score + column])
+        metric_name(row["row"], score, JUDGE, row["samples"], part): float(row[score + column])
         for _, row in table.iterrows()
         for score in scores
         for part, column in (("value", ""), ("spread", "_std"))

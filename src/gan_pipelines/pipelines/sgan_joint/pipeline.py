@@ -17,12 +17,11 @@ def create_pipeline(levels: Sequence[str]) -> Pipeline:
     Args:
         levels: names of the levels, from the top down to the pixels.
     """
-    nodes = [
-        create_training(levels),
+    stacks = [
         create_assembly(levels, INDEPENDENT, "independent_stack"),
         create_assembly(levels, JOINT, "joint_stack"),
     ]
-    return Pipeline(nodes, namespace="joint", prefix_datasets_with_namespace=False)
+    return create_training(levels) + Pipeline(stacks, namespace="joint", prefix_datasets_with_namespace=False)
 
 
 def create_training(levels: Sequence[str]) -> Pipeline:
@@ -35,7 +34,7 @@ def create_training(levels: Sequence[str]) -> Pipeline:
         outputs=[*joint, "history_joint"],
         name="train_joint_levels",
     )
-    return Pipeline([node])
+    return Pipeline([node], namespace="joint", prefix_datasets_with_namespace=False)
 
 
 def create_assembly(levels: Sequence[str], kind: str, stack: str) -> Pipeline:
