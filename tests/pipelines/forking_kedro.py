@@ -1,9 +1,9 @@
-"""A process that has imported all that a run needs, and forks a `kedro` command for each that is asked for.
+"""A process that has imported everything a run needs, and forks a `kedro` command for each request.
 
-The imports take longer than a whole run of the smoke environment. What is forked is a process of its own, in a group
-of its own, which goes through Kedro's command line from its beginning to the end of the interpreter.
+The imports take longer than a whole run of the smoke experiment. Each command is a process of its own, in a process
+group of its own, which goes through Kedro's command line from its start to the interpreter's exit.
 
-Each line of standard input is a request in JSON, each line of standard output the answer:
+Each line of standard input is a request in JSON, each line of standard output its answer:
 
     {"arguments": [...], "folder": ..., "log": ..., "environment": {...}, "file_size": ...}  ->  its process id
     {"ended": <process id>}  ->  its exit code, minus the signal that killed it, or null while it runs
@@ -31,7 +31,7 @@ USED_BY_RUNS = (
 
 
 def become(request: dict[str, Any]) -> None:
-    """Turn this process into the one that was asked for."""
+    """Turn this process into the requested one."""
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if request["file_size"] is not None:
@@ -50,7 +50,7 @@ def exit_code(process: int) -> int | None:
 
 
 def is_forked() -> bool:
-    """Answer requests until there are no more; true in a process that was asked for."""
+    """Answer requests until there are no more; true in a requested process."""
     for line in sys.stdin:
         request = json.loads(line)
         if "ended" in request:

@@ -1,4 +1,4 @@
-"""What kedro-viz shows of a finished run: distinct nodes in layers, a namespace a level, pictures, plots and tables."""
+"""What kedro-viz shows of a finished run: a box per stage, layers, pictures, plots and tables."""
 
 import base64
 import json
@@ -12,55 +12,76 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.pipelines.conftest import Project
+
+pytestmark = pytest.mark.slow
+
+LAYERS = ["data", "classifiers", "levels", "generators", "samples", "report"]
+SHARED = {"data", "judge", "real_evaluation"}
+SGAN = {"encoder", "fc3", "pixels", "joint", "independent_stack_evaluation", "joint_stack_evaluation"}
+INFOGAN = {"infogan", "infogan_evaluation"}
+ROWS = {"adv", "adv_ent", "adv_cond", "adv_cond_ent", "independent", "joint"}
+BOXES = {
+    "__default__": SHARED | SGAN | INFOGAN,
+    "sgan": SHARED | SGAN,
+    "infogan": SHARED | INFOGAN,
+    "ablation": SHARED | {"encoder", "table"} | ROWS,
+}
+
 
 @pytest.fixture(scope="module")
-def viz(finished_project: Path) -> Path:
+def viz(finished_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The answers of kedro-viz's interface, as files."""
+    project = finished_project.copy(tmp_path_factory.mktemp("viz") / "a copy")
     command = [sys.executable, "-m", "kedro", "viz", "build", "--include-hooks", "--include-previews"]
     environment = {**os.environ, "KEDRO_ENV": "smoke", "PYTHONWARNINGS": "ignore"}
-    subprocess.run(command, cwd=finished_project, env=environment, check=True, capture_output=True, timeout=240)
-    return finished_project / "build" / "api"
+    subprocess.run(command, cwd=project.folder, env=environment, check=True, capture_output=True, timeout=240)
+    return project.folder / "build" / "api"
 
 
-@pytest.fixture(scope="module")
-def graph(viz: Path) -> dict[str, Any]:
-    return json.loads((viz / "main").read_text())
+def read(viz: Path, pipeline: str) -> dict[str, Any]:
+    file = viz / "main" if pipeline == "__default__" else viz / "pipelines" / pipeline
+    graph: dict[str, Any] = json.loads(file.read_text())
+    return graph
 
 
-def node(graph: dict[str, Any], name: str) -> dict[str, Any]:
-    return next(node for node in graph["nodes"] if name in (node["name"], node.get("full_name")))
-
-
-def test_each_level_is_a_namespace_with_its_own_training_node(graph: dict[str, Any]) -> None:
+@pytest.mark.parametrize("pipeline", BOXES)
+def test_it_opens_on_a_box_per_stage(viz: Path, pipeline: str) -> None:
+    graph = read(viz, pipeline)
     spaces = {space["id"] for space in graph["nodes"] if space["type"] == "modularPipeline"}
-    assert spaces == {"fc3", "pixels"}
-    tasks = {task["full_name"]: task["modular_pipelines"] for task in graph["nodes"] if task["type"] == "task"}
-    assert tasks["fc3.train_level"] == ["fc3"]
-    assert tasks["pixels.train_level"] == ["pixels"]
-    assert {"prepare_images", "train_encoder", "train_joint_stack", "train_judge", "score_joint_stack"} <= set(tasks)
-    assert {"train_infogan", "sample_infogan", "score_infogan", "read_codes"} <= set(tasks)
+    top = {space for space in spaces if "." not in space}
+    assert top == BOXES[pipeline]
+    assert len(top) <= 12
+    tree = graph["modular_pipelines"]["__root__"]["children"]
+    assert {child["id"] for child in tree if child["type"] == "modularPipeline"} == top
+    assert not [child for child in tree if child["type"] == "task"]  # no node stands outside a box
 
 
-def test_the_layers_follow_the_stages(graph: dict[str, Any]) -> None:
-    places = {layer: place for place, layer in enumerate(graph["layers"])}
-    assert set(places) == {"data", "encoder", "levels", "stacks", "infogan", "evaluation", "reporting"}
-    assert places["data"] < places["encoder"] < places["levels"] < places["stacks"] < places["evaluation"]
-    assert places["data"] < places["infogan"] < places["evaluation"] < places["reporting"]
+@pytest.mark.parametrize("pipeline", BOXES)
+def test_the_layers_follow_the_method(viz: Path, pipeline: str) -> None:
+    shown = read(viz, pipeline)["layers"]
+    expected = [layer for layer in LAYERS if layer != "levels" or pipeline != "infogan"]
+    assert shown == expected
+
+
+def test_a_row_of_the_ablation_holds_its_seeds_and_their_trainings(viz: Path) -> None:
+    spaces = {space["id"] for space in read(viz, "ablation")["nodes"] if space["type"] == "modularPipeline"}
+    assert {"adv.seed_0", "adv.seed_1", "adv.seed_0.pixels", "independent.seed_0.fc3", "joint.seed_0"} <= spaces
 
 
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("joint_sample_grid", "ImagePreview"),
-        ("joint_noise_variations", "ImagePreview"),
+        ("joint_stack_sample_grid", "ImagePreview"),
+        ("joint_stack_noise_variations", "ImagePreview"),
         ("train_images", "ImagePreview"),
-        ("joint_samples", "ImagePreview"),
+        ("joint_stack_samples", "ImagePreview"),
         ("joint_stack_scores", "TablePreview"),
         ("independent_stack_scores", "TablePreview"),
         ("real_scores", "TablePreview"),
         ("joint_stack_level_scores", "TablePreview"),
         ("independent_stack_level_scores", "TablePreview"),
-        ("independent_sample_grid", "ImagePreview"),
+        ("independent_stack_sample_grid", "ImagePreview"),
         ("infogan_sample_grid", "ImagePreview"),
         ("network_table", "TablePreview"),
         ("loss_curves", "PlotlyPreview"),
@@ -74,8 +95,9 @@ def test_the_layers_follow_the_stages(graph: dict[str, Any]) -> None:
         ("infogan_loss_curves", "PlotlyPreview"),
     ],
 )
-def test_results_are_shown_in_place(viz: Path, graph: dict[str, Any], name: str, kind: str) -> None:
-    shown = json.loads((viz / "nodes" / node(graph, name)["id"]).read_text())
+def test_results_are_shown_in_place(viz: Path, name: str, kind: str) -> None:
+    node = next(node for node in read(viz, "__default__")["nodes"] if node["name"] == name)
+    shown = json.loads((viz / "nodes" / node["id"]).read_text())
     assert shown["preview_type"] == kind
     if kind == "ImagePreview":
         with Image.open(BytesIO(base64.b64decode(shown["preview"]))) as picture:
