@@ -2,9 +2,10 @@
 
 import yaml
 
+from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader
 from gan_pipelines.models import Encoder, EncoderSpec, InfoGANSpec, LevelSpec
 from gan_pipelines.models.plan import plan_classifier, plan_infogan, plan_levels
-from gan_pipelines.parameters import ClassifierParameters, InfoGANParameters, JointParameters, SGANParameters
+from gan_pipelines.parameters import Experiment, InfoGANParameters, JointParameters, SGANParameters
 from measure import PROJECT
 
 IMAGE_SHAPE, CLASSES = (1, 28, 28), tuple("0123456789")
@@ -91,8 +92,7 @@ def official_sgan(steps: int, report_every_steps: int) -> tuple[Encoder, dict[st
 
 def default_levels() -> list[LevelSpec]:
     """The default experiment's levels, from the labels down to the pixels."""
-    raw = yaml.safe_load((PROJECT / "conf/base/parameters_sgan.yml").read_text())["sgan"]
-    return list(plan_levels(SGANParameters.model_validate(raw), Encoder(_default_encoder())).values())
+    return list(plan_levels(_experiment("base").sgan, Encoder(_default_encoder())).values())
 
 
 def paper_infogan(steps: int, report_every_steps: int) -> InfoGANSpec:
@@ -102,7 +102,7 @@ def paper_infogan(steps: int, report_every_steps: int) -> InfoGANSpec:
         steps: updates of every player.
         report_every_steps: updates between two reports.
     """
-    raw = yaml.safe_load((PROJECT / "conf/mnist/parameters_infogan.yml").read_text())["infogan"]
+    raw = _experiment("mnist").infogan.model_dump()
     raw["discriminator"]["trunk"] = [x for x in raw["discriminator"]["trunk"] if x["layer"] != "random_affine"]
     raw["information_weights"] = {"categorical": 1.0, "continuous": 0.1}
     raw["training"] |= {"steps": steps, "batch_size": 128, "report_every_steps": report_every_steps}
@@ -110,5 +110,8 @@ def paper_infogan(steps: int, report_every_steps: int) -> InfoGANSpec:
 
 
 def _default_encoder() -> EncoderSpec:
-    raw = yaml.safe_load((PROJECT / "conf/base/parameters_classifier.yml").read_text())["classifier"]
-    return plan_classifier(ClassifierParameters.model_validate(raw), IMAGE_SHAPE, CLASSES, "", "classifier").spec
+    return plan_classifier(_experiment("base").classifier, IMAGE_SHAPE, CLASSES, "", "classifier").spec
+
+
+def _experiment(name: str) -> Experiment:
+    return Experiment.read(ExperimentLoader(str(PROJECT / "conf"), name, **LOADER_ARGUMENTS)["parameters"])

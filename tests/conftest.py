@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from kedro.config import OmegaConfigLoader
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from PIL import Image
 
+from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.models import Encoder, EncoderSpec, InfoGANSpec, LevelGAN, LevelSpec
 from gan_pipelines.models.provenance import Provenance
@@ -232,9 +232,7 @@ def infogan_spec() -> Callable[..., InfoGANSpec]:
 def smoke_experiment() -> Experiment:
     """The parameters of conf/smoke over those of conf/base."""
     conf = Path(__file__).parents[1] / "conf"
-    return Experiment.read(
-        OmegaConfigLoader(str(conf), base_env="base", default_run_env="local", env="smoke")["parameters"]
-    )
+    return Experiment.read(ExperimentLoader(str(conf), "smoke", **LOADER_ARGUMENTS)["parameters"])
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-import yaml
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.data.sources import read_source
@@ -22,7 +20,7 @@ from gan_pipelines.metrics import (
 from gan_pipelines.models import Encoder, assemble_stack
 from gan_pipelines.models.encoder import encode
 from gan_pipelines.models.plan import plan_levels
-from gan_pipelines.parameters import ClassifierParameters, Mnist5k, RunParameters, SGANParameters
+from gan_pipelines.parameters import ClassifierParameters, Experiment, Mnist5k, RunParameters, SGANParameters
 from gan_pipelines.training.classifier import fit_classifier
 from gan_pipelines.training.level import fit_level
 from gan_pipelines.training.observer import Observer
@@ -33,9 +31,9 @@ Scores = Callable[[float], dict[tuple[str, str], Score]]
 
 
 @pytest.fixture
-def scored(recorder: Callable[[], Observer]) -> Scores:
+def scored(recorder: Callable[[], Observer], smoke_experiment: Experiment) -> Scores:
     """Scores of 1,000 digits from a small stack whose levels were trained with a given weight of the entropy loss."""
-    smoke: dict[str, Any] = yaml.safe_load((Path(__file__).parents[2] / "conf/smoke/parameters.yml").read_text())
+    smoke = smoke_experiment.model_dump()
     digits = read_source(Mnist5k(name="mnist_5k"), Path(), torch.Generator().manual_seed(0))
 
     def classifier(stage: str, block: str) -> Encoder:
@@ -50,7 +48,7 @@ def scored(recorder: Callable[[], Observer]) -> Scores:
     reference = Reference(digits.train, digits.test, real)
 
     def of_stack(entropy: float) -> dict[tuple[str, str], Score]:
-        sgan = yaml.safe_load(yaml.safe_dump(smoke["sgan"]))
+        sgan = smoke_experiment.sgan.model_dump()
         for name, level in sgan["levels"].items():
             level["loss_weights"] = {"adversarial": 1.0, "conditional": 1.0, "entropy": entropy}
             level["training"] |= {"steps": STEPS[name], "learning_rate": 2e-3, "ema_decay": 0.95}
