@@ -25,6 +25,7 @@ from gan_pipelines.training.interruption import (
     stoppable,
 )
 from gan_pipelines.training.players import make_player
+from gan_pipelines.training.ranks import Ranks
 from gan_pipelines.training.stage import Stage
 from gan_pipelines.training.turns import Turn
 from tests.conftest import PROVENANCE
@@ -91,6 +92,14 @@ def test_a_training_finishes_its_step_and_leaves_one_checkpoint(
     observer = fit({})
     assert observer.resumed[0].step == 3
     assert [step for step, _ in observer.reports] == [4, 5]
+
+
+def test_a_signal_to_another_rank_counts_as_received(fit: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Ranks, "maximum", lambda _, value: signal.SIGTERM)
+    with pytest.raises(Interrupted) as ended:
+        fit({})
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert stop_requested() == signal.SIGTERM
 
 
 def test_a_training_without_checkpoints_stops_too(

@@ -77,7 +77,7 @@ def test_the_device_auto_is_a_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatc
 def test_missing_hardware_or_compilers_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     require_machine(RunParameters(device="cuda"))
-    with pytest.raises(ExperimentError, match=r"^run\.workers: .*this machine has 1, found 2"):
+    with pytest.raises(ExperimentError, match=r"^run\.workers: .*this machine has 1; found 2"):
         require_machine(RunParameters(device="cuda", workers=2))
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(ExperimentError, match=r"^run\.compile: 'graphs' needs a C\+\+ compiler"):

@@ -16,7 +16,7 @@ from gan_pipelines.parameters import TrainingParameters
 from gan_pipelines.training.checkpoint import Checkpoint
 from gan_pipelines.training.divergence import DivergenceMonitor
 from gan_pipelines.training.history import History
-from gan_pipelines.training.interruption import Interrupted, stop_requested, stoppable
+from gan_pipelines.training.interruption import Interrupted, acknowledge, stop_requested, stoppable
 from gan_pipelines.training.memory import keep_freed_memory
 from gan_pipelines.training.observer import Observer, Resumed, Row
 from gan_pipelines.training.players import Player, averaging_decay, begin_step, update_averages
@@ -163,5 +163,6 @@ def _checkpoint(
 
 def _stop_if_signalled(signal: int, stage: Stage) -> None:
     if signal:
+        acknowledge(signal)  # its copy could otherwise arrive while this rank returns its result, and cut it off
         logger.warning("%s: stops because of signal %d. %s", stage.name, signal, stage.describe_checkpoint())
         raise Interrupted(128 + signal)

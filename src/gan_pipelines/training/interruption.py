@@ -46,6 +46,15 @@ def stop_requested() -> int:
     return _Signals.received
 
 
+def acknowledge(number: int) -> None:
+    """Count a signal that another rank received as received here, so that this process's own copy is ignored later.
+
+    Args:
+        number: the signal's number.
+    """
+    _Signals.received = _Signals.received or number
+
+
 @contextmanager
 def stoppable() -> Iterator[None]:
     """Protect a section that must not be torn apart, such as a training, which checks `stop_requested` itself.
