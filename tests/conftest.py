@@ -1,6 +1,6 @@
 """Small shared material: synthetic images, tiny networks, an observer that remembers."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -233,6 +233,11 @@ def smoke_experiment() -> Experiment:
     """The parameters of conf/smoke over those of conf/base."""
     conf = Path(__file__).parents[1] / "conf"
     return Experiment.read(ExperimentLoader(str(conf), "smoke", **LOADER_ARGUMENTS)["parameters"])
+
+
+def blocks_of(networks: Mapping[str, object]) -> list[dict[str, object]]:
+    """Blocks of a classifier as they stand in the YAML, from their layers by name."""
+    return [{"name": name, "layers": layers} for name, layers in networks.items()]
 
 
 @dataclass(frozen=True)

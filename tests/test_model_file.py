@@ -23,7 +23,7 @@ from gan_pipelines.tensor_file import FileError, write_tensors
 def encoder(smoke_experiment: Experiment) -> Encoder:
     torch.manual_seed(0)
     spec = EncoderSpec(
-        blocks=smoke_experiment.classifier.stages,
+        blocks=smoke_experiment.classifier.networks,
         initialisation=smoke_experiment.classifier.initialisation,
         image_shape=(1, 28, 28),
         classes=tuple("0123456789"),

@@ -10,15 +10,20 @@ from torch.testing import assert_close
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.models import Encoder, EncoderSpec, InfoGAN, InfoGANSpec, LevelSpec
 from gan_pipelines.models.origin import require_same_images
-from gan_pipelines.models.plan import describe_networks, plan_classifier, plan_infogan, plan_levels, plan_networks
+from gan_pipelines.models.plan import plan_classifier, plan_infogan, plan_levels
+from gan_pipelines.models.requirements import plan_networks
 from gan_pipelines.parameters import ClassifierParameters, ExperimentError, SGANParameters
+from gan_pipelines.reporting.networks import network_table
+from tests.conftest import blocks_of
 
 TRAINING = {"steps": 1}
 
 
 @pytest.fixture
 def classifier(encoder_spec: EncoderSpec) -> ClassifierParameters:
-    return ClassifierParameters.model_validate({"stages": encoder_spec.model_dump()["blocks"], "training": TRAINING})
+    return ClassifierParameters.model_validate(
+        {"blocks": blocks_of(encoder_spec.model_dump()["blocks"]), "training": TRAINING}
+    )
 
 
 @pytest.fixture
@@ -108,7 +113,7 @@ def test_the_description_counts_every_network(
     images: LabelledImages,
 ) -> None:
     plan = plan_networks(classifier, classifier, stack(), infogan_spec().parameters, images)
-    rows = {row["network"]: row for row in describe_networks(plan)}
+    rows = {row["network"]: row for row in network_table(plan).to_dict("records")}
     assert list(rows) == [
         "encoder", "judge", "fc generator", "fc discriminator", "pixels generator", "pixels discriminator",
         "infogan generator", "infogan discriminator",

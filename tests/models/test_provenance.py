@@ -12,6 +12,7 @@ from gan_pipelines.models.code_digest import digest_code
 from gan_pipelines.models.provenance import Provenance, code_version
 from gan_pipelines.parameters import ClassifierParameters, RunParameters
 from gan_pipelines.training.classifier import fit_classifier
+from tests.conftest import blocks_of
 
 
 def test_the_code_has_a_version_and_a_digest() -> None:
@@ -24,7 +25,7 @@ def test_a_trained_model_stores_what_decided_its_weights(
     encoder_spec: EncoderSpec, images: LabelledImages, recorder: Callable
 ) -> None:
     parameters = ClassifierParameters.model_validate(
-        {"stages": encoder_spec.model_dump()["blocks"], "training": {"steps": 1, "batch_size": 16}}
+        {"blocks": blocks_of(encoder_spec.model_dump()["blocks"]), "training": {"steps": 1, "batch_size": 16}}
     )
     run = RunParameters(seed=5, threads=2, deterministic=True)
     model, _, _ = fit_classifier(run, "judge", parameters, images, images, recorder())

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gan_pipelines.metrics import SCORES, CodeScores, Score
-from gan_pipelines.metrics.scores import gap
+from gan_pipelines.metrics.scores import missing_score
 from gan_pipelines.reporting.tables import code_table, score_table
 from gan_pipelines.tracking import ablation_metrics, code_metrics, score_metrics, stage_metrics
 from gan_pipelines.tracking.names import PARTS, is_setting, metric_name, parse_metric_name, verdict_tag
@@ -80,7 +80,7 @@ def test_metrics_are_the_scores_of_all_classes_with_their_intervals(kept: Callab
             Score("kernel_distance", "judge", 10000, 0.5, 0.25, 0.75, spread=0.125),
             Score("label_accuracy", "judge", 5000, 0.25, 0.0, 0.5, of_class="cat"),
             Score("copies", "pixels", 10000, 0.1, 0.1, 0.1),
-            gap("neighbour_distance", "judge", 10000, "nothing near"),
+            missing_score("neighbour_distance", "judge", 10000, "nothing near"),
         ]
     )
     assert score_metrics(kept(table), "infogan") == {

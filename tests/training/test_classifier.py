@@ -11,6 +11,7 @@ from gan_pipelines.models import Encoder, EncoderSpec
 from gan_pipelines.parameters import ClassifierParameters
 from gan_pipelines.training.classifier import accuracy, shift, train_classifier
 from gan_pipelines.training.stage import Stage
+from tests.conftest import blocks_of
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def parameters(encoder_spec: EncoderSpec) -> Callable[..., ClassifierParameters]
     def build(steps: int, **others: object) -> ClassifierParameters:
         training = {"steps": steps, "batch_size": 16, "learning_rate": 5e-3, "beta1": 0.9, "report_every_steps": 10}
         return ClassifierParameters.model_validate(
-            {"stages": encoder_spec.model_dump()["blocks"], "training": training, **others}
+            {"blocks": blocks_of(encoder_spec.model_dump()["blocks"]), "training": training, **others}
         )
 
     return build

@@ -32,6 +32,7 @@ from gan_pipelines.training.infogan import fit_infogan
 from gan_pipelines.training.interruption import STOPPING, Interrupted, stop_on_signals
 from gan_pipelines.training.joint import fit_joint
 from gan_pipelines.training.level import fit_level
+from tests.conftest import blocks_of
 
 STEPS = 12
 TRAINING = {
@@ -105,7 +106,12 @@ def classifier_parameters(encoder_spec: EncoderSpec) -> ClassifierParameters:
     stages = encoder_spec.model_dump()["blocks"]
     stages["fc"] = [*stages["fc"], {"layer": "dropout", "probability": 0.3}]
     return ClassifierParameters.model_validate(
-        {"stages": stages, "training": {**TRAINING, "ema_decay": 0}, "augmentation_pixels": 1, "weight_decay": 0.1}
+        {
+            "blocks": blocks_of(stages),
+            "training": {**TRAINING, "ema_decay": 0},
+            "augmentation_pixels": 1,
+            "weight_decay": 0.1,
+        }
     )
 
 

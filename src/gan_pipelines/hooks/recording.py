@@ -27,7 +27,7 @@ from gan_pipelines.hooks.versions import newest_path, versioned_files
 from gan_pipelines.metrics.definitions import REAL
 from gan_pipelines.parameters import Experiment, ExperimentError
 from gan_pipelines.parameters.base import Schema, explain
-from gan_pipelines.parameters.data import RunParameters
+from gan_pipelines.parameters.run import RunParameters
 from gan_pipelines.reporting.ablation import format_ablation
 from gan_pipelines.reporting.comparison import format_comparison
 from gan_pipelines.reporting.tables import format_codes, format_summary, missing_scores, table_verdict

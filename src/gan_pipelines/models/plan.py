@@ -1,17 +1,14 @@
 """Build every network of an experiment without weights, so that shape errors appear before any training starts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 
-from gan_pipelines.data.images import LabelledImages
-from gan_pipelines.models.blocks import Shape, count_parameters
+from gan_pipelines.models.blocks import Shape
 from gan_pipelines.models.encoder import Encoder, EncoderSpec
 from gan_pipelines.models.infogan import InfoGAN, InfoGANSpec
 from gan_pipelines.models.level import LevelGAN, LevelSpec
 from gan_pipelines.parameters import (
-    LABELS,
     UNCONDITIONAL,
     ClassifierParameters,
     ExperimentError,
@@ -104,57 +101,3 @@ def plan_infogan(parameters: InfoGANParameters, image_shape: tuple[int, int, int
     with torch.device("meta"):
         InfoGAN(spec)
     return spec
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Every network of an experiment, without weights."""
-
-    encoder: Encoder
-    judge: Encoder
-    levels: Mapping[str, LevelSpec]
-    infogan: InfoGANSpec
-
-
-def plan_networks(
-    classifier: ClassifierParameters,
-    judge: ClassifierParameters,
-    sgan: SGANParameters,
-    infogan: InfoGANParameters,
-    images: LabelledImages,
-) -> Plan:
-    """Plan every network of an experiment.
-
-    Raises:
-        ExperimentError: a network does not fit the images or its neighbours in the stack.
-    """
-    shape, digest = images.image_shape, images.digest()
-    encoder = plan_classifier(classifier, shape, images.classes, digest, where="classifier")
-    return Plan(
-        encoder,
-        plan_classifier(judge, shape, images.classes, digest, where="judge"),
-        plan_levels(sgan, encoder),
-        plan_infogan(infogan, shape, digest),
-    )
-
-
-def describe_networks(plan: Plan) -> list[dict[str, str | int]]:
-    """One row per network: its name, the shape of its output and its number of parameters."""
-    rows: list[dict[str, str | int]] = [
-        _row("encoder", plan.encoder.shapes[LABELS], count_parameters(plan.encoder)),
-        _row("judge", plan.judge.shapes[LABELS], count_parameters(plan.judge)),
-    ]
-    for name, spec in plan.levels.items():
-        with torch.device("meta"):
-            level = LevelGAN(spec)
-        rows.append(_row(f"{name} generator", spec.target_shape, count_parameters(level.generator)))
-        rows.append(_row(f"{name} discriminator", (1 + level.latent.size,), count_parameters(level.discriminator)))
-    with torch.device("meta"):
-        gan = InfoGAN(plan.infogan)
-    rows.append(_row("infogan generator", plan.infogan.image_shape, count_parameters(gan.generator)))
-    rows.append(_row("infogan discriminator", (1 + gan.codes.head_size,), count_parameters(gan.discriminator)))
-    return rows
-
-
-def _row(network: str, output: Shape, parameters: int) -> dict[str, str | int]:
-    return {"network": network, "output": " x ".join(map(str, output)), "parameters": parameters}

@@ -1,11 +1,54 @@
 """What an experiment requires of its data: networks that fit the images, and enough images to train and to score."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from gan_pipelines.data.images import LabelledImages
-from gan_pipelines.models.plan import plan_classifier, plan_levels, plan_networks
-from gan_pipelines.parameters import Experiment, ExperimentError
+from gan_pipelines.models.encoder import Encoder
+from gan_pipelines.models.infogan import InfoGANSpec
+from gan_pipelines.models.level import LevelSpec
+from gan_pipelines.models.plan import plan_classifier, plan_infogan, plan_levels
+from gan_pipelines.parameters import (
+    ClassifierParameters,
+    Experiment,
+    ExperimentError,
+    InfoGANParameters,
+    SGANParameters,
+)
 from gan_pipelines.parameters.ablation import ROWS, row_stack
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every network of an experiment, without weights."""
+
+    encoder: Encoder
+    judge: Encoder
+    levels: Mapping[str, LevelSpec]
+    infogan: InfoGANSpec
+
+
+def plan_networks(
+    classifier: ClassifierParameters,
+    judge: ClassifierParameters,
+    sgan: SGANParameters,
+    infogan: InfoGANParameters,
+    images: LabelledImages,
+) -> Plan:
+    """Plan every network of an experiment.
+
+    Raises:
+        ExperimentError: a network does not fit the images or its neighbours in the stack.
+    """
+    shape, digest = images.image_shape, images.digest()
+    encoder = plan_classifier(classifier, shape, images.classes, digest, where="classifier")
+    return Plan(
+        encoder,
+        plan_classifier(judge, shape, images.classes, digest, where="judge"),
+        plan_levels(sgan, encoder),
+        plan_infogan(infogan, shape, digest),
+    )
+
 
 SMALLEST_TEST_SET = 20
 """With fewer images, covariances and the ten splits used by the scores are meaningless."""

@@ -4,12 +4,10 @@ from gan_pipelines.parameters.ablation import AblationParameters
 from gan_pipelines.parameters.base import ExperimentError, Schema
 from gan_pipelines.parameters.compare import CompareParameters
 from gan_pipelines.parameters.data import (
-    CheckpointParameters,
     DataParameters,
     ImageFolderSource,
     Mnist5k,
     NpzSource,
-    RunParameters,
     Source,
     TorchvisionSource,
 )
@@ -31,6 +29,7 @@ from gan_pipelines.parameters.noise import (
     UniformNoise,
     UniformPrior,
 )
+from gan_pipelines.parameters.run import CheckpointParameters, RunParameters
 from gan_pipelines.parameters.sgan import (
     LABELS,
     PIXELS,

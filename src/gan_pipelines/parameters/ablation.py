@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from gan_pipelines.parameters.base import Natural, Schema
-from gan_pipelines.parameters.data import RunParameters
+from gan_pipelines.parameters.run import RunParameters
 from gan_pipelines.parameters.sgan import LABELS, PIXELS, UNCONDITIONAL, SGANParameters
 
 SINGLE_LEVEL_TERMS: dict[str, tuple[str, ...]] = {

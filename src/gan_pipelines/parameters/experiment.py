@@ -8,8 +8,9 @@ from pydantic import Field, ValidationError, model_validator
 from gan_pipelines.parameters.ablation import AblationParameters
 from gan_pipelines.parameters.base import Count, ExperimentError, Schema, explain
 from gan_pipelines.parameters.compare import CompareParameters
-from gan_pipelines.parameters.data import DataParameters, RunParameters
+from gan_pipelines.parameters.data import DataParameters
 from gan_pipelines.parameters.infogan import InfoGANParameters
+from gan_pipelines.parameters.run import RunParameters
 from gan_pipelines.parameters.sgan import LABELS, ClassifierParameters, SGANParameters
 
 FeatureNetworkName = Literal["judge", "efficientnet_lite0", "inception_v3"]

@@ -7,7 +7,7 @@ import torch
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.data.sources import SourceData, read_source
-from gan_pipelines.models.plan import describe_networks, plan_networks
+from gan_pipelines.models.requirements import plan_networks
 from gan_pipelines.parameters import (
     ClassifierParameters,
     DataParameters,
@@ -16,6 +16,7 @@ from gan_pipelines.parameters import (
     SGANParameters,
 )
 from gan_pipelines.project import project_folder
+from gan_pipelines.reporting.networks import network_table
 from gan_pipelines.training.stage import stage_seed
 
 
@@ -45,7 +46,7 @@ def list_networks(
     train_images: LabelledImages,
 ) -> pd.DataFrame:
     """One row per network of the experiment: the shape of its output and its number of weights."""
-    return pd.DataFrame(describe_networks(plan_networks(classifier, judge, sgan, infogan, train_images)))
+    return network_table(plan_networks(classifier, judge, sgan, infogan, train_images))
 
 
 def describe_data(name: str, source: SourceData) -> dict[str, Any]:
