@@ -62,7 +62,7 @@ def unused_project(new_project: Callable[[], Project]) -> Project:
         ({"data": {"source": {"name": "imagenet"}}}, "data.source"),
         ({"sgan": {"levels": {"pixels": {"condition": "block1"}}}}, "sgan"),
         ({"sgan": {"levels": {"fc3": {"noise": {"size": 0}}}}}, "sgan.levels.fc3.noise"),
-        ({"sgan": {"levels": {"fc3": {"adversarial_loss": "hinge"}}}}, "sgan.levels.fc3.adversarial_loss"),
+        ({"sgan": {"levels": {"fc3": {"adversarial_loss": "no_such_loss"}}}}, "sgan.levels.fc3.adversarial_loss"),
         ({"evaluation": {"features": "fc9"}}, "evaluation.features"),
         ({"ablation": {"seeds": [1, 1]}}, "ablation.seeds"),
         ({"infogan": {"codes": {"category": {"classes": 1}}}}, "infogan.codes.category.classes"),

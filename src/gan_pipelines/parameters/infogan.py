@@ -1,13 +1,13 @@
 """InfoGAN: latent, networks, weights of the information, training."""
 
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from gan_pipelines.parameters.base import Natural, Schema, Weight, without_removed
 from gan_pipelines.parameters.networks import Initialisation, Network
 from gan_pipelines.parameters.noise import CategoricalCode, Code, ContinuousCode, Prior, single_codes
-from gan_pipelines.parameters.training import TrainingParameters
+from gan_pipelines.parameters.training import AdversarialLossName, TrainingParameters
 
 BASELINE = "For a plain GAN keep the codes and set both information_weights to 0"
 
@@ -55,7 +55,7 @@ class InfoGANParameters(Schema):
     generator: Network = Field(min_length=1)
     discriminator: CodeDiscriminatorParameters
     initialisation: Initialisation = Initialisation()
-    adversarial_loss: Literal["non_saturating"] = "non_saturating"
+    adversarial_loss: AdversarialLossName = "non_saturating"
     information_weights: InformationWeights = InformationWeights()
     training: TrainingParameters
 

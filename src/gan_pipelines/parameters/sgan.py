@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from gan_pipelines.parameters.base import Natural, Schema, Weight, without_removed
 from gan_pipelines.parameters.networks import DiscriminatorParameters, GeneratorParameters, Initialisation, Network
 from gan_pipelines.parameters.noise import Noise
-from gan_pipelines.parameters.training import TrainingParameters
+from gan_pipelines.parameters.training import AdversarialLossName, TrainingParameters
 
 PIXELS = "pixels"
 LABELS = "labels"
@@ -107,7 +107,7 @@ class LevelParameters(Schema):
     generator: GeneratorParameters
     discriminator: DiscriminatorParameters
     initialisation: Initialisation = Initialisation()
-    adversarial_loss: Literal["non_saturating"] = "non_saturating"
+    adversarial_loss: AdversarialLossName = "non_saturating"
     loss_weights: LossWeights = LossWeights()
     training: TrainingParameters
 

@@ -1,10 +1,13 @@
 """Length, batch and optimiser of one stage."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from gan_pipelines.parameters.base import Count, Decay, Rate, Schema, Weight
+
+AdversarialLossName = Literal["non_saturating"]
+"""Forms of the adversarial loss; `losses/adversarial.py` has one function pair for each."""
 
 
 class TrainingParameters(Schema):
