@@ -66,7 +66,7 @@ def test_the_layers_follow_the_method(viz: Path, pipeline: str) -> None:
 
 def test_a_row_of_the_ablation_holds_its_seeds_and_their_trainings(viz: Path) -> None:
     spaces = {space["id"] for space in read(viz, "ablation")["nodes"] if space["type"] == "modularPipeline"}
-    assert {"adv.seed_0", "adv.seed_1", "adv.seed_0.pixels", "independent.seed_0.fc3", "joint.seed_0"} <= spaces
+    assert {"adv.seed_0", "adv.seed_1", "adv.seed_0.pixels", "independent.seed_0.fc3", "joint.seed_0.joint"} <= spaces
 
 
 @pytest.mark.parametrize(
