@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from kedro.pipeline import Pipeline
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from gan_pipelines.data import sources
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.datasets import ImagesDataset
 from gan_pipelines.model_file import read_model
@@ -140,6 +142,14 @@ class Project:
         file.write_text(text)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def parsed_digits() -> Iterator[None]:
+    """Parse the packaged digits once: it takes longer than the rest of a short run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "mnist_data", cache(sources.mnist_data))
+        yield
+
+
 @pytest.fixture(scope="session")
 def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Project]:
     """Makes projects with this repository's configuration, in which nothing has run yet."""
@@ -164,7 +174,10 @@ def empty_project(new_project: Callable[[], Project]) -> Project:
 
 @pytest.fixture(scope="session")
 def finished_project(new_project: Callable[[], Project]) -> Project:
-    """A project in which everything ran once, SGAN and InfoGAN, in the smoke experiment; not to be written to."""
+    """A project in which everything ran once, SGAN and InfoGAN, in the smoke experiment.
+
+    Nothing else may run in it, so that its newest record is that of the whole run.
+    """
     project = new_project()
     project.run()
     return project

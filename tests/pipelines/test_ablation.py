@@ -22,7 +22,7 @@ EVALUATION = {"assemble_stack", "sample", "score"}
 TRAININGS = {
     **{row: {"pixels.train_level"} for row in SINGLE},
     "independent": {"fc3.train_level", "pixels.train_level"},
-    "joint": {"train_joint_levels"},
+    "joint": {"joint.train_joint_levels"},
 }
 ONE_SEED = {"ablation": {"seeds": [5]}}
 """A seed that is not the run's own."""
@@ -69,7 +69,7 @@ def test_all_rows_share_the_images_the_judge_and_one_encoder(graph: Pipeline) ->
 
 def test_a_joint_row_starts_from_the_independent_levels_of_its_seed(graph: Pipeline) -> None:
     for seed in (0, 1):
-        node = nodes(graph)[f"joint.seed_{seed}.train_joint_levels"]
+        node = nodes(graph)[f"joint.seed_{seed}.joint.train_joint_levels"]
         start = [source for source in node.inputs if "level" in source]
         assert start == [f"ablation_independent_seed_{seed}_level_{name}" for name in ("fc3", "pixels")]
 

@@ -206,9 +206,9 @@ def test_levels_are_not_joined_with_another_encoder(project: Project) -> None:
     assert refusal(project, pipeline_names=["sgan_joint"]).startswith("level_fc3: does not belong to this encoder")
 
 
-def test_a_joint_training_refuses_losses_that_the_levels_do_not_have(finished_project: Project) -> None:
+def test_a_joint_training_refuses_losses_that_the_levels_do_not_have(project: Project) -> None:
     params = {"sgan": {"levels": {"pixels": {"loss_weights": {"entropy": 0}}}}}
-    message = refusal(finished_project, params, node_names=["joint.train_joint_levels"])
+    message = refusal(project, params, node_names=["joint.train_joint_levels"])
     assert message.startswith("sgan.levels.pixels.loss_weights: ")
     assert "level_pixels" in message
 
