@@ -61,9 +61,9 @@ class Process:
         assert self.code is not None
         return self.code
 
-    def finish(self) -> None:
+    def finish(self, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait for its end, which must be a good one."""
-        assert self.end() == 0, self.said()
+        assert self.end(seconds) == 0, self.said()
 
     def kill(self) -> None:
         """Kill the process and everything that it started."""

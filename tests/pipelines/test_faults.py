@@ -12,7 +12,7 @@ import pytest
 
 from gan_pipelines.model_file import read_model
 from tests.pipelines.conftest import Project
-from tests.pipelines.processes import MODELS, STAGES, Launcher, Process
+from tests.pipelines.processes import MODELS, PATIENCE_SECONDS, STAGES, Launcher, Process
 
 pytestmark = pytest.mark.slow
 
@@ -123,7 +123,7 @@ def test_runs_at_the_same_time_do_not_mix(
     processes = [kedro_run(shared, f"--params=run.seed={seed},run.checkpoints.every_steps=1") for seed in seeds]
     processes.append(kedro_run(alone, "--params=run.seed=1"))
     for process in processes:
-        process.finish()
+        process.finish(len(processes) * PATIENCE_SECONDS)
         assert LOST_RECORD not in process.said(), process.said()
     by_seed: dict[int, list[str]] = {0: [], 1: []}
     for path in shared.files("encoder.safetensors"):

@@ -220,8 +220,7 @@ def test_coloured_pictures_of_one_class_run_through_without_scores_that_have_no_
 @pytest.mark.slow
 def test_parts_of_infogan_run_again_on_the_versions_that_are_there(project: Project) -> None:
     project.run({"evaluation": {"samples": 100}}, pipeline_names=["infogan_evaluation"])
-    counts = [set(pd.read_csv(path)["samples"]) for path in project.files("infogan_scores.csv")]
-    assert counts == [{200}, {100}]
+    assert [pd.read_csv(path)["samples"].max() for path in project.files("infogan_scores.csv")] == [200, 100]
     assert len(project.files("real_scores.csv")) == 1
     project.run(pipeline_names=["infogan_training"])
     project.run({"run": {"seed": 5}}, pipeline_names=["infogan_training"])

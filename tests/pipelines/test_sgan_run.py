@@ -200,8 +200,7 @@ def test_a_part_runs_again_on_the_versions_that_are_there(project: Project) -> N
     project.run({"evaluation": {"samples": 100}}, pipeline_names=["sgan_evaluation"])
     # of a judge that this run did not train
     assert project.record().parent.data.tags["judge_sha256"] == project.model("judge").digest()
-    counts = [set(pd.read_csv(path)["samples"]) for path in project.files("joint_stack_scores.csv")]
-    assert counts == [{200}, {100}]
+    assert [pd.read_csv(path)["samples"].max() for path in project.files("joint_stack_scores.csv")] == [200, 100]
     project.run({"evaluation": {"samples": 100}}, pipeline_names=["real_evaluation"])
     old, new = (pd.read_csv(path) for path in project.files("real_scores.csv"))
     pd.testing.assert_frame_equal(old, new)
