@@ -23,9 +23,11 @@ from gan_pipelines.data import sources
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.datasets import ImagesDataset
 from gan_pipelines.model_file import read_model
+from gan_pipelines.tracking.store import open_client
 
 ROOT = Path(__file__).parents[2]
 PARENT = "mlflow.parentRunId"
+STORE = "mlflow.db"
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class Project:
 
     def records(self, experiment: str = "smoke") -> list[Recorded]:
         """Every run of an experiment, the newest first."""
-        client = MlflowClient(f"sqlite:///{self.folder / 'mlflow.db'}")
+        client = MlflowClient(f"sqlite:///{self.folder / STORE}")
         known = client.get_experiment_by_name(experiment)
         assert known is not None, f"MLflow knows no experiment {experiment}"
         runs = list(client.search_runs([known.experiment_id], max_results=1000))
@@ -151,8 +153,16 @@ def parsed_digits() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Project]:
-    """Makes projects with this repository's configuration, in which nothing has run yet."""
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's tables without any run; making them takes seconds, so projects start from a copy."""
+    store = tmp_path_factory.mktemp("store") / STORE
+    open_client(f"sqlite:///{store}")
+    return store
+
+
+@pytest.fixture(scope="session")
+def new_checkout(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Project]:
+    """Makes projects with this repository's configuration and nothing else."""
 
     def make() -> Project:
         folder = tmp_path_factory.mktemp("a project")
@@ -162,6 +172,18 @@ def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Projec
         (folder / "conf" / "local").mkdir()
         (folder / "src").mkdir()
         return Project(folder)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def new_project(new_checkout: Callable[[], Project], empty_store: Path) -> Callable[[], Project]:
+    """Makes projects in which nothing has run yet; the record of runs is there, and empty."""
+
+    def make() -> Project:
+        project = new_checkout()
+        shutil.copy(empty_store, project.folder)
+        return project
 
     return make
 

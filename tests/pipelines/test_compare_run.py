@@ -147,10 +147,11 @@ def test_a_choice_of_nothing_is_refused_in_one_paragraph(recorded_project: Proje
         recorded_project.run({"compare": {"experiments": ["svhn"]}}, pipeline_names=["compare"])
 
 
-def test_without_any_record_it_says_so(empty_project: Project) -> None:
+def test_without_any_record_it_says_so(new_checkout: Callable[[], Project]) -> None:
+    project = new_checkout()
     with pytest.raises(ExperimentError, match=r"mlflow\.db"):
-        empty_project.run(pipeline_names=["compare"])
-    assert not (empty_project.folder / "mlflow.db").exists()
+        project.run(pipeline_names=["compare"])
+    assert not (project.folder / "mlflow.db").exists()
 
 
 @pytest.mark.slow

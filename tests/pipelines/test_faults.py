@@ -115,10 +115,10 @@ def test_a_missing_store_is_mentioned_once_and_everything_else_goes_on(
 
 
 def test_runs_at_the_same_time_do_not_mix(
-    new_project: Callable[[], Project], finished_project: Project, kedro_run: Run
+    new_checkout: Callable[[], Project], finished_project: Project, kedro_run: Run
 ) -> None:
     """Two alike and one with another seed, all at once in a new checkout; the other seed also alone, elsewhere."""
-    shared, alone = new_project(), new_project()
+    shared, alone = new_checkout(), new_checkout()
     seeds = [0, 0, 1]
     processes = [kedro_run(shared, f"--params=run.seed={seed},run.checkpoints.every_steps=1") for seed in seeds]
     processes.append(kedro_run(alone, "--params=run.seed=1"))
