@@ -186,6 +186,7 @@ def test_a_training_that_diverges_fails_the_run_and_saves_no_model(empty_project
     assert "RUNNING" not in {child.info.status for child in record.children.values()}
 
 
+@pytest.mark.slow
 def test_images_of_another_run_are_not_paired_with_old_representations(project: Project) -> None:
     project.run({"run": {"seed": 1}}, pipeline_names=["data_preparation"])
     assert refusal(project, pipeline_names=["sgan_levels"]).startswith("train_images: does not belong to this encoder")

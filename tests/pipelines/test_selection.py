@@ -4,15 +4,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kedro.pipeline import Pipeline
 
 from gan_pipelines.parameters import ExperimentError
+from gan_pipelines.session import check_selection
 from tests.pipelines.conftest import ROOT, Project
 
 GROUPS = (
     "data", "judge", "real_evaluation", "encoder", "fc3", "pixels", "joint", "independent_stack_evaluation",
     "joint_stack_evaluation", "infogan", "infogan_evaluation",
 )  # fmt: skip
-CHEAP = ("data", "fc3", "infogan")
+QUICK = ("data", "fc3")
+
+
+@pytest.fixture(scope="module")
+def known() -> dict[str, Pipeline]:
+    """The pipelines of the smoke experiment by name."""
+    return Project(ROOT).pipelines()
 
 
 @pytest.mark.parametrize(
@@ -41,29 +49,50 @@ CHEAP = ("data", "fc3", "infogan")
     ],
 )
 def test_a_choice_of_what_does_not_exist_is_refused_with_what_does(
-    finished_project: Project, selection: dict[str, Any], named: list[str]
+    known: dict[str, Pipeline], selection: dict[str, Any], named: list[str]
 ) -> None:
-    before = {path for path in finished_project.folder.rglob("*") if path.is_file()}
     with pytest.raises(ExperimentError) as caught:
-        finished_project.run(**selection)
+        check_selection(known, **selection)
     message = str(caught.value)
     assert all(part in message for part in named), message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        {},
+        {"pipeline_names": ["sgan", "infogan"]},
+        {"namespaces": ["fc3", "pixels"]},
+        {"pipeline_names": ["ablation"], "namespaces": ["adv", "joint.seed_1"]},
+        {"from_nodes": ["joint.train_joint_levels"], "to_outputs": ["joint_stack_scores"]},
+        {"from_inputs": ["joint_stack_samples"], "load_versions": {"joint_stack_samples": "2020"}},
+    ],
+)
+def test_a_choice_of_what_exists_is_not_refused(known: dict[str, Pipeline], selection: dict[str, Any]) -> None:
+    check_selection(known, **selection)
+
+
+def test_a_refused_choice_writes_nothing(finished_project: Project) -> None:
+    before = {path for path in finished_project.folder.rglob("*") if path.is_file()}
+    with pytest.raises(ExperimentError, match="joint_stack_samples"):
+        finished_project.run(to_outputs=["joint_samples"])
     assert {path for path in finished_project.folder.rglob("*") if path.is_file()} == before
 
 
-def test_the_default_graph_is_made_of_a_group_per_stage() -> None:
-    graph = Project(ROOT).pipelines()["__default__"]
-    assert {node.namespace for node in graph.nodes} == set(GROUPS)
+def test_the_default_graph_is_made_of_a_group_per_stage(known: dict[str, Pipeline]) -> None:
+    assert {node.namespace for node in known["__default__"].nodes} == set(GROUPS)
 
 
 def results(project: Project) -> set[Path]:
     return {path for path in project.files("*") if "checkpoints" not in path.parts}
 
 
-@pytest.mark.parametrize("group", [pytest.param(x, marks=[] if x in CHEAP else pytest.mark.slow) for x in GROUPS])
-def test_each_group_runs_alone_on_what_earlier_runs_have_left(project: Project, group: str) -> None:
-    nodes = [node for node in project.pipelines()["__default__"].nodes if node.namespace == group]
+@pytest.mark.parametrize("group", [pytest.param(x, marks=[] if x in QUICK else pytest.mark.slow) for x in GROUPS])
+def test_each_group_runs_alone_on_what_earlier_runs_have_left(
+    project: Project, known: dict[str, Pipeline], group: str
+) -> None:
+    nodes = [node for node in known["__default__"].nodes if node.namespace == group]
     before = results(project)
     project.run(namespaces=[group])
     made = {path.parent.parent.stem for path in results(project) - before}
