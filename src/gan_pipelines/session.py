@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from kedro.framework.context import KedroContext
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 from kedro.pipeline import Pipeline
@@ -26,16 +27,24 @@ SHOWN_NAMES = 40
 class ExperimentSession(KedroSession):
     """Kedro's session; what it is asked to run is checked before anything else."""
 
+    _selection: dict[str, Any] | None = None
+
     def run(self, *args: Any, **selection: Any) -> dict[str, Any]:
         """Run a pipeline, or the part of it that is selected; arguments are Kedro's.
 
         Raises:
             ExperimentError: something selected does not exist.
         """
-        self.load_context()
-        check_selection(dict(pipelines), **selection)
+        self._selection = selection
         result: dict[str, Any] = super().run(*args, **selection)
         return result
+
+    def load_context(self) -> KedroContext:
+        """The context of this session, with which Kedro begins a run."""
+        context = super().load_context()
+        if self._selection is not None:
+            check_selection(dict(pipelines), **self._selection)
+        return context
 
 
 def check_selection(
