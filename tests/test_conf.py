@@ -65,6 +65,7 @@ def random_images(experiment: Experiment) -> LabelledImages:
     return LabelledImages(pixels, torch.arange(16) % 10, tuple("0123456789"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_weight_of_the_stack_of_an_experiment_moves_in_one_step(name: str) -> None:
     experiment = one_step(Experiment.read(raw_parameters(name)))
@@ -94,6 +95,7 @@ def test_every_weight_of_the_stack_of_an_experiment_moves_in_one_step(name: str)
             assert not torch.equal(value, level.generator.get_parameter(key)), f"{name}: joint {key} does not learn"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_weight_of_the_infogan_of_an_experiment_moves_in_one_step(name: str) -> None:
     experiment = one_step(Experiment.read(raw_parameters(name)))

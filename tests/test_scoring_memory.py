@@ -45,6 +45,7 @@ def peak_bytes(samples: int) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.slow
 def test_more_samples_need_no_more_memory_than_their_features_and_resamples() -> None:
     few, many = 2_000, 20_000
     growth = peak_bytes(many) - peak_bytes(few)

@@ -68,6 +68,7 @@ def called(scores: dict[tuple[str, str], Score]) -> str:
     return verdict({name: (score.low, score.high) for name, score in scores.items()})
 
 
+@pytest.mark.slow
 def test_without_the_entropy_loss_a_stack_has_a_higher_inception_score_but_collapses(
     scored: Scores,
 ) -> None:

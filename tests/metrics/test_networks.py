@@ -87,7 +87,11 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 @pytest.mark.parametrize(
     ("name", "features", "classes"),
-    [("judge", 64, 4), ("efficientnet_lite0", 1280, 1000), ("inception_v3", 2048, 1008)],
+    [
+        ("judge", 64, 4),
+        ("efficientnet_lite0", 1280, 1000),
+        pytest.param("inception_v3", 2048, 1008, marks=pytest.mark.slow),
+    ],
 )
 def test_features_do_not_depend_on_the_order_and_number_of_pictures(
     opened: Callable[[str], FeatureExtractor], images: LabelledImages, name: str, features: int, classes: int
@@ -106,6 +110,7 @@ def test_features_do_not_depend_on_the_order_and_number_of_pictures(
     assert_close(torch.cat([found.logits for found in backwards]).flip(0), together.logits, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "inception_v3"])
 def test_a_grey_picture_has_the_features_of_its_colour_version(
     opened: Callable[[str], FeatureExtractor], digits: Tensor, name: str
@@ -160,6 +165,7 @@ def test_efficientnet_distinguishes_digits(opened: Callable[[str], FeatureExtrac
     assert same.mean() < distances[2:4, 4:].mean()  # 1 and 7
 
 
+@pytest.mark.slow
 def test_inception_agrees_with_torch_fidelity(
     opened: Callable[[str], FeatureExtractor], inception_weights: Path, digits: Tensor
 ) -> None:

@@ -30,6 +30,17 @@ PARENT = "mlflow.parentRunId"
 STORE = "mlflow.db"
 
 
+WHOLE_RUNS = {"finished_project", "empty_project"}
+"""Fixtures of tests that need a run, or make one."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that needs a run, or makes one, is slow."""
+    for item in items:
+        if isinstance(item, pytest.Function) and WHOLE_RUNS & set(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
+
+
 @dataclass(frozen=True)
 class Recorded:
     """One `kedro run` in MLflow: the parent run, and a child run by name for each training stage."""

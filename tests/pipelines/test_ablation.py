@@ -227,6 +227,7 @@ sgan:
 """Pixels from 7 x 7 maps: the networks of its lowest level cannot take labels instead, as some rows must."""
 
 
+@pytest.mark.slow
 def test_a_row_whose_networks_do_not_fit_is_refused_as_soon_as_the_images_are_known(empty_project: Project) -> None:
     empty_project.write("conf/maps/parameters.yml", MAPS)
     with pytest.raises(ExperimentError, match="adv_cond") as caught:

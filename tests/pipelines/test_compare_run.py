@@ -17,7 +17,7 @@ from nbclient import NotebookClient
 from gan_pipelines.parameters import ExperimentError
 from tests.pipelines.conftest import ROOT, Project
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
 
 CHOSEN = {"compare": {"experiments": ["smoke"]}}
 TABLES = {"runs", "scores", "seeds", "parameters", "differences", "histories", "left_out"}

@@ -34,6 +34,7 @@ def folders(project: Project) -> list[str]:
     return sorted(path.parts[-4] for path in project.files("data_card.json"))
 
 
+@pytest.mark.slow
 def test_sessions_in_one_process_each_have_their_own_experiment(
     empty_project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -646,6 +646,7 @@ def test_a_new_run_tries_again_a_store_that_an_earlier_one_gave_up(
     assert store.get_run(parent).data.metrics == {"accuracy": 1.0}
 
 
+@pytest.mark.slow
 def test_without_a_run_nothing_is_recorded_and_mlflow_is_not_even_imported(tmp_path: Path) -> None:
     script = """
 import sys, torch

@@ -42,6 +42,7 @@ def test_only_computations_inside_the_stage_are_cast(precision: str) -> None:
 
 @pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="PyTorch compiles with g++ or clang++")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.slow
 def test_compiled_networks_train_as_they_do_uncompiled(
     infogan_spec: Callable[..., InfoGANSpec], images: LabelledImages, recorder: Callable
 ) -> None:

@@ -64,6 +64,7 @@ def listening_addresses() -> set[str]:
     return {socket.laddr.ip for socket in found if socket.status == psutil.CONN_LISTEN}
 
 
+@pytest.mark.slow
 def test_two_ranks_train_a_level_as_one_process_does(
     level_spec: Callable[..., LevelSpec], encoder: Encoder, real: dict[str, Representation], recorder: Callable
 ) -> None:
@@ -81,6 +82,7 @@ def test_two_ranks_train_a_level_as_one_process_does(
     assert (found.spec.provenance.workers, found.spec.provenance.threads) == (2, 1)
 
 
+@pytest.mark.slow
 def test_two_ranks_train_a_stack_end_to_end_as_one_process_does(
     levels: Callable[..., list[LevelGAN]], encoder: Encoder, real: dict[str, Representation], recorder: Callable
 ) -> None:
@@ -91,6 +93,7 @@ def test_two_ranks_train_a_stack_end_to_end_as_one_process_does(
     assert_same_training(found, expected, rows, wanted)
 
 
+@pytest.mark.slow
 def test_two_ranks_train_an_infogan_as_one_process_does(
     infogan_spec: Callable[..., InfoGANSpec], images: LabelledImages, recorder: Callable
 ) -> None:
@@ -100,6 +103,7 @@ def test_two_ranks_train_an_infogan_as_one_process_does(
     assert_same_training(found, expected, rows, wanted)
 
 
+@pytest.mark.slow
 def test_a_divergence_in_a_rank_is_reported_unchanged(
     infogan_spec: Callable[..., InfoGANSpec], images: LabelledImages, recorder: Callable
 ) -> None:
@@ -119,6 +123,7 @@ def signals() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("signals")
+@pytest.mark.slow
 def test_interrupted_ranks_resume_bit_for_bit(
     infogan_spec: Callable[..., InfoGANSpec], images: LabelledImages, recorder: Callable, tmp_path: Path
 ) -> None:

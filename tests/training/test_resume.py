@@ -238,6 +238,7 @@ PLAYERS = {"classifier": 1, "level": 2, "joint": 4, "infogan": 2}
 FREQUENCIES = st.one_of(st.none(), st.integers(1, 5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLAYERS)
 def test_a_resumed_training_equals_an_uninterrupted_one(
     name: str, request: pytest.FixtureRequest, tmp_path: Path
