@@ -1,12 +1,15 @@
-"""A Kedro session that refuses a choice of pipelines, nodes, datasets or namespaces that do not exist."""
+"""A Kedro session with a version of its own, which refuses pipelines, nodes, datasets, namespaces that do not exist."""
 
+import os
+import time
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, ClassVar
 
 from kedro.framework.context import KedroContext
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
+from kedro.io.core import generate_timestamp
 from kedro.pipeline import Pipeline
 
 from gan_pipelines.parameters import ExperimentError
@@ -22,12 +25,22 @@ RENAMED: Mapping[str, str] = {
 }
 """Pipelines and datasets of earlier versions."""
 SHOWN_NAMES = 40
+SLOTS = 50
+"""Processes with different numbers, modulo this, never take the same millisecond as a version."""
 
 
 class ExperimentSession(KedroSession):
     """Kedro's session; what it is asked to run is checked before anything else."""
 
     _selection: dict[str, Any] | None = None
+
+    _versions: ClassVar[set[str]] = set()
+    """Those that this process has used."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        version = next(version for version in iter(own_version, None) if version not in self._versions)
+        self._versions.add(version)
+        super().__init__(**{**kwargs, "session_id": version})
 
     def run(self, *args: Any, **selection: Any) -> dict[str, Any]:
         """Run a pipeline, or the part of it that is selected; arguments are Kedro's.
@@ -45,6 +58,18 @@ class ExperimentSession(KedroSession):
         if self._selection is not None:
             check_selection(dict(pipelines), **self._selection)
         return context
+
+
+def own_version() -> str:
+    """The time in milliseconds, which Kedro makes a run's version, in a slot of this process.
+
+    Two runs that begin in the same millisecond would otherwise write the same files.
+    """
+    while True:
+        version: str = generate_timestamp()
+        if int(version[-4:-1]) % SLOTS == os.getpid() % SLOTS:
+            return version
+        time.sleep(0.0005)
 
 
 def check_selection(
