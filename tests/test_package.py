@@ -93,7 +93,7 @@ def test_the_archive_of_conf_and_the_wheel_run_without_the_source(package: Packa
     assert done.returncode == 0, done.stdout + done.stderr
     assert "DeprecationWarning" not in done.stderr
     assert {path.name for path in folder.iterdir()} >= {"data", "mlflow.db"}
-    assert (folder / "data" / "05_model_input" / "smoke").is_dir()
+    assert (folder / "data" / "03_primary" / "smoke").is_dir()
     assert read_card(folder)["test"]["images"] == 2000
     assert not list(package.installed.rglob("*.db"))
 
@@ -103,7 +103,7 @@ def test_the_console_script_reads_conf_in_the_current_folder(package: Package, f
         archive.extractall(folder, filter="data")
     done = package.run(folder, "--pipelines=data_preparation", script=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (folder / "data" / "05_model_input" / "base").is_dir()
+    assert (folder / "data" / "03_primary" / "base").is_dir()
     assert read_card(folder)["test"]["images"] == 1000
 
 
