@@ -484,7 +484,7 @@ def test_another_encoder_or_lower_level_starts_from_scratch(
     """In joint training, whose parameters do not say which levels it starts from."""
     trained = [LevelGAN(level_spec("fc")), LevelGAN(level_spec("pixels", "fc"))]
     parameters = JointParameters.model_validate({"training": TRAINING})
-    anew = [trained[0], LevelGAN(level_spec("pixels", "fc"))]
+    other = [trained[0], LevelGAN(level_spec("pixels", "fc"))]
     another_encoder = Encoder(encoder_spec).freeze()
 
     def fit(run: RunParameters, folder: CheckpointFolder, levels: Any = trained, of: Encoder = encoder) -> Any:
@@ -493,7 +493,7 @@ def test_another_encoder_or_lower_level_starts_from_scratch(
     with pytest.raises(PowerCut), breaking_down(Breakdown(4 * 6, gently=False)):
         fit(run_parameters(5), CheckpointFolder(tmp_path))
     caplog.set_level(logging.INFO)
-    fit(run_parameters(), CheckpointFolder(tmp_path), levels=anew)
+    fit(run_parameters(), CheckpointFolder(tmp_path), levels=other)
     fit(run_parameters(), CheckpointFolder(tmp_path), of=another_encoder)
     assert "resumes" not in caplog.text
     assert "inputs.level_pixels was " in caplog.text

@@ -98,7 +98,7 @@ class Dropout(Schema):
 
 
 class RandomAffine(Schema):
-    """Stretches, shears, turns and shifts each picture anew while training, differentiably (Zhao et al. 2020).
+    """Stretches, shears, turns and shifts each picture at random while training, differentiably (Zhao et al. 2020).
 
     Attributes:
         layer: its name.
