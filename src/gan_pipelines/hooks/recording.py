@@ -25,9 +25,10 @@ from gan_pipelines import tracking
 from gan_pipelines.hooks.checks import only_reads_the_record
 from gan_pipelines.hooks.versions import newest_path, versioned_files
 from gan_pipelines.metrics.definitions import REAL
-from gan_pipelines.parameters import Experiment, ExperimentError
+from gan_pipelines.parameters import ExperimentError
 from gan_pipelines.parameters.base import Schema, explain
 from gan_pipelines.parameters.run import RunParameters
+from gan_pipelines.project import active_experiment
 from gan_pipelines.reporting.ablation import format_ablation
 from gan_pipelines.reporting.comparison import format_comparison
 from gan_pipelines.reporting.tables import format_codes, format_summary, missing_scores, table_verdict
@@ -72,7 +73,7 @@ class RecordingHooks:
             self.settings = tracking.Settings.model_validate(loader["mlflow"])
         except ValidationError as error:
             raise ExperimentError(explain(error, loader["mlflow"], "mlflow")) from None
-        experiment = Experiment.read({k: v for k, v in loader["parameters"].items() if k in Experiment.model_fields})
+        experiment = active_experiment()  # the checks, which go first, have read it
         self.run, self.experiment, self.project = experiment.run, context.env or "base", context.project_path
         self.parameters = experiment.model_dump(mode="json", exclude={"compare"})  # which decides on nothing recorded
 
