@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 from mlflow import MlflowClient
@@ -226,6 +227,19 @@ def infogan_spec() -> Callable[..., InfoGANSpec]:
         )
 
     return build
+
+
+@pytest.fixture(params=["from memory", "from a file"])
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """A table as it is, or after writing and reading it."""
+
+    def keep(table: pd.DataFrame) -> pd.DataFrame:
+        if request.param == "from memory":
+            return table
+        table.to_csv(tmp_path / "scores.csv", index=False)
+        return pd.read_csv(tmp_path / "scores.csv")
+
+    return keep
 
 
 @pytest.fixture(scope="session")

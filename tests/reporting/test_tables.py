@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -37,19 +36,6 @@ def generator(low: float = 0.7, copies: float = 0.1, samples: int = 10000) -> pd
             missing_score("neighbour_distance", "judge", samples, "nothing near"),
         ]
     )
-
-
-@pytest.fixture(params=["from memory", "from a file"])
-def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    """A table as it is, or after writing and reading it."""
-
-    def keep(table: pd.DataFrame) -> pd.DataFrame:
-        if request.param == "from memory":
-            return table
-        table.to_csv(tmp_path / "scores.csv", index=False)
-        return pd.read_csv(tmp_path / "scores.csv")
-
-    return keep
 
 
 @pytest.mark.parametrize(

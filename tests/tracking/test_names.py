@@ -1,7 +1,6 @@
 """Names of metrics are read back as they were written; tables become metrics under these names."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -58,19 +57,6 @@ def test_a_setting_is_a_tag_that_two_runs_can_share() -> None:
     own = ["mlflow.user", "mlflow.runName", verdict_tag("joint_stack"), "process", "version"]
     shared = ["mlflow.source.git.commit", "mlflow.source.git.dirty", "data_sha256", "code", "pipeline", "host"]
     assert [is_setting(tag) for tag in own + shared] == [False] * len(own) + [True] * len(shared)
-
-
-@pytest.fixture(params=["from memory", "from a file"])
-def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    """A table as it is, or as it is read back."""
-
-    def keep(table: pd.DataFrame) -> pd.DataFrame:
-        if request.param == "from memory":
-            return table
-        table.to_csv(tmp_path / "scores.csv", index=False)
-        return pd.read_csv(tmp_path / "scores.csv")
-
-    return keep
 
 
 def test_metrics_are_the_scores_of_all_classes_with_their_intervals(kept: Callable[..., pd.DataFrame]) -> None:
