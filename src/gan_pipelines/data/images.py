@@ -150,3 +150,18 @@ def stratified_indices(labels: Int64[Tensor, "count"], wanted: int, rng: torch.G
         chosen.append(of_class[torch.randperm(len(of_class), generator=rng)[:share]])
     index = torch.cat(chosen)
     return index[torch.randperm(len(index), generator=rng)]
+
+
+def labels_in_proportion(like: Int64[Tensor, "count"], wanted: int) -> Int64[Tensor, "wanted"]:
+    """Labels in the proportions of others, and evenly interleaved: 0, 1, .., 9, 0, 1, .. if all are equally frequent.
+
+    Any number of labels from the start has nearly the same proportions (the method of Sainte-Lague).
+
+    Args:
+        like: labels whose proportions are kept.
+        wanted: number of labels.
+    """
+    counts = torch.bincount(like).double()
+    seats = torch.arange(wanted)[:, None] + 0.5  # the k-th image of a class is due at (k + 1/2) / share
+    due = (seats / counts).flatten()  # (wanted x classes,), infinite for a class without images
+    return due.argsort(stable=True)[:wanted] % len(counts)

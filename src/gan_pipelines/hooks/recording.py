@@ -134,10 +134,8 @@ class RecordingHooks:
                 tracking.log_scores(tracking.score_metrics(data, recorded.under))
                 if word := table_verdict(data):
                     tracking.log_tags({names.verdict_tag(recorded.under): word})
-            case "level_scores":
+            case "level_scores" | "code_scores":
                 tracking.log_scores(tracking.score_metrics(data, recorded.under))
-            case "code_scores":
-                tracking.log_scores(tracking.code_metrics(data))
             case "ablation_scores":
                 tracking.log_scores(tracking.ablation_metrics(data))
             case "metrics":

@@ -1,6 +1,6 @@
 """How good generated pictures are, and what codes mean: features of networks, and statistics computed on them."""
 
-from gan_pipelines.metrics.codes import CodeScores, score_codes
+from gan_pipelines.metrics.codes import score_codes
 from gan_pipelines.metrics.definitions import JUDGE, REAL, SCORES
 from gan_pipelines.metrics.diversity import level_variations
 from gan_pipelines.metrics.features import (
@@ -19,7 +19,6 @@ __all__ = [
     "JUDGE",
     "REAL",
     "SCORES",
-    "CodeScores",
     "FeatureExtractor",
     "Features",
     "Kind",

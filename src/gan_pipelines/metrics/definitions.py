@@ -8,7 +8,7 @@ REAL = "real"
 JUDGE = "judge"
 """The space of scores that are measured with the judge; two runs share it only if they share the judge."""
 
-Better = Literal["higher", "lower", "near 1"]
+Better = Literal["higher", "lower", "near expected", "neither"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,8 @@ class Definition:
 
     Attributes:
         title: its name in tables and reports.
-        better: which direction is better; `near 1` if real images score 1.
+        better: which direction is better; `near expected` if that is what real images score, `neither` if the score
+            only describes.
         meaning: one sentence for reports.
     """
 
@@ -33,6 +34,11 @@ SCORES = {
         "Distance between Gaussians fitted to the features of samples and of real test images; it is the FID only on "
         "inception_v3.",
     ),
+    "frechet_distance_infinity": Definition(
+        "Frechet distance, N to infinity",
+        "lower",
+        "The Frechet distance extrapolated to infinitely many pictures on both sides; about 0 for equal laws.",
+    ),
     "kernel_distance": Definition(
         "kernel distance",
         "lower",
@@ -46,7 +52,7 @@ SCORES = {
     "precision": Definition("precision", "higher", "Share of samples that lie within the manifold of real images."),
     "recall": Definition("recall", "higher", "Share of real images that lie within the manifold of samples."),
     "density": Definition(
-        "density", "near 1", "How many neighbourhoods of real images contain a sample, relative to a real image."
+        "density", "near expected", "How many neighbourhoods of real images contain a sample, relative to a real image."
     ),
     "coverage": Definition("coverage", "higher", "Share of real images whose neighbourhood contains a sample."),
     "label_accuracy": Definition(
@@ -59,12 +65,12 @@ SCORES = {
     ),
     "within_class_diversity": Definition(
         "diversity",
-        "near 1",
+        "near expected",
         "Feature variance within a class, divided by that of real images; near 0 the class has collapsed.",
     ),
     "noise_variance": Definition(
         "variance over noise",
-        "near 1",
+        "near expected",
         "Variance of a level's output over its noise, divided by the variance within a real class.",
     ),
     "noise_recovery": Definition(
@@ -77,13 +83,47 @@ SCORES = {
     ),
     "neighbour_distance": Definition(
         "distance to training",
-        "near 1",
+        "near expected",
         "Mean distance of samples to the nearest training image, divided by that of real test images.",
     ),
     "copies": Definition(
         "copies",
         "lower",
         "Share of samples that are closer to a training image than all but 1 % of real test images are.",
+    ),
+    "information_nats": Definition(
+        "L_I", "higher", "Lower bound of the information between a code and the pictures, in nats; Q gives it."
+    ),
+    "prior_entropy_nats": Definition("H(c)", "neither", "Entropy of a categorical code, which L_I cannot exceed."),
+    "classification_error": Definition(
+        "error of the categories",
+        "lower",
+        "Share of real test images whose inferred category is not matched to their class.",
+    ),
+    "normalised_mutual_information": Definition(
+        "mutual information", "higher", "Of inferred categories and classes of real test images, in [0, 1]."
+    ),
+    "purity": Definition(
+        "purity", "higher", "Share of real test images whose class is the most frequent one of their category."
+    ),
+    "within_category_diversity": Definition(
+        "diversity within a category",
+        "near expected",
+        "Feature variance of pictures of one category, divided by that within real classes; near 0 each category has "
+        "collapsed to one picture, which L_I does not show.",
+    ),
+    "slant_share": Definition("slant explained", "neither", "Share of the slant's variance that the code explains."),
+    "stroke_width_share": Definition(
+        "stroke width explained", "neither", "Share of the stroke width's variance that the code explains."
+    ),
+    "size_share": Definition("size explained", "neither", "Share of the size's variance that the code explains."),
+    "class_changes": Definition(
+        "changes of class", "neither", "How often the judge sees another class while only this code moves."
+    ),
+    "leakage": Definition(
+        "leakage",
+        "lower",
+        "How far another code, as Q infers it, moves with this one; 0 also if Q cannot infer that code.",
     ),
 }
 """By name, in the order of reports."""

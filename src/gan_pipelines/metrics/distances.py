@@ -1,9 +1,10 @@
-"""Frechet distance, kernel distance, Inception score, precision and recall, and the scores of bootstrap resamples.
+"""Frechet distance, kernel distance, Inception score, precision and recall, and how far each picture moves them.
 
-The values come from torch-fidelity, which cannot weight pictures; the scores of resamples are computed here.
+The values come from torch-fidelity; what their intervals come from is computed here.
 """
 
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,22 +12,26 @@ from jaxtyping import Float
 from torch import Tensor
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_isc import isc_features_to_metric
-from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from gan_pipelines.metrics.bootstrap import Counts, weighted_sums
+from gan_pipelines.metrics.intervals import Influence, Strata, Uncertainty, first_order, random_parts
 from gan_pipelines.metrics.neighbours import BLOCK, PRECISION_NEIGHBOURS
 
 SPLITS = 10
 """How many splits the Inception score is averaged over (Salimans et al. 2016)."""
 SHUFFLE_SEED = 2020
 """Seed of the order in which torch-fidelity splits pictures, which may be sorted by class."""
-SUBSETS, SUBSET_IMAGES = 100, 1000
-"""How many subsets of how many pictures the kernel distance is averaged over (Binkowski et al. 2018)."""
+CENTRED_IMAGES = 1000
+"""From how many pictures of each side the second order of the kernel distance is estimated, at most."""
 ROWS = 1000
 """How many rows of features are converted to float64 at once, except within torch-fidelity."""
 SMALLEST_LOGIT = -100.0
 """Relative to the largest one; a class of probability 0 in a whole split would produce 0 x infinity."""
+
+HALVINGS = 8
+"""How often pictures are halved at random to extrapolate the Frechet distance."""
+SMALLEST_EIGENVALUE = 1e-12
+"""Relative to the largest one; directions of less variance are those in which features do not vary at all."""
 
 Rows = Float[Tensor, "count features"]
 Logits = Float[Tensor, "count classes"]
@@ -38,70 +43,175 @@ def frechet_distance(samples: Rows, real: Rows) -> float:
     return float(fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"])
 
 
-def resampled_frechet_distance(
-    samples: Rows, real: Rows, sample_counts: Counts, real_counts: Counts
-) -> Float[Tensor, "resamples"]:
-    """The Frechet distance in each resample of both sides."""
-    found = []
-    for ours, theirs in zip(sample_counts, real_counts, strict=True):
-        (mean, covariance), (real_mean, real_covariance) = _moments(samples, ours), _moments(real, theirs)
-        values, vectors = torch.linalg.eigh(real_covariance)
-        root = vectors * values.clamp(min=0).sqrt() @ vectors.T
-        cross = torch.linalg.eigvalsh(root @ covariance @ root).clamp(min=0).sqrt().sum()
-        found.append(((mean - real_mean) ** 2).sum() + covariance.trace() + real_covariance.trace() - 2 * cross)
-    return torch.stack(found)
+@dataclass(frozen=True)
+class FrechetDistances:
+    """The Frechet distance at the counts at hand and at infinite ones, with what their intervals come from.
 
-
-def _moments(features: Rows, counts: Float[Tensor, "count"]) -> tuple[Tensor, Tensor]:
-    """Mean and covariance of a resample; one block of features at a time is converted to float64."""
-    sums, squares = torch.zeros(()).double(), torch.zeros(()).double()
-    for rows, weights in zip(features.split(ROWS), counts.split(ROWS), strict=True):
-        block, weights = rows.double(), weights.double()
-        sums = sums + weights @ block
-        squares = squares + (block * weights[:, None]).T @ block
-    mean = sums / len(features)
-    return mean, (squares - len(features) * torch.outer(mean, mean)) / (len(features) - 1)
-
-
-def kernel_distance(samples: Rows, real: Rows) -> tuple[float, float]:
-    """Squared maximum mean discrepancy with the kernel (x y / d + 1)^3 (Binkowski et al. 2018), and its spread.
-
-    Returns:
-        Mean and standard deviation over 100 subsets of 1,000 pictures of each kind, or of as many as there are.
+    Attributes:
+        value: of these pictures; biased upwards, the more the fewer there are.
+        at_infinity: extrapolated to infinitely many pictures on both sides; may be slightly negative at equal laws.
+        uncertainty: of both.
     """
-    size = min(SUBSET_IMAGES, len(samples), len(real))
-    settings = {"kid_subsets": SUBSETS, "kid_subset_size": size, "verbose": False}
-    found = kid_features_to_metric(samples.double(), real.double(), **settings)
-    return found["kernel_inception_distance_mean"], found["kernel_inception_distance_std"]
+
+    value: float
+    at_infinity: float
+    uncertainty: Uncertainty
 
 
-def resampled_kernel_distance(
-    samples: Rows, real: Rows, sample_counts: Counts, real_counts: Counts
-) -> Float[Tensor, "resamples"]:
-    """The unbiased squared maximum mean discrepancy of all pictures, in each resample of both sides."""
-    within = [
-        (_kernel_sums(rows, rows, counts, counts) - _own_kernels(rows, counts)) / (len(rows) * (len(rows) - 1))
-        for rows, counts in ((samples, sample_counts), (real, real_counts))
+def frechet_distances(
+    samples: Rows, real: Rows, sample_strata: Strata, real_strata: Strata, rng: torch.Generator
+) -> FrechetDistances:
+    """The Frechet distance, extrapolated to infinitely many pictures (after Chong and Forsyth 2020).
+
+    The bias is a / N + b / M to first order, so it doubles when both sides are halved: the distance at infinity is
+    twice that of all pictures minus that of halves, on average over random halves. Chong and Forsyth halve, and fit a
+    line through, the samples alone; here the real side has few pictures too.
+
+    The variance is that of the delta method for Gaussians (Rippl, Munk and Sturm 2016). Its estimate is too large if
+    the laws are nearly equal, where the distance is a quadratic form of the errors of mean and covariance, and the
+    first order vanishes: the part that quadruples in halves, of which only half is variance, is found there as well.
+
+    Args:
+        samples: more than twice as many as features.
+        real: likewise.
+        sample_strata: the strata that samples were drawn in.
+        real_strata: the same for real images.
+        rng: draws the halves.
+    """
+    whole = _frechet(samples, real)
+    uncertainty = first_order(whole.of_samples, sample_strata, whole.of_real, real_strata)
+    distances, variances = [], []
+    for _ in range(HALVINGS):
+        halves = (random_parts(sample_strata, 2, rng), random_parts(real_strata, 2, rng))
+        for part in (0, 1):
+            ours, theirs = (half == part for half in halves)
+            found = _frechet(samples[ours], real[theirs])
+            distances.append(found.distance)
+            strata = sample_strata[ours], real_strata[theirs]
+            variances.append(first_order(found.of_samples, strata[0], found.of_real, strata[1]).variance)
+    of_halves = sum(variances) / len(variances)
+    second_order = min(max(of_halves / 2 - uncertainty.variance, 0.0), uncertainty.variance)
+    value = frechet_distance(samples, real)
+    return FrechetDistances(
+        value, 2 * value - sum(distances) / len(distances), replace(uncertainty, degenerate=second_order / 2)
+    )
+
+
+class _Frechet(NamedTuple):
+    distance: float
+    of_samples: Influence
+    of_real: Influence
+
+
+def _frechet(samples: Rows, real: Rows) -> _Frechet:
+    """The Frechet distance |m - w|^2 + tr(C + W - 2 (C W)^(1/2)), and its influence at each picture.
+
+    Its derivatives are 2 (m - w) for the mean and 1 - T for the covariance, T the optimal map from one Gaussian to the
+    other.
+    """
+    (mean, covariance), (real_mean, real_covariance) = _moments(samples), _moments(real)
+    root, inverse_root = _powers(real_covariance, 0.5, -0.5)
+    cross, inverse_cross = _powers(root @ covariance @ root, 0.5, -0.5)
+    towards_real, towards_samples = root @ inverse_cross @ root, inverse_root @ cross @ inverse_root
+    apart = mean - real_mean
+    distance = (apart @ apart + covariance.trace() + real_covariance.trace() - 2 * cross.trace()).item()
+    return _Frechet(
+        distance, _influence(samples, mean, apart, towards_real), _influence(real, real_mean, -apart, towards_samples)
+    )
+
+
+def _influence(features: Rows, mean: Tensor, apart: Tensor, optimal_map: Tensor) -> Influence:
+    """2 (m - w) (x - m) + (x - m) (1 - T) (x - m) for each row x."""
+    found = []
+    for rows in features.split(ROWS):
+        centred = rows.double() - mean
+        found.append(2 * centred @ apart + ((centred - centred @ optimal_map) * centred).sum(dim=1))
+    return torch.cat(found)
+
+
+def _powers(matrix: Tensor, *exponents: float) -> list[Tensor]:
+    """Powers of a symmetric matrix on its range; features that never vary have no direction there."""
+    values, vectors = torch.linalg.eigh(matrix)
+    within = values > values.max().clamp(min=0) * SMALLEST_EIGENVALUE
+    return [
+        vectors * torch.where(within, values.clamp(min=1e-300) ** exponent, 0.0) @ vectors.T for exponent in exponents
     ]
-    across = _kernel_sums(samples, real, sample_counts, real_counts) / (len(samples) * len(real))
-    return within[0] + within[1] - 2 * across
 
 
-def _kernel_sums(ours: Rows, theirs: Rows, our_counts: Counts, their_counts: Counts) -> Tensor:
-    """Sum of the kernel over all pairs, in each resample."""
-    sums, theirs, their_counts = torch.zeros(len(our_counts)).double(), theirs.double(), their_counts.double()
-    size = max(1, BLOCK // (2 * len(theirs)))  # of float64
-    for start in range(0, len(ours), size):
-        block, counts = ours[start : start + size].double(), our_counts[:, start : start + size].double()
-        kernel = (block @ theirs.T / theirs.shape[1] + 1) ** 3
-        sums += ((counts @ kernel) * their_counts).sum(dim=1)
-    return sums
+def _moments(features: Rows) -> tuple[Tensor, Tensor]:
+    """Mean and covariance; one block of features at a time is converted to float64."""
+    mean = features.mean(dim=0, dtype=torch.float64)
+    squares = torch.zeros(len(mean), len(mean)).double()
+    for rows in features.split(ROWS):
+        centred = rows.double() - mean
+        squares += centred.T @ centred
+    return mean, squares / (len(features) - 1)
 
 
-def _own_kernels(rows: Rows, counts: Counts) -> Tensor:
-    """Sum of the kernel over the pairs of a picture with itself, which the unbiased estimate leaves out."""
-    kernels = torch.cat([(block.double() ** 2).mean(dim=1) for block in rows.split(ROWS)])
-    return weighted_sums(counts**2, (kernels + 1) ** 3)
+def kernel_distance(samples: Rows, real: Rows, sample_strata: Strata, real_strata: Strata) -> tuple[float, Uncertainty]:
+    """Squared maximum mean discrepancy with the kernel (x y / d + 1)^3, unbiased (Binkowski et al. 2018).
+
+    It is computed from all pictures at once; torch-fidelity's mean over random subsets adds noise to the same value.
+    Its uncertainty is of first order (Gretton et al. 2012). That vanishes at equal laws, where its estimate is twice
+    the variance of the degenerate second order; what it overstates is computed from the kernel, centred within strata.
+
+    Args:
+        samples: features of the samples.
+        real: features of the real images.
+        sample_strata: the strata that samples were drawn in.
+        real_strata: the same for real images.
+    """
+    within, real_within = (
+        (_mean_kernel(rows, rows) * len(rows) - _own_kernels(rows)) / (len(rows) - 1) for rows in (samples, real)
+    )
+    across, real_across = _mean_kernel(samples, real), _mean_kernel(real, samples)
+    value = (within.mean() + real_within.mean() - 2 * across.mean()).item()
+    influences = 2 * (within - across), 2 * (real_within - real_across)
+    degenerate = _degenerate_variance(samples, real, sample_strata, real_strata)
+    return value, first_order(influences[0], sample_strata, influences[1], real_strata, degenerate)
+
+
+def _mean_kernel(ours: Rows, theirs: Rows) -> Float[Tensor, "ours"]:
+    """Mean of the kernel between each of our pictures and all of theirs."""
+    found, theirs = [], theirs.float().T / theirs.shape[1]
+    for block in ours.float().split(max(1, BLOCK // theirs.shape[1])):
+        roots = (block @ theirs).add_(1)
+        found.append((roots * roots).mul_(roots).mean(dim=1, dtype=torch.float64))
+    return torch.cat(found)
+
+
+def _own_kernels(rows: Rows) -> Float[Tensor, "count"]:
+    """The kernel of each picture with itself, which the unbiased estimate leaves out."""
+    return torch.cat([((block.double() ** 2).mean(dim=1) + 1) ** 3 for block in rows.split(ROWS)])
+
+
+def _degenerate_variance(samples: Rows, real: Rows, sample_strata: Strata, real_strata: Strata) -> float:
+    """Variance of the second order of the kernel distance, from some pictures of each side."""
+    rng = torch.Generator().manual_seed(SHUFFLE_SEED)
+    sides = []
+    for rows, strata in ((samples, sample_strata), (real, real_strata)):
+        chosen = torch.randperm(len(rows), generator=rng)[:CENTRED_IMAGES]
+        sides.append((rows[chosen], strata[chosen], len(rows)))
+    total = 0.0
+    for place, (rows, strata, count) in enumerate(sides):
+        total += 2 * _centred_square(rows, strata, rows, strata) / count**2
+        if place == 0:
+            total += 4 * _centred_square(rows, strata, *sides[1][:2]) / (count * sides[1][2])
+    return total
+
+
+def _centred_square(ours: Rows, our_strata: Strata, theirs: Rows, their_strata: Strata) -> float:
+    """Mean square of the kernel between two pictures, centred within the stratum of each; no picture with itself."""
+    kernel = (ours.double() @ theirs.double().T / theirs.shape[1] + 1) ** 3
+    if ours is theirs:
+        kernel.fill_diagonal_(torch.nan)
+    for stratum in our_strata.unique():
+        chosen = our_strata == stratum
+        kernel[chosen] -= kernel[chosen].nanmean(dim=0)
+    for stratum in their_strata.unique():
+        chosen = their_strata == stratum
+        kernel[:, chosen] -= kernel[:, chosen].nanmean(dim=1, keepdim=True)
+    return (kernel**2).nanmean().item()
 
 
 def inception_score(logits: Logits) -> float:
@@ -109,20 +219,18 @@ def inception_score(logits: Logits) -> float:
     return float(isc_features_to_metric(_bounded(logits), splits=SPLITS, rng_seed=SHUFFLE_SEED)["inception_score_mean"])
 
 
-def resampled_inception_score(logits: Logits, counts: Counts) -> Float[Tensor, "resamples"]:
-    """The Inception score in each resample: the mean over torch-fidelity's ten splits of the shuffled pictures."""
+def inception_influence(logits: Logits) -> Influence:
+    """How far each picture moves the Inception score: by how much its KL(p(y|x) || p(y)) exceeds the mean."""
     log_probs = _bounded(logits).log_softmax(dim=1)
-    probs = log_probs.exp()
-    negative_entropy, scores = (probs * log_probs).sum(dim=1), []
-    bounds = [split * len(logits) // SPLITS for split in range(SPLITS + 1)]
+    influence = torch.empty(len(logits)).double()
     order = torch.from_numpy(np.random.RandomState(SHUFFLE_SEED).permutation(len(logits)))
-    for start, end in pairwise(bounds):
-        part = order[start:end]
-        weights = counts[:, part].double()
-        weights = weights / weights.sum(dim=1, keepdim=True).clamp(min=1)
-        marginal = weights @ probs[part]
-        scores.append((weights @ negative_entropy[part] - torch.xlogy(marginal, marginal).sum(dim=1)).exp())
-    return torch.stack(scores).mean(dim=0)
+    for part in order.tensor_split([split * len(logits) // SPLITS for split in range(1, SPLITS)]):
+        probs = log_probs[part].exp()
+        marginal = probs.mean(dim=0)
+        divergence = (probs * (log_probs[part] - marginal.clamp(min=1e-300).log())).sum(dim=1)
+        mean = divergence.mean()
+        influence[part] = mean.exp() * (divergence - mean) * len(logits) / (SPLITS * len(part))
+    return influence
 
 
 def _bounded(logits: Logits) -> Float[Tensor, "count classes"]:
@@ -132,6 +240,5 @@ def _bounded(logits: Logits) -> Float[Tensor, "count classes"]:
 def precision_and_recall(samples: Rows, real: Rows) -> tuple[float, float]:
     """Improved precision and recall, k = 3 (Kynkaanniemi et al. 2019)."""
     settings = {"prc_neighborhood": PRECISION_NEIGHBOURS, "save_cpu_ram": True, "verbose": False}
-    size = max(1, BLOCK // max(len(samples), len(real)))
-    found = prc_features_to_metric(samples, real, prc_batch_size=size, **settings)
+    found = prc_features_to_metric(samples, real, prc_batch_size=len(real), **settings)
     return found["precision"], found["recall"]

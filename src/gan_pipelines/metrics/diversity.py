@@ -8,58 +8,54 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from gan_pipelines.data.images import Representation, no_condition, one_hot
-from gan_pipelines.metrics.bootstrap import Counts
 from gan_pipelines.metrics.features import LabelledFeatures
+from gan_pipelines.metrics.intervals import Influence
 from gan_pipelines.models import LevelGAN
 
 CONDITIONS, NOISES = 200, 20
 """For how many conditions a level is measured, and with how many noises each."""
 
 
-def within_class_diversity(
-    samples: LabelledFeatures,
-    real: LabelledFeatures,
-    counts: Counts | None = None,
-    real_counts: Counts | None = None,
-) -> Float[Tensor, "resamples"]:
-    """Mean over classes of (total feature variance of the samples / of the real images), in each resample.
+@dataclass(frozen=True)
+class Diversity:
+    """Feature variance within classes, relative to real images.
 
-    Classes with fewer than two samples or fewer than two real images are left out.
-
-    Args:
-        samples: features of the samples.
-        real: features of the real images.
-        counts: resamples of the samples; None means the samples themselves.
-        real_counts: the same for the real images.
-
-    Raises:
-        ValueError: no class has two pictures on both sides.
+    Attributes:
+        by_class: total variance of the samples' features, divided by that of real images; classes with fewer than two
+            pictures on either side are left out.
+        of_samples: influence of each sample on the mean over classes.
+        of_real: influence of each real image.
     """
-    ratios = []
+
+    by_class: Mapping[int, float]
+    of_samples: Influence
+    of_real: Influence
+
+    @property
+    def mean(self) -> float:
+        """Over classes, each of which counts equally, however many pictures it has."""
+        return sum(self.by_class.values()) / len(self.by_class)
+
+
+def within_class_diversity(samples: LabelledFeatures, real: LabelledFeatures) -> Diversity:
+    """Total feature variance of the samples of each class, divided by that of its real images."""
+    ratios, sides = dict[int, float](), (samples, real)
+    influences = [torch.zeros(len(side)).double() for side in sides]
     for label in range(samples.logits.shape[1]):
-        ours, theirs = (_variance(*side, label) for side in ((samples, counts), (real, real_counts)))
-        if ours is not None and theirs is not None:
-            ratios.append(ours / theirs)
-    if not ratios:
-        raise ValueError("within-class diversity needs a class with at least two samples and two real images")
-    return torch.stack(ratios).nanmean(dim=0)
+        chosen = [side.labels == label for side in sides]
+        if min(int(of_class.sum()) for of_class in chosen) < 2:
+            continue
+        squares = [_squared_deviations(side.features[of]) for side, of in zip(sides, chosen, strict=True)]
+        variances = [values.sum() / (len(values) - 1) for values in squares]
+        ratios[label] = ratio = (variances[0] / variances[1]).item()
+        for influence, of, values, sign in zip(influences, chosen, squares, (1, -1), strict=True):
+            influence[of] = sign * ratio * (values / values.mean() - 1) * len(influence) / len(values)
+    return Diversity(ratios, *(influence / max(len(ratios), 1) for influence in influences))
 
 
-def _variance(pictures: LabelledFeatures, counts: Counts | None, label: int) -> Float[Tensor, "resamples"] | None:
-    """Total variance of the features of one class; None if it has fewer than two pictures.
-
-    It is NaN in a resample that drew fewer than two different pictures of the class.
-    """
-    chosen = pictures.labels == label
-    if chosen.sum() < 2:
-        return None
-    rows = pictures.features[chosen].double()
-    rows = rows - rows.mean(dim=0)
-    weights = torch.ones(1, len(rows)).double() if counts is None else counts[:, chosen].double()
-    total = weights.sum(dim=1)
-    squares = weights @ (rows**2).sum(dim=1) - ((weights @ rows) ** 2).sum(dim=1) / total
-    several = (weights > 0).sum(dim=1) > 1
-    return (squares / (total - 1)).where(several, torch.nan)
+def _squared_deviations(rows: Float[Tensor, "count features"]) -> Float[Tensor, "count"]:
+    """Squared distance of each row from the mean of all."""
+    return ((rows.double() - rows.double().mean(dim=0)) ** 2).sum(dim=1)
 
 
 @dataclass(frozen=True)

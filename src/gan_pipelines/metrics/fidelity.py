@@ -4,27 +4,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
-from gan_pipelines.metrics.bootstrap import resampled_mean
 from gan_pipelines.metrics.definitions import JUDGE
 from gan_pipelines.metrics.distances import (
-    frechet_distance,
+    frechet_distances,
+    inception_influence,
     inception_score,
     kernel_distance,
-    precision_and_recall,
-    resampled_frechet_distance,
-    resampled_inception_score,
-    resampled_kernel_distance,
 )
 from gan_pipelines.metrics.diversity import within_class_diversity
 from gan_pipelines.metrics.features import LabelledFeatures
-from gan_pipelines.metrics.neighbours import manifold_membership
-from gan_pipelines.metrics.scores import SHARE, Resamples, Score, missing_score
+from gan_pipelines.metrics.intervals import Strata, first_order
+from gan_pipelines.metrics.manifolds import expected_coverage, manifold_scores
+from gan_pipelines.metrics.scores import POSITIVE, SHARE, UNBOUNDED, Score, missing_score, share_score, smooth_score
 
 
 def score_fidelity(
-    network: str, samples: LabelledFeatures, real: LabelledFeatures, resamples: Resamples
+    network: str, samples: LabelledFeatures, real: LabelledFeatures, strata: Strata, rng: torch.Generator
 ) -> Iterator[Score]:
     """Distances, Inception score and manifold scores on the features of one network.
 
@@ -32,64 +28,72 @@ def score_fidelity(
         network: its name.
         samples: features of the scored pictures.
         real: features of the real test images.
-        resamples: of both.
+        strata: in which the samples were drawn: their labels, if those were asked for.
+        rng: cuts pictures into parts.
     """
-    yield _score_frechet_distance(network, samples.features, real.features, resamples)
-    value, spread = kernel_distance(samples.features, real.features)
-    counts = resamples.counts, resamples.real_counts
-    resampled = resampled_kernel_distance(samples.features, real.features, *counts)
-    limits = (-torch.inf, torch.inf)
-    yield replace(resamples.score("kernel_distance", network, value, resampled, limits), spread=spread)
-    value, resampled = inception_score(samples.logits), resampled_inception_score(samples.logits, resamples.counts)
+    yield from _score_frechet_distances(network, samples, real, strata, rng)
+    value, uncertainty = kernel_distance(samples.features, real.features, strata, real.labels)
+    yield smooth_score("kernel_distance", network, len(samples), value, uncertainty, UNBOUNDED, expected=0.0)
+    value, uncertainty = inception_score(samples.logits), first_order(inception_influence(samples.logits), strata)
     limits = (1.0, float(samples.logits.shape[1]))  # the number of classes
-    yield resamples.score("inception_score", network, value, resampled, limits)
-    yield from _score_manifold(network, samples.features, real.features, resamples)
+    yield smooth_score("inception_score", network, len(samples), value, uncertainty, limits)
+    yield from _score_manifold(network, samples, real, strata, rng)
 
 
-def _score_frechet_distance(network: str, samples: Tensor, real: Tensor, resamples: Resamples) -> Score:
-    dimensions = samples.shape[1]
-    if min(len(samples), len(real)) <= dimensions:
-        note = f"a covariance of {dimensions} features needs more pictures; {len(samples)} samples, {len(real)} real"
-        return missing_score("frechet_distance", network, resamples.samples, note)
-    resampled = resampled_frechet_distance(samples, real, resamples.counts, resamples.real_counts)
-    return resamples.score("frechet_distance", network, frechet_distance(samples, real), resampled)
+def _score_frechet_distances(
+    network: str, samples: LabelledFeatures, real: LabelledFeatures, strata: Strata, rng: torch.Generator
+) -> Iterator[Score]:
+    names, dimensions = ("frechet_distance", "frechet_distance_infinity"), samples.features.shape[1]
+    if min(len(samples), len(real)) < 2 * (dimensions + 1):
+        note = (
+            f"with {dimensions} features it needs at least {2 * (dimensions + 1)} pictures on both sides; "
+            f"found {len(samples)} samples and {len(real)} real images"
+        )
+        yield from (missing_score(name, network, len(samples), note) for name in names)
+        return
+    found = frechet_distances(samples.features, real.features, strata, real.labels, rng)
+    yield smooth_score(names[0], network, len(samples), found.value, found.uncertainty)
+    yield smooth_score(names[1], network, len(samples), found.at_infinity, found.uncertainty, UNBOUNDED, expected=0.0)
 
 
-def _score_manifold(network: str, samples: Tensor, real: Tensor, resamples: Resamples) -> Iterator[Score]:
-    members = manifold_membership(samples, real)
-    precision, recall = precision_and_recall(samples, real)
-    precise = resampled_mean(members.precise, resamples.counts)
-    recalled, covered = (resampled_mean(of, resamples.real_counts) for of in (members.recalled, members.covered))
-    yield resamples.score("precision", network, precision, precise, SHARE)
-    yield resamples.score("recall", network, recall, recalled, SHARE)
-    yield resamples.mean("density", network, members.density, torch.inf)
-    yield resamples.score("coverage", network, members.covered.double().mean().item(), covered, SHARE)
+def _score_manifold(
+    network: str, samples: LabelledFeatures, real: LabelledFeatures, strata: Strata, rng: torch.Generator
+) -> Iterator[Score]:
+    found = manifold_scores(samples.features, real.features, strata, real.labels, rng)
+    expected = {"density": 1.0, "coverage": expected_coverage(found.pictures)}
+    for name, value in found.values.items():
+        limits = POSITIVE if name == "density" else SHARE
+        known = expected.get(name, torch.nan)
+        yield smooth_score(name, network, found.pictures, value, found.uncertainties[name], limits, known)
 
 
-def score_label_accuracy(judged: LabelledFeatures, classes: Sequence[str], resamples: Resamples) -> Iterator[Score]:
-    """Whether the judge sees the label in each picture: for all classes together, then for each class.
+def score_label_accuracy(judged: LabelledFeatures, classes: Sequence[str]) -> Iterator[Score]:
+    """Whether the judge sees the label in each picture: for all pictures together, then for each class.
 
     Args:
         judged: what the judge sees in the pictures.
         classes: names of the classes.
-        resamples: of the pictures.
     """
     correct = judged.logits.argmax(dim=1) == judged.labels
-    yield resamples.mean("label_accuracy", JUDGE, correct)
+    yield share_score("label_accuracy", JUDGE, correct)
     for label, name in enumerate(classes):
         chosen = judged.labels == label
-        if not chosen.any():
+        if chosen.any():
+            yield replace(share_score("label_accuracy", JUDGE, correct[chosen]), of_class=name)
+        else:
             yield replace(missing_score("label_accuracy", JUDGE, 0, "no picture of this class"), of_class=name)
-            continue
-        share = resamples.share_of_some("label_accuracy", JUDGE, correct[chosen], chosen)
-        yield replace(share, of_class=name)
 
 
-def score_diversity(judged: LabelledFeatures, real: LabelledFeatures, resamples: Resamples) -> Score:
-    """Diversity within classes, in the judge's features."""
-    try:
-        value = within_class_diversity(judged, real).item()
-    except ValueError as error:
-        return missing_score("within_class_diversity", JUDGE, resamples.samples, str(error))
-    resampled = within_class_diversity(judged, real, resamples.counts, resamples.real_counts)
-    return resamples.score("within_class_diversity", JUDGE, value, resampled)
+def score_diversity(judged: LabelledFeatures, real: LabelledFeatures, classes: Sequence[str]) -> Iterator[Score]:
+    """Diversity within classes, in the judge's features: the mean over classes, then each class."""
+    name = "within_class_diversity"
+    found = within_class_diversity(judged, real)
+    if not found.by_class:
+        note = "no class has two samples and two real images"
+        yield missing_score(name, JUDGE, len(judged), note)
+        return
+    uncertainty = first_order(found.of_samples, judged.labels, found.of_real, real.labels)
+    yield smooth_score(name, JUDGE, len(judged), found.mean, uncertainty, expected=1.0)
+    for label, ratio in found.by_class.items():
+        count = int((judged.labels == label).sum())
+        yield replace(Score(name, JUDGE, count, ratio, expected=1.0), of_class=classes[label])

@@ -9,13 +9,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gan_pipelines.data.images import LabelledImages
-from gan_pipelines.metrics.bootstrap import interval, resample, resampled_mean
 from gan_pipelines.metrics.definitions import JUDGE
 from gan_pipelines.metrics.diversity import LevelVariation
 from gan_pipelines.metrics.features import LabelledFeatures, Reference
 from gan_pipelines.metrics.fidelity import score_diversity, score_fidelity, score_label_accuracy
+from gan_pipelines.metrics.intervals import Uncertainty, group_influence, stratified_variance
 from gan_pipelines.metrics.memorisation import missing_memorisation, score_memorisation, score_near_duplicates
-from gan_pipelines.metrics.scores import SHARE, Resamples, Score
+from gan_pipelines.metrics.scores import POSITIVE, Score, mean_score, share_score
 from gan_pipelines.parameters import PIXELS
 
 COLLAPSED_BELOW = 0.3
@@ -31,7 +31,6 @@ def score_pictures(
     pictures: LabelledImages,
     reference: Reference,
     kind: Kind,
-    resamples: int,
     rng: torch.Generator,
 ) -> list[Score]:
     """Score pictures against the real test images.
@@ -42,65 +41,52 @@ def score_pictures(
         reference: the real images, with features of the same networks.
         kind: `labelled` if labels were requested; the diversity of `unlabelled` samples is measured within the classes
             that the judge sees.
-        resamples: number of bootstrap resamples.
-        rng: draws the resamples.
+        rng: cuts pictures into parts.
     """
-    judged = features[JUDGE]
+    judged, strata = features[JUDGE], features[JUDGE].labels
     if kind == "unlabelled":
-        judged = replace(judged, labels=judged.logits.argmax(dim=1))
-    drawn = Resamples(*(resample(len(side), resamples, rng) for side in (pictures, reference.test_images)))
+        judged, strata = replace(judged, labels=judged.logits.argmax(dim=1)), torch.zeros_like(strata)
     test = reference.features.test
-    found = [score for name in features for score in score_fidelity(name, features[name], test[name], drawn)]
+    found = [score for name in features for score in score_fidelity(name, features[name], test[name], strata, rng)]
     if kind != "unlabelled":
-        found += score_label_accuracy(judged, pictures.classes, drawn)
-    found.append(score_diversity(judged, test[JUDGE], drawn))
-    found.append(score_near_duplicates(pictures, reference, drawn, rng))
+        # the judge knows the training images by heart; of real images, only the test images tell what it can read
+        found += score_label_accuracy(test[JUDGE] if kind == "real" else judged, reference.test_images.classes)
+    found += score_diversity(judged, test[JUDGE], reference.test_images.classes)
+    found.append(score_near_duplicates(pictures, reference, rng))
     if kind == "real":
         return [*found, *missing_memorisation(len(pictures))]
-    return [*found, *score_memorisation(judged, pictures, reference, drawn)]
+    return [*found, *score_memorisation(judged, pictures, reference, strata)]
 
 
-def score_classification(
-    logits: Float[Tensor, "tests classes"],
-    test_images: LabelledImages,
-    samples: int,
-    resamples: int,
-    rng: torch.Generator,
-) -> Score:
+def score_classification(logits: Float[Tensor, "tests classes"], test_images: LabelledImages, samples: int) -> Score:
     """Classification accuracy score (Ravuri and Vinyals 2019).
+
+    The interval is about other test images, read by this classifier; it says nothing about another training of it.
 
     Args:
         logits: of a classifier trained on samples only, for the real test images.
         test_images: the real test images.
         samples: number of samples on which the classifier was trained.
-        resamples: number of bootstrap resamples of the test images.
-        rng: draws the resamples.
     """
-    correct = (logits.argmax(dim=1) == test_images.labels).double()
-    resampled = resampled_mean(correct, resample(len(correct), resamples, rng))
-    value = correct.mean().item()
-    return Score("classification_accuracy", JUDGE, samples, value, *interval(value, resampled, *SHARE))
+    correct = logits.argmax(dim=1) == test_images.labels
+    share = share_score("classification_accuracy", JUDGE, correct)
+    groups = group_influence(correct.double(), test_images.labels)
+    variance = stratified_variance(correct.double(), test_images.labels)
+    return replace(share, samples=samples, uncertainty=Uncertainty(0.0, variance, groups))
 
 
-def score_levels(
-    variations: Mapping[str, LevelVariation], samples: int, resamples: int, rng: torch.Generator
-) -> list[Score]:
+def score_levels(variations: Mapping[str, LevelVariation], samples: int) -> list[Score]:
     """How much each level's output varies with its noise, and how much of the noise Q recovers from it.
 
     Args:
         variations: by level.
         samples: number of pictures on which they were measured.
-        resamples: number of bootstrap resamples of the conditions.
-        rng: draws the resamples.
     """
     found = []
     for level, variation in variations.items():
-        counts = resample(len(variation.variance), resamples, rng)
-        limits = {"noise_variance": (0.0, torch.inf), "noise_recovery": (-torch.inf, 1.0)}
+        limits = {"noise_variance": POSITIVE, "noise_recovery": (-torch.inf, 1.0)}
         for name, values in (("noise_variance", variation.variance), ("noise_recovery", variation.recovery)):
-            value = values.double().mean().item()
-            ends = interval(value, resampled_mean(values, counts), *limits[name])
-            found.append(Score(name, level, samples, value, *ends))
+            found.append(replace(mean_score(name, level, values, limits[name]), samples=samples))
     return found
 
 

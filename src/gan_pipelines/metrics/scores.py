@@ -1,14 +1,16 @@
-"""A score and its interval."""
+"""A score, its interval, and what is needed to compare it with that of another generator."""
 
+import math
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from gan_pipelines.metrics.bootstrap import Counts, interval, resampled_mean
+from gan_pipelines.metrics.intervals import Uncertainty, normal_interval, share_interval
 
 SHARE = (0.0, 1.0)
 """The limits of scores that are shares."""
+UNBOUNDED = (-math.inf, math.inf)
+POSITIVE = (0.0, math.inf)
 
 
 @dataclass(frozen=True)
@@ -20,80 +22,73 @@ class Score:
         space: the network, or the representation, in which it is measured.
         samples: number of pictures scored; several scores are biased by it, so only scores of equal counts compare.
         value: the score; NaN if it is missing.
-        low: lower end of its 95 % bootstrap interval.
+        low: lower end of its 95 % interval; NaN if there is none.
         high: upper end.
-        spread: standard deviation over the subsets of the kernel distance; NaN for other scores.
+        expected: what samples of the real images' law would score, where that is not 0 or 1 at best; NaN if unknown.
         of_class: the class, for the score of a single class; otherwise empty.
-        note: why the score is missing.
+        note: why the score or its interval is missing.
+        uncertainty: what the interval comes from; None if two generators are not compared by this score.
     """
 
     score: str
     space: str
     samples: int
     value: float
-    low: float
-    high: float
-    spread: float = float("nan")
+    low: float = math.nan
+    high: float = math.nan
+    expected: float = math.nan
     of_class: str = ""
     note: str = ""
+    uncertainty: Uncertainty | None = None
 
 
 def missing_score(score: str, space: str, samples: int, note: str) -> Score:
     """A score that cannot be computed, and why."""
-    nan = float("nan")
-    return Score(score, space, samples, nan, nan, nan, note=note)
+    return Score(score, space, samples, math.nan, note=note)
 
 
-@dataclass(frozen=True)
-class Resamples:
-    """Bootstrap resamples of the scored pictures and of the real test images; they give values their intervals.
+def smooth_score(
+    score: str,
+    space: str,
+    samples: int,
+    value: float,
+    uncertainty: Uncertainty,
+    limits: tuple[float, float] = POSITIVE,
+    expected: float = math.nan,
+) -> Score:
+    """A score with the interval of a normal error.
 
-    Attributes:
-        counts: how often each picture is drawn in each resample.
-        real_counts: the same for the test images.
+    Args:
+        score: its name.
+        space: the network or representation.
+        samples: number of pictures scored.
+        value: the score.
+        uncertainty: of the value.
+        limits: the lowest and the highest possible value.
+        expected: what samples of the real images' law would score.
     """
+    ends = normal_interval(value, uncertainty.variance, *limits, uncertainty.freedom)
+    return Score(score, space, samples, value, *ends, expected=expected, uncertainty=uncertainty)
 
-    counts: Counts
-    real_counts: Counts
 
-    @property
-    def samples(self) -> int:
-        """How many pictures are scored."""
-        return self.counts.shape[1]
+def share_score(score: str, space: str, holds: Tensor, expected: float = math.nan) -> Score:
+    """The share of pictures for which something holds, with Wilson's interval.
 
-    def score(
-        self,
-        name: str,
-        space: str,
-        value: float,
-        resampled: Tensor,
-        limits: tuple[float, float] = (0.0, torch.inf),
-    ) -> Score:
-        """A score with its interval.
+    Args:
+        score: its name.
+        space: the network or representation.
+        holds: whether it holds, one value per picture.
+        expected: what samples of the real images' law would score.
+    """
+    count, total = int(holds.sum()), len(holds)
+    value = count / total
+    variance = value * (1 - value) / total
+    return Score(
+        score, space, total, value, *share_interval(count, total), expected=expected, uncertainty=Uncertainty(variance)
+    )
 
-        Args:
-            name: of the score.
-            space: the network or representation.
-            value: the score of the pictures themselves.
-            resampled: the score of each resample.
-            limits: the lowest and the highest possible value.
-        """
-        return Score(name, space, self.samples, value, *interval(value, resampled, *limits))
 
-    def mean(self, name: str, space: str, values: Tensor, highest: float = 1.0) -> Score:
-        """A score that is the mean of one value per picture, each in [0, highest]."""
-        value = values.double().mean().item()
-        return self.score(name, space, value, resampled_mean(values, self.counts), (0.0, highest))
-
-    def share_of_some(self, name: str, space: str, holds: Tensor, chosen: Tensor) -> Score:
-        """A score that is the share of chosen pictures for which something holds.
-
-        Args:
-            name: of the score.
-            space: the network or representation.
-            holds: whether it holds, one value per chosen picture.
-            chosen: the pictures, as indices or as a mask.
-        """
-        counts, value = self.counts[:, chosen].double(), holds.double().mean().item()
-        resampled = counts @ holds.double() / counts.sum(dim=1).clamp(min=1)
-        return Score(name, space, len(holds), value, *interval(value, resampled, *SHARE))
+def mean_score(score: str, space: str, values: Tensor, limits: tuple[float, float]) -> Score:
+    """The mean of one value per independent picture."""
+    variance = values.double().var().item() / len(values) if len(values) > 1 else 0.0
+    return smooth_score(score, space, len(values), values.double().mean().item(), Uncertainty(variance), limits)

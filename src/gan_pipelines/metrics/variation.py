@@ -87,18 +87,18 @@ def explained_share(values: Float[Tensor, "bases points"]) -> float:
     return (explained / (explained + kept.var(dim=0).mean())).item()
 
 
-def category_changes(categories: Int64[Tensor, "bases points"]) -> float:
-    """Mean over the bases of the share of points outside their most frequent category; 0 if no category changes.
+def category_changes(categories: Int64[Tensor, "bases points"]) -> Float[Tensor, "bases"]:
+    """Share of points outside the most frequent category of their base; 0 if the category does not change.
 
     Args:
         categories: what is seen in the picture, with one row per random setting of everything else and one column per
             value of the code.
     """
     most_frequent = categories.mode(dim=1, keepdim=True).values
-    return (categories != most_frequent).double().mean().item()
+    return (categories != most_frequent).double().mean(dim=1)
 
 
-def drift(means: Float[Tensor, "bases points"], low: float, high: float) -> float:
+def drift(means: Float[Tensor, "bases points"], low: float, high: float) -> Float[Tensor, "bases"]:
     """How far an inferred continuous code moves along another code: its variance, divided by that of the prior.
 
     0: it does not move; 1: it moves as if it were drawn from the prior at each point.
@@ -109,4 +109,4 @@ def drift(means: Float[Tensor, "bases points"], low: float, high: float) -> floa
         low: lower end of the code's uniform prior.
         high: upper end.
     """
-    return (means.double().var(dim=1, correction=0).mean() / ((high - low) ** 2 / 12)).item()
+    return means.double().var(dim=1, correction=0) / ((high - low) ** 2 / 12)

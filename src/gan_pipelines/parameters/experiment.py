@@ -21,11 +21,10 @@ class EvaluationParameters(Schema):
     """How generators are judged.
 
     Attributes:
-        samples: drawn from each generator, equally many of each class if it takes labels.
+        samples: drawn from each generator, in the class proportions of the test images if it takes labels.
         features: the judge's representation on which distances are computed; not `labels`.
         networks: on whose features distances are computed; must include the judge.
         inception_weights: file with the weights of `inception_v3`; `null` downloads them.
-        resamples: of the bootstrap, from which every interval comes.
         pictures: a folder of pictures from elsewhere, loose or one folder per class; the pipeline `pictures` scores it.
         grid_columns: pictures per class, category or traversal in the figures.
     """
@@ -34,7 +33,6 @@ class EvaluationParameters(Schema):
     features: str
     networks: tuple[FeatureNetworkName, ...] = ("judge",)
     inception_weights: str | None = None
-    resamples: Annotated[Count, Field(ge=20)] = 200
     pictures: str | None = None
     grid_columns: Count = 10
 

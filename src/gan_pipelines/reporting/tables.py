@@ -1,12 +1,11 @@
 """Tables of scores."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
-from gan_pipelines.metrics import JUDGE, REAL, SCORES, CodeScores, Score, verdict
+from gan_pipelines.metrics import JUDGE, REAL, SCORES, Score, verdict
 
 SUMMARY = {"label_accuracy": "3f", "frechet_distance": "2f", "within_class_diversity": "2f"}
 """The scores that are printed at the end of a run, and their number formats."""
@@ -14,13 +13,8 @@ SUMMARY = {"label_accuracy": "3f", "frechet_distance": "2f", "within_class_diver
 
 def score_table(scores: Sequence[Score]) -> pd.DataFrame:
     """One row per score; cells that do not apply are empty."""
-    rows = [asdict(score) for score in scores]
+    rows = [{k: v for k, v in vars(score).items() if k != "uncertainty"} for score in scores]
     return pd.DataFrame([{**row, "of_class": row["of_class"] or None, "note": row["note"] or None} for row in rows])
-
-
-def code_table(scores: Mapping[str, CodeScores]) -> pd.DataFrame:
-    """One row per code; cells that do not apply are empty."""
-    return pd.DataFrame([{"code": code, **asdict(values)} for code, values in scores.items()])
 
 
 def table_verdict(table: pd.DataFrame) -> str:
@@ -58,6 +52,8 @@ def _summary_row(generator: str, table: pd.DataFrame) -> list[str]:
 def _cell(row: Mapping[Hashable, Any], digits: str) -> str:
     if pd.isna(row["value"]):
         return "-"
+    if pd.isna(row["low"]):
+        return f"{row['value']:.{digits}}"
     return f"{row['value']:.{digits}} +- {(row['high'] - row['low']) / 2:.{digits}}"
 
 
@@ -73,7 +69,7 @@ def missing_scores(table: pd.DataFrame) -> Iterator[str]:
 
 
 def format_codes(table: pd.DataFrame) -> str:
-    """The table of codes as text: one column per code, without scores that no code has."""
-    return (
-        table.set_index("code").dropna(axis="columns", how="all").T.to_string(float_format="{:.4f}".format, na_rep="-")
-    )
+    """The scores of codes as text: one column per code, within 80 columns."""
+    shown = table.assign(cell=[_cell(row, "4f") for row in table.to_dict("records")])
+    pivot = shown.pivot_table(index="score", columns="space", values="cell", aggfunc="first", sort=False)
+    return pivot.rename_axis(index=None, columns=None).fillna("-").to_string()

@@ -1,6 +1,6 @@
 """MLflow: what is recorded and under which names, and how the record is read."""
 
-from gan_pipelines.tracking.metrics import ablation_metrics, code_metrics, score_metrics, stage_metrics
+from gan_pipelines.tracking.metrics import ablation_metrics, score_metrics, stage_metrics
 from gan_pipelines.tracking.records import (
     differences,
     find_runs,
@@ -26,7 +26,6 @@ __all__ = [
     "PAGE_PORT",
     "Settings",
     "ablation_metrics",
-    "code_metrics",
     "differences",
     "find_runs",
     "find_store",

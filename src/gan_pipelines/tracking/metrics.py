@@ -18,13 +18,6 @@ def score_metrics(table: pd.DataFrame, generator: str) -> dict[str, float]:
     }
 
 
-def code_metrics(table: pd.DataFrame) -> dict[str, float]:
-    """A table of InfoGAN's codes as `<code>.<score>`, without empty cells."""
-    named = table.set_index("code").select_dtypes("number")
-    columns = {score: values.dropna() for score, values in named.items()}
-    return {f"{code}.{score}": float(value) for score, values in columns.items() for code, value in values.items()}
-
-
 def ablation_metrics(table: pd.DataFrame) -> dict[str, float]:
     """The means of an ablation's rows by metric name, and their standard deviations as `spread`.
 

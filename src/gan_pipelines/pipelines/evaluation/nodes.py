@@ -4,7 +4,7 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.data.images import LabelledImages, labels_in_proportion
 from gan_pipelines.metrics import (
     JUDGE,
     Kind,
@@ -20,6 +20,7 @@ from gan_pipelines.metrics import (
     score_classification,
     score_pictures,
 )
+from gan_pipelines.metrics.comparisons import influence_table
 from gan_pipelines.models import Encoder, InfoGAN, StackedGenerator
 from gan_pipelines.parameters import CategoricalCode, ClassifierParameters, EvaluationParameters, RunParameters
 from gan_pipelines.project import project_folder
@@ -32,14 +33,18 @@ from gan_pipelines.training.stage import Stage, seeded_stage
 
 
 def sample_generator(
-    run: RunParameters, evaluation: EvaluationParameters, generator: StackedGenerator | InfoGAN
+    run: RunParameters,
+    evaluation: EvaluationParameters,
+    generator: StackedGenerator | InfoGAN,
+    test_images: LabelledImages,
 ) -> LabelledImages:
     """Draw samples; all stacks of an experiment get the same labels and the same noise.
 
     Args:
         run: seed, device, threads.
         evaluation: how many samples.
-        generator: a stack, from which each class is requested equally often, or an InfoGAN.
+        generator: a stack, or an InfoGAN.
+        test_images: a stack is asked for their classes, in their proportions.
 
     Returns:
         The samples with the requested labels. The classes of an InfoGAN's samples are the categories of its first
@@ -49,7 +54,8 @@ def sample_generator(
         if isinstance(generator, InfoGAN):
             return _sample_infogan(stage, evaluation.samples, generator)
         classes = generator.spec.classes if generator.spec.conditional else ("sample",)
-        labels = torch.arange(evaluation.samples) % len(classes)
+        asked = test_images.labels if generator.spec.conditional else torch.zeros(1, dtype=torch.int64)
+        labels = labels_in_proportion(asked, evaluation.samples)
         return LabelledImages(stage.place(generator).sample(labels.to(stage.device), stage.rng), labels, classes)
 
 
@@ -120,12 +126,12 @@ def score_samples(
     real_features: RealFeatures,
     samples: LabelledImages,
     classifier: Encoder | None = None,
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score samples against real test images.
 
     Args:
         run: seed, device, threads.
-        evaluation: networks, resamples.
+        evaluation: networks.
         judge: a classifier that no generator has seen.
         train_images: samples may be copies of these.
         test_images: samples should be like these.
@@ -134,19 +140,19 @@ def score_samples(
         classifier: trained on the samples only, if they have labels.
 
     Returns:
-        One row per score.
+        One row per score; how far each group of test images moves each score.
     """
     reference = Reference(train_images, test_images, real_features)
     if len(train_images.classes) < 2:
-        return _single_class_table(len(samples))
+        return _single_class_table(len(samples)), influence_table([])
     kind: Kind = "labelled" if samples.classes == train_images.classes else "unlabelled"
     with seeded_stage(run, "scores") as stage:
         networks = open_networks(evaluation, judge, stage.device, project_folder())
         features = {str(name): extract_labelled(network, samples) for name, network in networks.items()}
-        scores = score_pictures(features, samples, reference, kind, evaluation.resamples, stage.rng)
+        scores = score_pictures(features, samples, reference, kind, stage.rng)
         if classifier is not None:
             scores.append(_score_classifier(stage, evaluation, classifier, test_images, len(samples)))
-    return score_table(scores)
+    return score_table(scores), influence_table(scores)
 
 
 def score_real(
@@ -163,7 +169,7 @@ def score_real(
 
     Args:
         run: seed, device, threads.
-        evaluation: resamples.
+        evaluation: the judge's representation.
         judge: a classifier that no generator has seen.
         train_images: the pictures that are scored.
         test_images: the pictures that they are compared with.
@@ -176,8 +182,7 @@ def score_real(
     if len(train_images.classes) < 2:
         return _single_class_table(len(train_images))
     with seeded_stage(run, "scores") as stage:
-        features, draws = reference.features.train, (evaluation.resamples, stage.rng)
-        scores = score_pictures(features, train_images, reference, "real", *draws)
+        scores = score_pictures(reference.features.train, train_images, reference, "real", stage.rng)
         scores.append(_score_classifier(stage, evaluation, judge, test_images, len(train_images)))
     return score_table(scores)
 
@@ -195,7 +200,7 @@ def _score_classifier(
     """The accuracy on real test images of a classifier that was trained on that many samples."""
     network = judge_network(classifier.to(stage.device), evaluation.features)
     logits = extract_features(network, test_images.images).logits
-    return score_classification(logits, test_images, samples, evaluation.resamples, stage.rng)
+    return score_classification(logits, test_images, samples)
 
 
 def draw_samples(evaluation: EvaluationParameters, samples: LabelledImages) -> Image.Image:

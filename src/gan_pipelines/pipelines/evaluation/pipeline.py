@@ -52,8 +52,8 @@ def create_pipeline(generator: str, labelled: bool) -> Pipeline:
 
 def create_sampling(generator: str) -> Pipeline:
     """Draw samples from a generator."""
-    node = Node(sample_generator, inputs=[*SETTINGS, generator], outputs=f"{generator}_samples", name="sample")
-    return Pipeline([node])
+    inputs, outputs = [*SETTINGS, generator, "test_images"], f"{generator}_samples"
+    return Pipeline([Node(sample_generator, inputs=inputs, outputs=outputs, name="sample")])
 
 
 def create_scoring(generator: str, classifier: str | None = None) -> Pipeline:
@@ -64,7 +64,8 @@ def create_scoring(generator: str, classifier: str | None = None) -> Pipeline:
         classifier: the dataset of a classifier trained on them, if there is one.
     """
     inputs = [*SETTINGS, *REAL_IMAGES, "real_features", f"{generator}_samples", *([classifier] if classifier else [])]
-    return Pipeline([Node(score_samples, inputs=inputs, outputs=f"{generator}_scores", name="score")])
+    outputs = [f"{generator}_scores", f"{generator}_influences"]
+    return Pipeline([Node(score_samples, inputs=inputs, outputs=outputs, name="score")])
 
 
 def create_drawing(generator: str) -> Pipeline:

@@ -10,7 +10,7 @@ from gan_pipelines.models import Encoder, InfoGAN
 from gan_pipelines.parameters import CategoricalCode, EvaluationParameters, RunParameters
 from gan_pipelines.reporting.curves import information_curve, loss_curves
 from gan_pipelines.reporting.pictures import category_rows, traversal_rows
-from gan_pipelines.reporting.tables import code_table
+from gan_pipelines.reporting.tables import score_table
 from gan_pipelines.training.stage import seeded_stage
 
 
@@ -20,12 +20,11 @@ def score_infogan_codes(
     """Find out what the codes mean, on real test images and on pictures in which one code moves.
 
     Returns:
-        One row per code.
+        One row per score of a code.
     """
     with seeded_stage(run, "codes") as stage:
         infogan.to(stage.device), judge.to(stage.device)
-        scores = score_codes(infogan, judge, evaluation.features, test_images, evaluation.samples, stage.rng)
-    return code_table(scores)
+        return score_table(score_codes(infogan, judge, evaluation.features, test_images, evaluation.samples, stage.rng))
 
 
 def draw_categories(run: RunParameters, evaluation: EvaluationParameters, infogan: InfoGAN) -> Image.Image:

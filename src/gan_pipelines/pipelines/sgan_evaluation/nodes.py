@@ -17,7 +17,6 @@ from gan_pipelines.training.stage import seeded_stage
 
 def score_stack_levels(
     run: RunParameters,
-    evaluation: EvaluationParameters,
     train_images: LabelledImages,
     *parts: LevelGAN | Representation,
 ) -> pd.DataFrame:
@@ -25,7 +24,6 @@ def score_stack_levels(
 
     Args:
         run: seed, device, threads.
-        evaluation: resamples.
         train_images: real pixels and labels.
         parts: the levels from the top down to the pixels, and the real representations between.
 
@@ -36,7 +34,7 @@ def score_stack_levels(
     real = {part.name: part for part in parts if isinstance(part, Representation)} | {PIXELS: train_images.pixels()}
     with seeded_stage(run, "scores") as stage:
         variations = level_variations(levels, real, train_images.labels, len(train_images.classes), stage.rng)
-        return score_table(score_levels(variations, CONDITIONS * NOISES, evaluation.resamples, stage.rng))
+        return score_table(score_levels(variations, CONDITIONS * NOISES))
 
 
 def draw_noise_variations(run: RunParameters, evaluation: EvaluationParameters, stack: StackedGenerator) -> Image.Image:

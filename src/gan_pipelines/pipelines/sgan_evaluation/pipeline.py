@@ -47,7 +47,7 @@ def _score_levels(stack: str, kind: str, levels: Sequence[str]) -> Node:
     encoded = [f"representation_{name}" for name in levels if name != PIXELS]
     return Node(
         score_stack_levels,
-        inputs=[*SETTINGS, "train_images", *trained, *encoded],
+        inputs=["params:run", "train_images", *trained, *encoded],
         outputs=f"{stack}_level_scores",
         name="score_levels",
     )

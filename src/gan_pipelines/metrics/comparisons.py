@@ -1,0 +1,183 @@
+"""Which scores can be told apart: of generators, by pairs on the same test images; of recipes, by their seeds."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from scipy import stats
+
+from gan_pipelines.metrics.definitions import REAL, SCORES, Better
+from gan_pipelines.metrics.intervals import CONFIDENCE, GROUPS
+from gan_pipelines.metrics.scores import Score
+
+MEASURED = ["score", "space", "samples"]
+"""Columns that scores must share to be compared."""
+GROUP_COLUMNS = [f"group_{group:02}" for group in range(GROUPS)]
+BETTER, WORSE, EQUAL, UNKNOWN = "better", "worse", "not told apart", "no interval"
+LEADER = "best"
+FEWEST_SEEDS = 3
+"""With fewer seeds on either side, recipes are not compared."""
+
+
+def influence_table(scores: Iterable[Score]) -> pd.DataFrame:
+    """How far each group of test images moves each score, one row per score on which test images have an influence.
+
+    Two generators that were scored against the same images share these groups, so what moves both scores alike cancels
+    in their difference.
+
+    Returns:
+        Columns `score`, `space`, `samples_variance` (the part of the variance that comes from the samples), and
+        `group_00` to `group_19`.
+    """
+    rows = [
+        [score.score, score.space, score.uncertainty.samples, *score.uncertainty.groups.tolist()]
+        for score in scores
+        if score.uncertainty is not None and len(score.uncertainty.groups) and not score.of_class
+    ]
+    return pd.DataFrame(rows, columns=["score", "space", "samples_variance", *GROUP_COLUMNS])
+
+
+def difference(ours: Mapping[Any, Any], theirs: Mapping[Any, Any], better: Better) -> tuple[float, float, float] | None:
+    """How much worse a score is than another one, with the 95 % interval of the difference.
+
+    Args:
+        ours: `value`, `low`, `high`, `expected`, and, where test images have an influence, `samples_variance` and the
+            groups.
+        theirs: the same of another generator, scored against the same test images.
+        better: which direction is better; distances from what is expected are compared for `near expected`.
+
+    Returns:
+        The difference and the ends of its interval, positive if ours is worse; None if a score has no interval.
+    """
+    if better == "neither" or any(pd.isna(row["low"]) or pd.isna(row["value"]) for row in (ours, theirs)):
+        return None
+    badness, signs = zip(*(_badness(row, better) for row in (ours, theirs)), strict=True)
+    paired = all(pd.notna(row.get("samples_variance", math.nan)) for row in (ours, theirs))
+    if paired:
+        groups = [sign * _groups(row) for row, sign in zip((ours, theirs), signs, strict=True)]
+        apart = groups[0] - groups[1]
+        shared = float(((apart - apart.mean()) ** 2).sum()) * GROUPS / (GROUPS - 1)
+        variance = ours["samples_variance"] + theirs["samples_variance"] + shared
+    else:
+        variance = sum(_variance(row) for row in (ours, theirs))
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, GROUPS - 1 if paired else math.inf)) * math.sqrt(variance)
+    found = badness[0] - badness[1]
+    return found, found - half, found + half
+
+
+def _badness(row: Mapping[Any, Any], better: Better) -> tuple[float, float]:
+    """The score, transformed so that lower is better, and the sign with which it entered."""
+    if better == "higher":
+        return -row["value"], -1.0
+    if better == "near expected":
+        sign = math.copysign(1.0, row["value"] - row["expected"])
+        return sign * (row["value"] - row["expected"]), sign
+    return row["value"], 1.0
+
+
+def _variance(row: Mapping[Any, Any]) -> float:
+    """Of a score that depends on its own pictures alone, from its interval."""
+    half = (row["high"] - row["low"]) / 2 / float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+    return float(half**2)
+
+
+def _groups(row: Mapping[Any, Any]) -> Float[np.ndarray, " groups"]:
+    return np.array([row[column] for column in GROUP_COLUMNS], float)
+
+
+def outcome(apart: tuple[float, float, float] | None) -> str:
+    """`better`, `worse` or `not told apart`, from a difference and its interval; `no interval` without one."""
+    if apart is None:
+        return UNKNOWN
+    _, low, high = apart
+    return WORSE if low > 0 else BETTER if high < 0 else EQUAL
+
+
+def rank_scores(scores: pd.DataFrame, influences: pd.DataFrame) -> pd.DataFrame:
+    """Compare each score with the best of those measured alike: the same score, space, count, judge and test images.
+
+    Args:
+        scores: columns `run`, `generator`, `score`, `space`, `samples`, `value`, `low`, `high`, `expected`, and those
+            of `made_alike`.
+        influences: of the scores, by `run`, `generator`, `score` and `space`.
+
+    Returns:
+        By row of the scores: `place`, from the number of generators that are certainly better or worse, such as `2` or
+        `1-3`, and `outcome` against the best value: `best`, `worse`, `not told apart` or `no interval`; both empty for
+        the real images.
+    """
+    keys = ["run", "generator", "score", "space"]
+    rows = scores.merge(influences, on=keys, how="left", validate="many_to_one").set_index(scores.index)
+    found = pd.DataFrame("", index=scores.index, columns=["place", "outcome"], dtype=object)
+    alike = [*MEASURED, *(column for column in ("judge", "reference") if column in scores)]
+    for (score, *_), group in rows[rows["generator"] != REAL].groupby(alike, dropna=False):
+        records = group.to_dict("records")
+        results = [[outcome(difference(a, b, SCORES[str(score)].better)) for b in records] for a in records]
+        leader = _leader(records, SCORES[str(score)].better)
+        for index, (row, own) in enumerate(zip(group.index, results, strict=True)):
+            others = own[:index] + own[index + 1 :]
+            found.loc[row, "place"] = _place(others)
+            found.loc[row, "outcome"] = LEADER if index == leader and len(records) > 1 else own[leader]
+    return found
+
+
+def _leader(records: Sequence[Mapping[Any, Any]], better: Better) -> int:
+    badness = [_badness(row, better)[0] for row in records]
+    return int(np.nanargmin(badness)) if not np.isnan(badness).all() else 0
+
+
+def _place(others: Sequence[str]) -> str:
+    """From what a score is against each other one."""
+    known = [result for result in others if result != UNKNOWN]
+    if others and not known:
+        return UNKNOWN
+    first, last = 1 + known.count(WORSE), 1 + len(known) - known.count(BETTER)
+    return f"{first}" if first == last else f"{first}-{last}"
+
+
+def average_seeds(scores: pd.DataFrame, settings: Iterable[Sequence[str]], seeds: pd.Series) -> pd.DataFrame:
+    """Mean and standard deviation of each score over the seeds of a setting; scores of a single seed are left out.
+
+    Args:
+        scores: columns `run`, `generator`, `score`, `space`, `samples`, `value`.
+        settings: for each setting, the runs that differ only in their seed.
+        seeds: the seed of each run.
+
+    Returns:
+        Columns `runs`, `seeds`, `generator`, `score`, `space`, `samples`, `mean`, `deviation` (with n - 1), `count`,
+        and `outcome` against the setting with the best mean of the same generator, by Welch's test: `best`, `worse` or
+        `not told apart`; empty where fewer than three seeds stand on a side.
+    """
+    keys = ["generator", *MEASURED]
+    table, values = [], []
+    for runs in settings:
+        of_setting = scores[scores["run"].isin(runs)].dropna(subset="value")
+        for key, rows in of_setting.groupby(keys, sort=False):
+            if len(rows) > 1:
+                having = rows["run"]
+                names = [", ".join(having), ", ".join(seeds[run] for run in having)]
+                table.append([*names, *key, rows["value"].mean(), rows["value"].std(ddof=1), len(rows)])
+                values.append(rows["value"].to_numpy())
+    averaged = pd.DataFrame(table, columns=["runs", "seeds", *keys, "mean", "deviation", "count"])
+    return averaged.assign(outcome=_compare_recipes(averaged, values))
+
+
+def _compare_recipes(averaged: pd.DataFrame, values: Sequence[Float[np.ndarray, " seeds"]]) -> list[str]:
+    """What each recipe is against the one with the best mean (Welch 1947, two-sided, 5 %)."""
+    found = [""] * len(averaged)
+    for (_, score, *_), rows in averaged.groupby(["generator", *MEASURED], sort=False):
+        better = SCORES[str(score)].better
+        if len(rows) < 2 or better in ("neither", "near expected"):
+            continue
+        sign = -1 if better == "higher" else 1
+        leader = rows.index[int((sign * rows["mean"]).argmin())]
+        for row in rows.index.tolist():
+            if row == leader:
+                found[row] = LEADER
+            elif min(len(values[row]), len(values[leader])) >= FEWEST_SEEDS:
+                test = stats.ttest_ind(values[row], values[leader], equal_var=False)
+                found[row] = WORSE if test.pvalue < 1 - CONFIDENCE else EQUAL
+    return found

@@ -1,0 +1,155 @@
+"""How far a score would move with other pictures: its 95 % interval, from what each picture contributes to it.
+
+A score is a function of pictures on two sides, samples and real test images. Its *influence* at a picture is how far
+the score moves, to first order, as that picture gets more weight (Hampel 1974; the infinitesimal jackknife of Jaeckel
+1972). The variance of a score is that of the mean influence, taken within the strata in which pictures were drawn:
+labels are asked for in fixed proportions, and the split of the data keeps the proportions of the classes.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Int64
+from scipy import stats
+from torch import Tensor
+
+CONFIDENCE = 0.95
+GROUPS = 20
+"""Groups of test images; each holds every class in proportion. Scores of neighbourhoods are jackknifed over them."""
+
+Influence = Float[Tensor, "pictures"]
+Strata = Int64[Tensor, "pictures"]
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """Why a score would be another one with other pictures.
+
+    Attributes:
+        samples: variance of the score that comes from the samples.
+        real: variance that comes from the test images.
+        groups: how far each group of test images moves the score; what two generators share of it cancels when they are
+            compared. Empty if the test images do not matter.
+        degenerate: what first order overstates if both sides have nearly the same law, to be subtracted.
+        freedom: degrees of freedom of the variance.
+    """
+
+    samples: float
+    real: float = 0.0
+    groups: Float[Tensor, "groups"] = field(default_factory=lambda: torch.empty(0))
+    degenerate: float = 0.0
+    freedom: float = math.inf
+
+    @property
+    def variance(self) -> float:
+        """Of the score."""
+        return max(self.samples + self.real - self.degenerate, 0.0)
+
+
+def stratified_variance(influence: Influence, strata: Strata) -> float:
+    """Variance of the mean of one value per picture, if the number of pictures in each stratum is fixed.
+
+    A stratum with a single picture adds nothing, since nothing is known of its variance.
+    """
+    total = 0.0
+    for stratum in strata.unique():
+        values = influence[strata == stratum].double()
+        if len(values) > 1:
+            total += len(values) * values.var().item()
+    return total / len(strata) ** 2
+
+
+def stratified_groups(strata: Strata, groups: int = GROUPS) -> Strata:
+    """Deal the pictures of each stratum in turn to groups, whose sizes differ by at most one.
+
+    Pictures are dealt in their order, so that the same images always form the same groups, whoever is scored.
+    """
+    order = strata.argsort(stable=True)
+    dealt = torch.empty_like(strata)
+    dealt[order] = torch.arange(len(strata)) % groups
+    return dealt
+
+
+def random_parts(strata: Strata, parts: int, rng: torch.Generator) -> Strata:
+    """Split pictures at random into parts that hold each stratum in proportion."""
+    shuffled = torch.randperm(len(strata), generator=rng)
+    dealt = torch.empty_like(strata)
+    dealt[shuffled] = stratified_groups(strata[shuffled], parts)
+    return dealt
+
+
+def equal_parts(strata: Strata, size: int, rng: torch.Generator) -> list[Int64[Tensor, "size"]]:
+    """Cut pictures at random into as many parts of one size as there can be; each holds every stratum in proportion.
+
+    Args:
+        strata: of the pictures.
+        size: of a part, at most as many as there are pictures; some pictures may be left over.
+        rng: shuffles the pictures.
+
+    Returns:
+        The indices of the pictures of each part.
+    """
+    parts = len(strata) // size
+    shuffled = torch.randperm(len(strata), generator=rng)
+    order = shuffled[strata[shuffled].argsort(stable=True)]
+    chosen = order[torch.arange(parts * size) * len(strata) // (parts * size)]
+    return [chosen[part::parts] for part in range(parts)]
+
+
+def first_order(
+    samples: Influence,
+    sample_strata: Strata,
+    real: Influence | None = None,
+    real_strata: Strata | None = None,
+    degenerate: float = 0.0,
+) -> Uncertainty:
+    """The uncertainty of a score from its influences at samples and, if they matter, at test images."""
+    variance = stratified_variance(samples, sample_strata)
+    if real is None or real_strata is None:
+        return Uncertainty(variance)
+    groups = group_influence(real, real_strata)
+    return Uncertainty(variance, stratified_variance(real, real_strata), groups, degenerate)
+
+
+def group_influence(influence: Influence, strata: Strata) -> Float[Tensor, "groups"]:
+    """How far each group of pictures moves the score: the sum of its influences around the mean of their strata."""
+    centred = influence.double().clone()
+    for stratum in strata.unique():
+        chosen = strata == stratum
+        centred[chosen] -= centred[chosen].mean()
+        if chosen.sum() > 1:  # so that its sum of squares estimates the variance without bias
+            centred[chosen] *= math.sqrt(float(chosen.sum()) / (float(chosen.sum()) - 1))
+    return torch.zeros(GROUPS).double().index_add(0, stratified_groups(strata), centred) / len(strata)
+
+
+def group_variance(parts: Float[Tensor, "groups"]) -> float:
+    """Variance of a score from how far each group of pictures moves it."""
+    return (((parts - parts.mean()) ** 2).sum() * len(parts) / (len(parts) - 1)).item() if len(parts) > 1 else 0.0
+
+
+def normal_interval(
+    value: float, variance: float, lowest: float = -math.inf, highest: float = math.inf, freedom: float = math.inf
+) -> tuple[float, float]:
+    """The 95 % interval of a score whose error is normal, or Student's if its variance is an estimate from few parts.
+
+    Args:
+        value: the score.
+        variance: of the score.
+        lowest: the lowest possible score.
+        highest: the highest possible score.
+        freedom: degrees of freedom of the variance.
+    """
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(variance)
+    return min(max(value - half, lowest), value), max(min(value + half, highest), value)
+
+
+def share_interval(count: int, total: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share (Wilson 1927), which also holds for shares near 0 and 1."""
+    ends = stats.binomtest(count, total).proportion_ci(CONFIDENCE, method="wilson")
+    return float(ends.low), float(ends.high)
+
+
+def jackknife_variance(left_out: Float[Tensor, "units"]) -> float:
+    """Variance of a score from its values with one unit left out at a time (Tukey 1958)."""
+    return (len(left_out) - 1) * left_out.double().var(correction=0).item()
