@@ -67,9 +67,11 @@ def overall(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def missing_scores(table: pd.DataFrame) -> Iterator[str]:
-    """One sentence for each score that could not be computed."""
-    for _, row in overall(table[table["value"].isna()]).iterrows():
-        yield f"{SCORES[row['score']].title} ({row['space']}): not measured; {row['note']}"
+    """One sentence for the scores of a space that could not be computed for the same reason."""
+    missing = overall(table[table["value"].isna()])
+    for (space, note), rows in missing.groupby(["space", "note"], sort=False):
+        titles = ", ".join(SCORES[score].title for score in rows["score"])
+        yield f"{titles} ({space}): not measured; {note}"
 
 
 def format_codes(table: pd.DataFrame) -> str:
