@@ -1,5 +1,8 @@
 """Sample a generator, train a classifier on its samples, score both, draw samples."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pandas as pd
 import torch
 from PIL import Image
@@ -137,8 +140,6 @@ def score_samples(
         One row per score.
     """
     reference = Reference(train_images, test_images, real_features)
-    if len(train_images.classes) < 2:
-        return _single_class_table(len(samples))
     kind: Kind = "labelled" if samples.classes == train_images.classes else "unlabelled"
     with seeded_stage(run, "scores") as stage:
         networks = open_networks(evaluation, judge, stage.device, project_folder())
@@ -146,7 +147,7 @@ def score_samples(
         scores = score_pictures(features, samples, reference, kind, evaluation.resamples, stage.rng)
         if classifier is not None:
             scores.append(_score_classifier(stage, evaluation, classifier, test_images, len(samples)))
-    return score_table(scores)
+    return score_table(_without_ignorant_judge(scores, train_images))
 
 
 def score_real(
@@ -173,20 +174,24 @@ def score_real(
         One row per score.
     """
     reference = Reference(train_images, test_images, real_features)
-    if len(train_images.classes) < 2:
-        return _single_class_table(len(train_images))
     with seeded_stage(run, "scores") as stage:
         features, draws = reference.features.train, (evaluation.resamples, stage.rng)
         scores = score_pictures(features, train_images, reference, "real", *draws)
         scores.append(_score_classifier(stage, evaluation, judge, test_images, len(train_images)))
-    return score_table(scores)
+    return score_table(_without_ignorant_judge(scores, train_images))
 
 
-def _single_class_table(samples: int) -> pd.DataFrame:
-    """What is left of the scores if the data have a single class."""
+def _without_ignorant_judge(scores: Sequence[Score], train_images: LabelledImages) -> list[Score]:
+    """The scores, without what a judge says that had a single class to learn from."""
+    if len(train_images.classes) > 1:
+        return list(scores)
     note = "all images are of one class, and a judge that has nothing to distinguish learns nothing"
-    names = ("label_accuracy", "frechet_distance", "within_class_diversity")
-    return score_table([missing_score(name, JUDGE, samples, note) for name in names])
+    return [
+        replace(missing_score(score.score, JUDGE, score.samples, note), of_class=score.of_class)
+        if score.space == JUDGE
+        else score
+        for score in scores
+    ]
 
 
 def _score_classifier(
