@@ -188,13 +188,13 @@ def test_a_training_that_diverges_fails_the_run_and_saves_no_model(empty_project
 
 @pytest.mark.slow
 def test_images_of_another_run_are_not_paired_with_old_representations(project: Project) -> None:
-    project.run({"run": {"seed": 1}}, pipeline_names=["data_preparation"])
+    project.run({"data": {"seed": 1}}, pipeline_names=["data_preparation"])
     assert refusal(project, pipeline_names=["sgan_levels"]).startswith("train_images: does not belong to this encoder")
 
 
 @pytest.mark.slow
 def test_an_infogan_is_not_scored_against_images_of_another_run(project: Project) -> None:
-    project.run({"run": {"seed": 1}}, pipeline_names=["data_preparation"])
+    project.run({"data": {"seed": 1}}, pipeline_names=["data_preparation"])
     for stranger in ("infogan", "judge"):
         message = refusal(project, pipeline_names=["infogan_evaluation"])
         assert message.startswith(f"{stranger}: was trained on other images than train_images")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gan_pipelines.parameters.base import Fraction, Schema
+from gan_pipelines.parameters.base import Fraction, Natural, Schema
 
 
 class Mnist5k(Schema):
@@ -44,6 +44,12 @@ Source = Annotated[Mnist5k | TorchvisionSource | NpzSource | ImageFolderSource, 
 
 
 class DataParameters(Schema):
-    """The data of an experiment: where images and labels come from."""
+    """The data of an experiment: where images and labels come from.
+
+    Attributes:
+        source: where they come from.
+        seed: draws the split, instead of `run.seed`: runs with other seeds share it.
+    """
 
     source: Source
+    seed: Natural = 0

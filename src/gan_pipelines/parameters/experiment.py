@@ -11,7 +11,7 @@ from gan_pipelines.parameters.compare import CompareParameters
 from gan_pipelines.parameters.data import DataParameters
 from gan_pipelines.parameters.infogan import InfoGANParameters
 from gan_pipelines.parameters.run import RunParameters
-from gan_pipelines.parameters.sgan import LABELS, ClassifierParameters, SGANParameters
+from gan_pipelines.parameters.sgan import LABELS, ClassifierParameters, JudgeParameters, SGANParameters
 
 FeatureNetworkName = Literal["judge", "efficientnet_lite0", "inception_v3"]
 """On whose features pictures are compared: the experiment's own judge, or a network trained on ImageNet."""
@@ -51,7 +51,7 @@ class Experiment(Schema):
     run: RunParameters
     data: DataParameters
     classifier: ClassifierParameters
-    judge: ClassifierParameters
+    judge: JudgeParameters
     sgan: SGANParameters
     infogan: InfoGANParameters
     evaluation: EvaluationParameters

@@ -12,7 +12,7 @@ from gan_pipelines.parameters import (
     ClassifierParameters,
     DataParameters,
     InfoGANParameters,
-    RunParameters,
+    JudgeParameters,
     SGANParameters,
 )
 from gan_pipelines.project import project_folder
@@ -20,12 +20,11 @@ from gan_pipelines.reporting.networks import network_table
 from gan_pipelines.training.stage import stage_seed
 
 
-def prepare_images(run: RunParameters, data: DataParameters) -> tuple[LabelledImages, LabelledImages, dict[str, Any]]:
+def prepare_images(data: DataParameters) -> tuple[LabelledImages, LabelledImages, dict[str, Any]]:
     """Read the source named in YAML, checked and split.
 
     Args:
-        run: its seed draws the split where the source has none.
-        data: the source.
+        data: the source, and the seed that draws the split where the source has none.
 
     Returns:
         Training images, test images, data card.
@@ -33,14 +32,14 @@ def prepare_images(run: RunParameters, data: DataParameters) -> tuple[LabelledIm
     Raises:
         ExperimentError: data that are missing, cut, altered, or of unequal sizes.
     """
-    rng = torch.Generator().manual_seed(stage_seed(run.seed, "data"))
+    rng = torch.Generator().manual_seed(stage_seed(data.seed, "data"))
     source = read_source(data.source, project_folder(), rng)
     return source.train, source.test, describe_data(data.source.name, source)
 
 
 def list_networks(
     classifier: ClassifierParameters,
-    judge: ClassifierParameters,
+    judge: JudgeParameters,
     sgan: SGANParameters,
     infogan: InfoGANParameters,
     train_images: LabelledImages,

@@ -10,7 +10,7 @@ def create_pipeline() -> Pipeline:
     nodes = [
         Node(
             prepare_images,
-            inputs=["params:run", "params:data"],
+            inputs="params:data",
             outputs=["train_images", "test_images", "data_card"],
             name="prepare_images",
         ),

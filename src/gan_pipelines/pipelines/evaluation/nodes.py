@@ -24,7 +24,7 @@ from gan_pipelines.metrics import (
     score_pictures,
 )
 from gan_pipelines.models import Encoder, InfoGAN, StackedGenerator
-from gan_pipelines.parameters import CategoricalCode, ClassifierParameters, EvaluationParameters, RunParameters
+from gan_pipelines.parameters import CategoricalCode, EvaluationParameters, JudgeParameters, RunParameters
 from gan_pipelines.project import project_folder
 from gan_pipelines.reporting.pictures import sample_grid
 from gan_pipelines.reporting.tables import score_table
@@ -68,13 +68,13 @@ def _sample_infogan(stage: Stage, samples: int, infogan: InfoGAN) -> LabelledIma
 
 def train_classifier_on_samples(
     run: RunParameters,
-    judge: ClassifierParameters,
+    judge: JudgeParameters,
     stack: StackedGenerator,
     samples: LabelledImages,
     test_images: LabelledImages,
     checkpoints: CheckpointFolder,
 ) -> tuple[Encoder, pd.DataFrame]:
-    """Train a classifier like the judge, but on samples only instead of real images.
+    """Train a classifier like the judge, but on samples only instead of real images, and with the seed of the run.
 
     Args:
         run: seed, device, threads.
@@ -89,7 +89,7 @@ def train_classifier_on_samples(
     """
     name = f"classifier_on_{stack.spec.name}"
     with stage_run(name) as observer:
-        trained, history, _ = fit_classifier(run, name, judge, samples, test_images, observer, checkpoints)
+        trained, history, _ = fit_classifier(run, name, judge.classifier, samples, test_images, observer, checkpoints)
     return trained, pd.DataFrame(history).assign(stage=name)
 
 
