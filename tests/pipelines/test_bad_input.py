@@ -109,6 +109,15 @@ def test_too_few_samples_for_the_scores_are_refused(empty_project: Project) -> N
     assert "59" in message
 
 
+def test_too_few_validation_images_for_the_scores_are_refused_although_the_test_images_suffice(
+    unused_project: Project,
+) -> None:
+    params = {"data": {"validation_fraction": 0.003}, "evaluation": {"split": "validation"}}
+    message = refusal(unused_project, params)
+    assert message.startswith("validation images: scores need at least 20")
+    assert message.endswith("found 12.")
+
+
 def test_networks_that_do_not_fit_the_images_are_refused_before_anything_is_written(empty_project: Project) -> None:
     use_pictures(empty_project, arrays(size=30))
     assert refusal(empty_project).startswith("sgan.levels.pixels.generator.trunk.0 (project): downscale")

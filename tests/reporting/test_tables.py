@@ -112,7 +112,7 @@ def test_the_summary_fits_80_columns_with_real_images_last_and_verdicts(
     without = without[without["score"] != "label_accuracy"]
     without.loc[without["score"] == "frechet_distance", ["value", "low", "high"]] = float("nan")
     tables = {"independent_stack": generator(0.2, 0.6), "real": generator(0.95, 0.1, 60000), "infogan": without}
-    text = format_summary({name: kept(table) for name, table in tables.items()})
+    text = format_summary({name: kept(table) for name, table in tables.items()}, "validation")
     lines = text.splitlines()
     assert max(map(len, lines)) <= 80
     rows = [line.split() for line in lines[1:4]]
