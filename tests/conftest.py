@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import torch
+from kedro.io import DataCatalog
+from kedro.io.core import generate_timestamp
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from PIL import Image
@@ -22,6 +25,7 @@ from gan_pipelines.tracking.store import open_client
 from gan_pipelines.training.observer import Resumed
 from gan_pipelines.training.stage import Stage
 
+CONF = Path(__file__).parents[1] / "conf"
 CLASSES = ("top left", "top right", "bottom left", "bottom right")
 BATCH_NORM = {"layer": "batch_norm"}
 HEAD = [{"layer": "linear", "features": "target"}]
@@ -229,15 +233,30 @@ def infogan_spec() -> Callable[..., InfoGANSpec]:
     return build
 
 
+@pytest.fixture(scope="session")
+def catalog_entries() -> dict[str, Any]:
+    """The datasets of the smoke experiment, as they stand in the YAML."""
+    return ExperimentLoader(str(CONF), "smoke", **LOADER_ARGUMENTS)["catalog"]
+
+
+@pytest.fixture
+def catalog(catalog_entries: dict[str, Any], tmp_path: Path) -> DataCatalog:
+    """The datasets of the smoke experiment, with their files in a folder of the test."""
+    moved = {name: {**entry, "filepath": str(tmp_path / entry["filepath"])} for name, entry in catalog_entries.items()}
+    return DataCatalog.from_config(moved, save_version=generate_timestamp())
+
+
 @pytest.fixture(params=["from memory", "from a file"])
-def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    """A table as it is, or after writing and reading it."""
+def kept(request: pytest.FixtureRequest, catalog: DataCatalog) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """A table as it is, or after writing and reading it as the catalog says."""
+    numbers = count()
 
     def keep(table: pd.DataFrame) -> pd.DataFrame:
         if request.param == "from memory":
             return table
-        table.to_csv(tmp_path / "scores.csv", index=False)
-        return pd.read_csv(tmp_path / "scores.csv")
+        dataset = catalog[f"table_{next(numbers)}_scores"]
+        dataset.save(table)
+        return dataset.load()
 
     return keep
 
@@ -245,8 +264,7 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[pd.DataFra
 @pytest.fixture(scope="session")
 def smoke_experiment() -> Experiment:
     """The parameters of conf/smoke over those of conf/base."""
-    conf = Path(__file__).parents[1] / "conf"
-    return Experiment.read(ExperimentLoader(str(conf), "smoke", **LOADER_ARGUMENTS)["parameters"])
+    return Experiment.read(ExperimentLoader(str(CONF), "smoke", **LOADER_ARGUMENTS)["parameters"])
 
 
 def blocks_of(networks: Mapping[str, object]) -> list[dict[str, object]]:

@@ -26,9 +26,10 @@ def register_pipelines() -> dict[str, Pipeline]:
         ExperimentError: the experiment's parameters are invalid.
     """
     experiment = active_experiment()
+    validation = experiment.data.validation_fraction > 0
     levels, labelled = list(experiment.sgan.levels), experiment.sgan.conditional
     parts = {
-        "data_preparation": data_preparation.create_pipeline(),
+        "data_preparation": data_preparation.create_pipeline(validation),
         "judge": judge.create_pipeline(),
         "real_evaluation": evaluation.create_real(),
         "classifier": classifier.create_pipeline(levels),
@@ -38,7 +39,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "sgan": shared + sgan.create_pipeline(levels, labelled),
         "infogan": shared + infogan.create_pipeline(),
     }
-    return {
+    found = {
         **parts,
         "sgan_levels": sgan_levels.create_pipeline(levels),
         "sgan_joint": sgan_joint.create_pipeline(levels),
@@ -51,3 +52,14 @@ def register_pipelines() -> dict[str, Pipeline]:
         "pictures": pictures.create_pipeline(),
         "__default__": whole["sgan"] + whole["infogan"],
     }
+    if experiment.evaluation.split == "test":
+        return found
+    return {name: _score_against_validation(pipeline) for name, pipeline in found.items()}
+
+
+def _score_against_validation(pipeline: Pipeline) -> Pipeline:
+    """The same pipeline, in which every node that takes the test images takes the validation images instead."""
+    readers = Pipeline([node for node in pipeline.nodes if "test_images" in node.inputs])
+    if not readers.nodes:
+        return pipeline
+    return pipeline - readers + Pipeline(readers, inputs={"test_images": "validation_images"})

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from gan_pipelines.data.images import LabelledImages, stratified_indices, to_bytes, to_unit_range
+from gan_pipelines.data.images import LabelledImages, split_by_class, stratified_indices, to_bytes, to_unit_range
 from gan_pipelines.parameters import ExperimentError
 
 PIXELS = torch.zeros(4, 1, 8, 8, dtype=torch.uint8)
@@ -146,3 +146,58 @@ def test_a_stratified_choice_is_in_random_order_and_depends_on_the_seed() -> Non
 def test_choosing_as_many_as_there_are_chooses_all(rng: torch.Generator) -> None:
     labels = torch.tensor([0, 1, 1, 2, 2, 2, 2])
     assert stratified_indices(labels, 7, rng).sort().values.tolist() == list(range(7))
+
+
+def numbered(counts: list[int]) -> LabelledImages:
+    """So many images of each class, in mixed order, each another one."""
+    labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+    labels = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(3))]
+    pixels = torch.arange(4 * len(labels), dtype=torch.int64).to(torch.uint8).view(-1, 1, 2, 2)
+    return LabelledImages(pixels, labels, tuple(f"class {number}" for number in range(len(counts))))
+
+
+def test_a_split_sets_aside_each_class_in_proportion_and_keeps_the_order(rng: torch.Generator) -> None:
+    images = numbered([30, 10, 20])
+    left, aside = split_by_class(images, 0.3, rng, "a field")
+    assert aside.labels.bincount().tolist() == [9, 3, 6]
+    assert left.labels.bincount().tolist() == [21, 7, 14]
+    for part in (left, aside):
+        firsts = part.images[:, 0, 0, 0].tolist()
+        assert firsts == sorted(firsts)
+        of_all = {image.tobytes(): label for image, label in zip(images.images.numpy(), images.labels, strict=True)}
+        assert [of_all[image.tobytes()] for image in part.images.numpy()] == part.labels.tolist()
+    firsts = torch.cat([left.images, aside.images])[:, 0, 0, 0]
+    assert sorted(firsts.tolist()) == images.images[:, 0, 0, 0].tolist()
+
+
+@pytest.mark.parametrize("counts", [[30, 2, 20], [3, 3], [2], [40, 2, 2, 2], [997, 13]])
+def test_a_split_without_every_class_on_both_sides_is_refused_with_the_smallest_fraction_that_has_them(
+    counts: list[int], rng: torch.Generator
+) -> None:
+    images = numbered(counts)
+    messages = []
+    for fraction in (1e-6, 1 - 1e-6):
+        with pytest.raises(ExperimentError) as error:
+            split_by_class(images, fraction, rng, "data.validation_fraction")
+        messages.append(str(error.value))
+        assert messages[-1].startswith(
+            f"data.validation_fraction: {fraction} of {sum(counts)} images sets aside all or"
+        )
+    smallest = {float(message.removesuffix(".").rpartition(" ")[2]) for message in messages}
+    assert len(smallest) == 1
+    (fraction,) = smallest
+    for part in split_by_class(images, fraction, rng, "a field"):
+        assert part.labels.bincount(minlength=len(counts)).min() > 0
+    with pytest.raises(ExperimentError):
+        split_by_class(images, fraction - 1 / len(images), rng, "a field")
+
+
+def test_a_class_of_one_image_cannot_be_split(rng: torch.Generator) -> None:
+    with pytest.raises(ExperimentError, match=r"the class 'class 1'; .* here there is none, so add images\.$"):
+        split_by_class(numbered([5, 1]), 0.5, rng, "a field")
+
+
+def test_equal_images_have_equal_digests_of_their_own_whatever_their_class() -> None:
+    pixels = torch.tensor([[0, 1, 2, 3], [0, 1, 2, 4], [0, 1, 2, 3]], dtype=torch.uint8).view(3, 1, 2, 2)
+    first, second, third = LabelledImages(pixels, torch.tensor([0, 0, 1]), ("a", "b")).image_digests()
+    assert first == third != second

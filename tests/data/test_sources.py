@@ -604,5 +604,7 @@ def test_a_class_of_a_single_picture_is_refused(tmp_path, pictures) -> None:
 @pytest.mark.parametrize("fraction", [0.01, 0.1, 0.9, 0.99])
 def test_a_fraction_that_leaves_a_class_out_of_a_split_is_refused(tmp_path, pictures, fraction) -> None:
     message = refusal(folder_source(test_fraction=fraction), tmp_path)
-    assert message.startswith(f"data.source.test_fraction: {fraction} of 8 images puts all or none of the class ")
-    assert "into the test images" in message
+    assert message.startswith(f"data.source.test_fraction: {fraction} of 8 images sets aside all or none of the class ")
+    smallest = float(message.removesuffix(".").rpartition(" ")[2])
+    found = read(folder_source(test_fraction=smallest), tmp_path)
+    assert found.train.labels.unique().tolist() == found.test.labels.unique().tolist() == [0, 1]

@@ -117,7 +117,7 @@ class Project:
 
     def table(self, name: str) -> pd.DataFrame:
         """The newest version of a table."""
-        return pd.read_csv(self.newest(f"{name}.csv"))
+        return pd.read_csv(self.newest(f"{name}.csv"), keep_default_na=False, na_values=[""], dtype={"of_class": str})
 
     def scores(self, generator: str) -> pd.DataFrame:
         """The newest scores of a generator over all classes together, by score and space."""

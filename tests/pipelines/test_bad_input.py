@@ -109,6 +109,15 @@ def test_too_few_samples_for_the_scores_are_refused(empty_project: Project) -> N
     assert "59" in message
 
 
+def test_too_few_validation_images_for_the_scores_are_refused_although_the_test_images_suffice(
+    unused_project: Project,
+) -> None:
+    params = {"data": {"validation_fraction": 0.003}, "evaluation": {"split": "validation"}}
+    message = refusal(unused_project, params)
+    assert message.startswith("validation images: scores need at least 20")
+    assert message.endswith("found 12.")
+
+
 def test_networks_that_do_not_fit_the_images_are_refused_before_anything_is_written(empty_project: Project) -> None:
     use_pictures(empty_project, arrays(size=30))
     assert refusal(empty_project).startswith("sgan.levels.pixels.generator.trunk.0 (project): downscale")
@@ -188,13 +197,13 @@ def test_a_training_that_diverges_fails_the_run_and_saves_no_model(empty_project
 
 @pytest.mark.slow
 def test_images_of_another_run_are_not_paired_with_old_representations(project: Project) -> None:
-    project.run({"run": {"seed": 1}}, pipeline_names=["data_preparation"])
+    project.run({"data": {"seed": 1}}, pipeline_names=["data_preparation"])
     assert refusal(project, pipeline_names=["sgan_levels"]).startswith("train_images: does not belong to this encoder")
 
 
 @pytest.mark.slow
 def test_an_infogan_is_not_scored_against_images_of_another_run(project: Project) -> None:
-    project.run({"run": {"seed": 1}}, pipeline_names=["data_preparation"])
+    project.run({"data": {"seed": 1}}, pipeline_names=["data_preparation"])
     for stranger in ("infogan", "judge"):
         message = refusal(project, pipeline_names=["infogan_evaluation"])
         assert message.startswith(f"{stranger}: was trained on other images than train_images")

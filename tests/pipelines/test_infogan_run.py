@@ -202,11 +202,14 @@ def test_coloured_pictures_of_one_class_run_through_without_scores_that_have_no_
     np.savez(project.folder / "faces.npz", **pictures, **labels)
     project.write("conf/smoke/parameters_data.yml", "data: {source: {name: npz, path: faces.npz}}\n")
     project.run(pipeline_names=["infogan"])
-    for name, count in {"infogan": 200, "real": 100}.items():
+    repetition = {"near_duplicates", "neighbour_distance", "copies"}
+    for name, measured in {"infogan": repetition, "real": {"near_duplicates"}}.items():
         scores = project.scores(name)
-        assert scores["value"].isna().all()
-        assert set(scores["samples"]) == {count}
-        assert scores["note"].str.contains("one class").all()
+        judged, in_pixels = (scores.xs(space, level="space") for space in ("judge", "pixels"))
+        assert {"frechet_distance", "within_class_diversity", "copies"} <= set(judged.index)
+        assert judged["value"].isna().all()
+        assert judged["note"].str.contains("one class").all()
+        assert set(in_pixels.dropna(subset="value").index) == measured
     codes = by_code(project)
     assert set(codes.columns[codes.notna().any()]) == {"information_nats", "ceiling_nats", "leakage"}
     assert codes[["information_nats", "leakage"]].notna().all(axis=None)
@@ -214,7 +217,9 @@ def test_coloured_pictures_of_one_class_run_through_without_scores_that_have_no_
         assert picture.mode == "RGB"
         assert picture.size == (5 * 33 + 1, 17 * 33 + 1)
     metrics = project.record().parent.data.metrics
-    assert not [name for name in metrics if name.startswith(("infogan/", "real/"))]
+    scored = {name for name in metrics if name.startswith(("infogan/", "real/"))}
+    assert {"infogan/copies.pixels.200", "real/near_duplicates.pixels.24"} <= scored
+    assert not [name for name in scored if ".judge." in name]
 
 
 @pytest.mark.slow

@@ -105,7 +105,7 @@ def test_one_value_given_by_params_leaves_the_rest_of_a_block_alone(empty_projec
 
 
 def test_an_experiment_that_extends_another_one_keeps_its_files_apart(project: Project) -> None:
-    project.write("conf/other/parameters.yml", "extends: smoke\nrun: {seed: 1}\n")
+    project.write("conf/other/parameters.yml", "extends: smoke\ndata: {seed: 1}\n")
     project.run(env="other", pipeline_names=["data_preparation"])
     assert folders(project) == ["other", "smoke"]
     digests = [json.loads(path.read_text())["train"]["sha256"] for path in project.files("data_card.json")]

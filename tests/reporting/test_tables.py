@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pandas as pd
 import pytest
+from kedro.io import DataCatalog
 
 from gan_pipelines.metrics import CodeScores, Score, missing_score
 from gan_pipelines.reporting.curves import information_curve, loss_curves
@@ -13,6 +14,7 @@ from gan_pipelines.reporting.tables import (
     format_codes,
     format_summary,
     missing_scores,
+    overall,
     score_table,
     table_verdict,
 )
@@ -53,6 +55,56 @@ def test_missing_scores_have_a_reason(kept: Callable[..., pd.DataFrame]) -> None
     assert all(part in sentence for part in ("distance to training", "judge", "nothing near"))
 
 
+def test_scores_of_one_space_that_are_missing_for_one_reason_share_a_sentence(
+    kept: Callable[..., pd.DataFrame],
+) -> None:
+    missing = [("precision", "judge"), ("recall", "judge"), ("copies", "pixels")]
+    table = score_table([missing_score(score, space, 10, "no luck") for score, space in missing])
+    assert list(missing_scores(kept(table))) == [
+        "precision, recall (judge): not measured; no luck",
+        "copies (pixels): not measured; no luck",
+    ]
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        ("None", "null", "NA", "nan", "N/A", "-"),
+        ("0", "007", "1e5", "-1"),
+        ("true", "false"),
+        ("a,b", 'say "x"', "two\nlines", "cat\r", " x ", "Käse", "猫"),
+        ("007",),
+    ],
+)
+def test_class_names_survive_in_a_table_of_scores(kept: Callable[..., pd.DataFrame], classes: tuple[str, ...]) -> None:
+    scores = [Score("label_accuracy", "judge", 10, 0.5, 0.25, 0.75)]
+    scores += [Score("label_accuracy", "judge", 5, 0.5, 0.0, 1.0, of_class=name) for name in classes]
+    table = kept(score_table(scores))
+    assert overall(table).index.tolist() == [0]
+    assert table["of_class"].tolist()[1:] == list(classes)
+    assert table["value"].dtype == float
+    assert table["samples"].tolist() == [10, *[5] * len(classes)]
+
+
+def test_names_of_codes_and_stages_survive_in_a_table(kept: Callable[..., pd.DataFrame]) -> None:
+    names = ["nan", "NA", "true"]
+    table = kept(code_table({name: CodeScores(1.0, None) for name in names}))
+    assert table["code"].tolist() == names
+    assert table["ceiling_nats"].isna().all()
+    history = kept(pd.DataFrame({"step": [1, 2], "generator.entropy": [0.5, float("inf")], "stage": "null"}))
+    assert history["stage"].tolist() == ["null", "null"]
+    assert history["generator.entropy"].tolist() == [0.5, float("inf")]
+
+
+def test_texts_survive_in_the_tables_of_a_comparison(catalog: DataCatalog) -> None:
+    table = pd.DataFrame({"name": ["None", "007", "true"], "R1": ["nan", "", None]}, dtype=object)
+    catalog["compared_parameters"].save(table)
+    found = catalog["compared_parameters"].load()
+    assert found["name"].tolist() == ["None", "007", "true"]
+    assert found["R1"].tolist()[:2] == ["nan", ""]
+    assert pd.isna(found["R1"][2])
+
+
 def test_the_summary_fits_80_columns_with_real_images_last_and_verdicts(
     kept: Callable[..., pd.DataFrame],
 ) -> None:
@@ -60,7 +112,7 @@ def test_the_summary_fits_80_columns_with_real_images_last_and_verdicts(
     without = without[without["score"] != "label_accuracy"]
     without.loc[without["score"] == "frechet_distance", ["value", "low", "high"]] = float("nan")
     tables = {"independent_stack": generator(0.2, 0.6), "real": generator(0.95, 0.1, 60000), "infogan": without}
-    text = format_summary({name: kept(table) for name, table in tables.items()})
+    text = format_summary({name: kept(table) for name, table in tables.items()}, "validation")
     lines = text.splitlines()
     assert max(map(len, lines)) <= 80
     rows = [line.split() for line in lines[1:4]]

@@ -78,6 +78,21 @@ def test_runs_are_chosen_by_experiment_tag_filter_and_number(store: Any, chosen:
     assert choose(store, **chosen)["name"].to_list() == names
 
 
+def test_runs_scored_against_another_split_than_the_newest_are_left_out(
+    tmp_path: Path, record: Callable[[Path], Any]
+) -> None:
+    store, validation = record(tmp_path), {"evaluation.split": "validation"}
+    store.add("old", {FRECHET: 4.0})  # of a version that had no other split
+    store.add("tried", {FRECHET: 5.0}, parameters=validation)
+    store.add("final", {FRECHET: 6.0}, parameters={"evaluation.split": "test"})
+    runs, left_out = find_runs(store.uri, CompareParameters(experiments=("base",)))
+    assert runs["name"].to_list() == ["final", "old"]
+    assert left_out[["name", "why"]].to_numpy().tolist() == [
+        ["tried", "scored against validation images, R1 against test images"]
+    ]
+    assert choose(store, filter="params.`evaluation.split` = 'validation'")["name"].to_list() == ["tried"]
+
+
 def test_more_runs_than_fit_a_page_are_searched(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gan_pipelines.tracking.records.PAGE_RUNS", 1)
     assert choose(store)["name"].to_list() == ["heavy", "seed 1", "seed 0"]

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int64, Shaped, UInt8
+from jaxtyping import Bool, Float, Int64, Shaped, UInt8
 from torch import Tensor
 from torch.nn import functional
 
@@ -74,6 +74,11 @@ class LabelledImages:
         """The images at the given indices."""
         return LabelledImages(self.images[index], self.labels[index], self.classes)
 
+    def image_digests(self) -> list[bytes]:
+        """A digest of the pixels of each image: equal images have equal digests."""
+        rows = self.images.flatten(1).contiguous().numpy()
+        return [hashlib.blake2b(row.data, digest_size=16).digest() for row in rows]
+
     def digest(self) -> str:
         """SHA-256 over shape, images, labels and class names."""
         digest = hashlib.sha256(repr((tuple(self.images.shape), self.classes)).encode())
@@ -139,13 +144,8 @@ def stratified_indices(labels: Int64[Tensor, "count"], wanted: int, rng: torch.G
     """
     if wanted > len(labels):
         raise ValueError(f"cannot choose {wanted} of {len(labels)}")
-    counts = torch.bincount(labels)
-    exact = counts.double() * wanted / len(labels)
-    shares = exact.floor().long()
-    rest = torch.argsort(exact - shares, descending=True, stable=True)[: wanted - int(shares.sum())]
-    shares[rest] += 1
     chosen = []
-    for label, share in enumerate(shares.tolist()):
+    for label, share in enumerate(_class_shares(torch.bincount(labels), wanted).tolist()):
         of_class = (labels == label).nonzero().squeeze(1)
         chosen.append(of_class[torch.randperm(len(of_class), generator=rng)[:share]])
     index = torch.cat(chosen)
@@ -165,3 +165,59 @@ def labels_in_proportion(like: Int64[Tensor, "count"], wanted: int) -> Int64[Ten
     seats = torch.arange(wanted)[:, None] + 0.5  # the k-th image of a class is due at (k + 1/2) / share
     due = (seats / counts).flatten()  # (wanted x classes,), infinite for a class without images
     return due.argsort(stable=True)[:wanted] % len(counts)
+
+
+def split_by_class(
+    images: LabelledImages, fraction: float, rng: torch.Generator, field: str
+) -> tuple[LabelledImages, LabelledImages]:
+    """Set aside a fraction of the images, of each class in proportion to its share.
+
+    Args:
+        images: all images.
+        fraction: of them, to be set aside.
+        rng: draws them.
+        field: where the fraction stands in the YAML.
+
+    Returns:
+        The images that are left, and those set aside, both in their old order.
+
+    Raises:
+        ExperimentError: a class would be absent from one of the two; names the smallest fraction that works.
+    """
+    wanted, counts = round(fraction * len(images)), images.labels.bincount(minlength=len(images.classes))
+    if (lacking := ~_in_both(counts, wanted)).any():
+        name = images.classes[int(lacking.int().argmax())]
+        smallest = _smallest_fraction(counts)
+        raise ExperimentError(
+            f"{field}: {fraction} of {len(images)} images sets aside all or none of the class {name!r}; allowed: a "
+            f"fraction that leaves every class in both sets; "
+            + (f"here the smallest is {smallest}." if smallest else "here there is none, so add images.")
+        )
+    chosen = torch.zeros(len(images), dtype=torch.bool)
+    chosen[stratified_indices(images.labels, wanted, rng)] = True
+    return images.subset((~chosen).nonzero().squeeze(1)), images.subset(chosen.nonzero().squeeze(1))
+
+
+def _class_shares(counts: Int64[Tensor, "classes"], wanted: int) -> Int64[Tensor, "classes"]:
+    """How many of each class make up so many in proportion to the counts (largest remainder)."""
+    exact = counts.double() * wanted / counts.sum()
+    shares = exact.floor().long()
+    rest = torch.argsort(exact - shares, descending=True, stable=True)[: wanted - int(shares.sum())]
+    shares[rest] += 1
+    return shares
+
+
+def _in_both(counts: Int64[Tensor, "classes"], wanted: int) -> Bool[Tensor, "classes"]:
+    """Whether each class has images among so many that are set aside, and among the others."""
+    shares = _class_shares(counts, wanted)
+    return (shares > 0) & (shares < counts)
+
+
+def _smallest_fraction(counts: Int64[Tensor, "classes"]) -> float | None:
+    """The smallest fraction, in few digits, that leaves every class in both sets; None if a class has no two images."""
+    total = int(counts.sum())
+    works = (wanted for wanted in range(len(counts), total) if _in_both(counts, wanted).all())
+    if counts.min() < 2 or (wanted := next(works, None)) is None:
+        return None
+    rounded = (round(wanted / total, digits) for digits in range(1, 17))
+    return next(fraction for fraction in rounded if round(fraction * total) == wanted)

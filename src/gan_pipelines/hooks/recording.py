@@ -156,7 +156,7 @@ class RecordingHooks:
         for path in pictures:
             tracking.log_artifact(path, names.FIGURES)
         address = tracking.finish_run("FINISHED")
-        for text in _results(made, catalog):
+        for text in _results(made, catalog, self.parameters["evaluation"]["split"]):
             print(text, end="\n\n")
         for path in pictures:
             print(f"Picture: {os.path.relpath(path)}")
@@ -185,11 +185,11 @@ def _record_data(card: dict[str, Any]) -> None:
     tracking.log_dataset(card["source"], card["train"]["sha256"], card["origin"], "training")
 
 
-def _results(made: dict[str, dict[str, str]], catalog: DataCatalog) -> Iterator[str]:
+def _results(made: dict[str, dict[str, str]], catalog: DataCatalog, split: str) -> Iterator[str]:
     """What a run found, as text: the scores of its generators in one table, what its codes mean, the ablation."""
     tables: dict[str, pd.DataFrame] = {under: catalog.load(name) for under, name in made["scores"].items()}
     if tables:
-        yield format_summary(tables)
+        yield format_summary(tables, split)
     notes = [f"{key}: {note}" for key, table in tables.items() if key != REAL for note in missing_scores(table)]
     if notes:
         yield "\n".join(notes)

@@ -17,7 +17,7 @@ class Provenance(Schema):
         stage: such as `encoder` or `pixels`.
         parameters: its YAML.
         inputs: digest of each thing it learns from.
-        seed: the experiment's seed.
+        seed: from which its stage's own is derived: the experiment's, or the judge's.
         code: version of this package and digest of its training code.
         torch: version of PyTorch.
         device: name of the processor.

@@ -54,13 +54,13 @@ SMALLEST_TEST_SET = 20
 """With fewer images, covariances and the ten splits used by the scores are meaningless."""
 
 
-def check_experiment(experiment: Experiment, train_images: LabelledImages, test_images: LabelledImages) -> None:
+def check_experiment(experiment: Experiment, train_images: LabelledImages, scored_images: LabelledImages) -> None:
     """Check everything that depends on the data before any training starts.
 
     Args:
         experiment: all parameters.
         train_images: must fill a batch of every training.
-        test_images: must be enough to score with.
+        scored_images: the test or validation images; must be enough to score with.
 
     Raises:
         ExperimentError: one paragraph that names the field, what was found and what is allowed.
@@ -73,7 +73,9 @@ def check_experiment(experiment: Experiment, train_images: LabelledImages, test_
             )
     plan_networks(experiment.classifier, experiment.judge, experiment.sgan, experiment.infogan, train_images)
     needed = fewest_scored(train_images.classes)
-    for where, count in {"evaluation.samples": experiment.evaluation.samples, "test images": len(test_images)}.items():
+    evaluation = experiment.evaluation
+    counts = {"evaluation.samples": evaluation.samples, f"{evaluation.split} images": len(scored_images)}
+    for where, count in counts.items():
         if count < needed:
             raise ExperimentError(f"{where}: scores need at least {needed}, two for each class; found {count}.")
 

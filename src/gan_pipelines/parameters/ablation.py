@@ -42,7 +42,7 @@ def row_settings(run: RunParameters, sgan: SGANParameters, ablation: AblationPar
     return {
         row: {
             seed_name(seed): {
-                "run": run.model_copy(update={"seed": seed}).model_dump(mode="json"),
+                "run": run.with_seed(seed).model_dump(mode="json"),
                 "sgan": row_stack(row, sgan).model_dump(mode="json"),
             }
             for seed in ablation.seeds

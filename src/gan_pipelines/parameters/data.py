@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gan_pipelines.parameters.base import Fraction, Schema
+from gan_pipelines.parameters.base import Fraction, Natural, Schema, Weight
 
 
 class Mnist5k(Schema):
@@ -44,6 +44,17 @@ Source = Annotated[Mnist5k | TorchvisionSource | NpzSource | ImageFolderSource, 
 
 
 class DataParameters(Schema):
-    """The data of an experiment: where images and labels come from."""
+    """The data of an experiment: where images and labels come from, and how they are split.
+
+    Test images are for the final table. A recipe, or the length of a training, is chosen on validation images
+    (`evaluation.split`); if it were chosen on the test images, their scores would flatter it.
+
+    Attributes:
+        source: where the images come from.
+        seed: draws the splits, instead of `run.seed`: runs with other seeds share them.
+        validation_fraction: of the training images, set aside by class as validation images; 0 sets none aside.
+    """
 
     source: Source
+    seed: Natural = 0
+    validation_fraction: Annotated[Weight, Field(lt=1)] = 0.0

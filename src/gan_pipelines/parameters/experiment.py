@@ -11,7 +11,7 @@ from gan_pipelines.parameters.compare import CompareParameters
 from gan_pipelines.parameters.data import DataParameters
 from gan_pipelines.parameters.infogan import InfoGANParameters
 from gan_pipelines.parameters.run import RunParameters
-from gan_pipelines.parameters.sgan import LABELS, ClassifierParameters, SGANParameters
+from gan_pipelines.parameters.sgan import LABELS, ClassifierParameters, JudgeParameters, SGANParameters
 
 FeatureNetworkName = Literal["judge", "efficientnet_lite0", "inception_v3"]
 """On whose features pictures are compared: the experiment's own judge, or a network trained on ImageNet."""
@@ -21,6 +21,7 @@ class EvaluationParameters(Schema):
     """How generators are judged.
 
     Attributes:
+        split: the real images against which everything is scored; `validation` while a recipe is chosen.
         samples: drawn from each generator, in the class proportions of the test images if it takes labels.
         features: the judge's representation on which distances are computed; not `labels`.
         networks: on whose features distances are computed; must include the judge.
@@ -29,6 +30,7 @@ class EvaluationParameters(Schema):
         grid_columns: pictures per class, category or traversal in the figures.
     """
 
+    split: Literal["test", "validation"] = "test"
     samples: Annotated[Count, Field(ge=20)] = 10_000
     features: str
     networks: tuple[FeatureNetworkName, ...] = ("judge",)
@@ -49,7 +51,7 @@ class Experiment(Schema):
     run: RunParameters
     data: DataParameters
     classifier: ClassifierParameters
-    judge: ClassifierParameters
+    judge: JudgeParameters
     sgan: SGANParameters
     infogan: InfoGANParameters
     evaluation: EvaluationParameters
@@ -69,6 +71,11 @@ class Experiment(Schema):
             problems.append(
                 f"evaluation.samples: a classifier like the judge is trained on them, so they must be at least its "
                 f"training.batch_size, {self.judge.training.batch_size}; found {self.evaluation.samples}"
+            )
+        if self.evaluation.split == "validation" and not self.data.validation_fraction:
+            problems.append(
+                "evaluation.split: there are no validation images (found 'validation', and "
+                "data.validation_fraction is 0); allowed: 'test', or a fraction above 0"
             )
         workers = self.run.workers
         problems += [

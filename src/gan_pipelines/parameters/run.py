@@ -1,6 +1,6 @@
 """What every stage shares: seed, device, precision, checkpoints."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field
 
@@ -28,7 +28,8 @@ class RunParameters(Schema):
     """What every stage shares.
 
     Attributes:
-        seed: the experiment's seed, at least 0; each stage derives its own from it and its name.
+        seed: the experiment's seed, at least 0; each stage derives its own from it and its name. The split of the data
+            and the judge have their own (`data.seed`, `judge.seed`), so that runs with other seeds share them.
         device: `auto` takes a CUDA device where there is one; `cpu`, `cuda`, `cuda:<index>`, `mps`.
         threads: CPU threads of torch; `null` keeps torch's default. Results are bit-identical only for equal counts.
         workers: processes that share each batch of a training (data parallel); on GPUs, one each.
@@ -46,3 +47,7 @@ class RunParameters(Schema):
     compile: Annotated[Literal["off", "default", "graphs"], BeforeValidator(_read_off)] = "off"
     deterministic: bool = False
     checkpoints: CheckpointParameters = CheckpointParameters()
+
+    def with_seed(self, seed: int) -> Self:
+        """The same settings with another seed."""
+        return self.model_copy(update={"seed": seed})

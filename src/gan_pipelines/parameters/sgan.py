@@ -16,7 +16,7 @@ LABELS = "labels"
 UNCONDITIONAL = "none"
 """The condition of a first level that generates from noise alone."""
 RESERVED = {"encoder", "judge", "joint", "infogan", "data", "representations", "samples", "scores", "codes"}
-RESERVED |= {"real_features", "noise_variations", "categories", "traversals", UNCONDITIONAL}
+RESERVED |= {"real_features", "noise_variations", "categories", "traversals", "validation", UNCONDITIONAL}
 """Names of stages of an experiment, which seed random streams and name files and records."""
 
 
@@ -77,6 +77,21 @@ class ClassifierParameters(Schema):
                 "training.ema_decay: a classifier is not averaged and has no discriminator; leave both out"
             )
         return self
+
+
+class JudgeParameters(ClassifierParameters):
+    """The classifier that judges every generator.
+
+    Attributes:
+        seed: of its training, instead of `run.seed`: runs with other seeds share one judge.
+    """
+
+    seed: Natural = 0
+
+    @property
+    def classifier(self) -> ClassifierParameters:
+        """Network and training without the seed, for a classifier like the judge."""
+        return ClassifierParameters.model_validate(self.model_dump(exclude={"seed"}))
 
 
 class LossWeights(Schema):

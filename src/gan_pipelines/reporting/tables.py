@@ -23,11 +23,12 @@ def table_verdict(table: pd.DataFrame) -> str:
     return verdict({(row["score"], row["space"]): (row["low"], row["high"]) for _, row in rows.iterrows()})
 
 
-def format_summary(tables: Mapping[str, pd.DataFrame]) -> str:
+def format_summary(tables: Mapping[str, pd.DataFrame], split: str) -> str:
     """The most important scores, one row per generator and the real images last, within 80 columns.
 
     Args:
         tables: the table of scores of each generator.
+        split: the real images that it was scored against, `test` or `validation`.
     """
     head = ["generator", "N", *(SCORES[score].title for score in SUMMARY)]
     rows = [_summary_row(name, tables[name]) for name in sorted(tables, key=lambda name: name == REAL)]
@@ -36,7 +37,7 @@ def format_summary(tables: Mapping[str, pd.DataFrame]) -> str:
     verdicts = [f"{name}: {word}" for name in tables if (word := table_verdict(tables[name]))]
     notes = (
         *verdicts,
-        f"Measured by the judge, against test images; {REAL}: the training images.",
+        f"Measured by the judge, against {split} images; {REAL}: the training images.",
         "+-: half of a 95 % interval. N biases the distance: compare only equal N.",
     )
     return "\n".join([*(line.rstrip() for line in lines), *notes])
@@ -63,9 +64,11 @@ def overall(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def missing_scores(table: pd.DataFrame) -> Iterator[str]:
-    """One sentence for each score that could not be computed."""
-    for _, row in overall(table[table["value"].isna()]).iterrows():
-        yield f"{SCORES[row['score']].title} ({row['space']}): not measured; {row['note']}"
+    """One sentence for the scores of a space that could not be computed for the same reason."""
+    missing = overall(table[table["value"].isna()])
+    for (space, note), rows in missing.groupby(["space", "note"], sort=False):
+        titles = ", ".join(SCORES[score].title for score in rows["score"])
+        yield f"{titles} ({space}): not measured; {note}"
 
 
 def format_codes(table: pd.DataFrame) -> str:

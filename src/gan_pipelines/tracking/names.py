@@ -46,6 +46,8 @@ DECIDING = (DATA_DIGEST, COMMIT, CODE)
 
 # Parameters, artifacts and metrics of trainings.
 SEED = "run.seed"
+SPLIT = "evaluation.split"
+"""Against which real images a run was scored; `test` where it is not recorded."""
 PARAMETERS_FILE = "parameters.json"
 FIGURES = "figures"
 """The folder of pictures and figures among a run's artifacts."""

@@ -36,6 +36,8 @@ PAGE_RUNS = 100
 def find_runs(uri: str, compare: CompareParameters) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Find the chosen runs, newest first, and those among them that cannot be compared.
 
+    All are scored against the same split of the data as the newest one.
+
     Args:
         uri: the store's absolute address.
         compare: which ones.
@@ -47,7 +49,7 @@ def find_runs(uri: str, compare: CompareParameters) -> tuple[pd.DataFrame, pd.Da
     Raises:
         ExperimentError: the store cannot be read, an experiment is unknown, the filter is invalid, or no run is left.
     """
-    found, left_out = list[dict[str, str]](), list[dict[str, str]]()
+    found, left_out, expected = list[dict[str, str]](), list[dict[str, str]](), ""
     with reading(uri) as client:
         experiments = _experiments(client, compare.experiments)
         for run in _search(client, list(experiments), compare.filter):
@@ -55,9 +57,13 @@ def find_runs(uri: str, compare: CompareParameters) -> tuple[pd.DataFrame, pd.Da
             if names.PARENT in tags or not compare.tags.items() <= tags.items():
                 continue
             name, experiment, why = run.info.run_name, experiments[run.info.experiment_id], _flaw(run)
+            split = run.data.params.get(names.SPLIT, "test")
+            if not why and expected not in ("", split):
+                why = f"scored against {split} images, R1 against {expected} images"
             if why:
                 left_out.append({"name": name, "experiment": experiment, "why": why})
                 continue
+            expected = split
             found.append({"run": f"R{len(found) + 1}", "name": name, "experiment": experiment, **_about(run)})
             if len(found) == compare.newest:
                 break

@@ -1,46 +1,66 @@
 """Read a source, check it, split it, say what it is and which networks its images make."""
 
+import logging
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 import torch
 
-from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.data.images import LabelledImages, split_by_class
 from gan_pipelines.data.sources import SourceData, read_source
 from gan_pipelines.models.requirements import plan_networks
 from gan_pipelines.parameters import (
     ClassifierParameters,
     DataParameters,
     InfoGANParameters,
-    RunParameters,
+    JudgeParameters,
     SGANParameters,
 )
 from gan_pipelines.project import project_folder
 from gan_pipelines.reporting.networks import network_table
 from gan_pipelines.training.stage import stage_seed
 
+logger = logging.getLogger(__name__)
 
-def prepare_images(run: RunParameters, data: DataParameters) -> tuple[LabelledImages, LabelledImages, dict[str, Any]]:
+
+def prepare_images(data: DataParameters) -> list[LabelledImages | dict[str, Any]]:
     """Read the source named in YAML, checked and split.
 
     Args:
-        run: its seed draws the split where the source has none.
-        data: the source.
+        data: the source, and how it is split.
 
     Returns:
-        Training images, test images, data card.
+        Training images, test images, validation images if a fraction is set aside for them, data card.
 
     Raises:
-        ExperimentError: data that are missing, cut, altered, or of unequal sizes.
+        ExperimentError: data that are missing, cut, altered, of unequal sizes, or too few of a class for the split.
     """
-    rng = torch.Generator().manual_seed(stage_seed(run.seed, "data"))
-    source = read_source(data.source, project_folder(), rng)
-    return source.train, source.test, describe_data(data.source.name, source)
+    source = read_source(data.source, project_folder(), _random(data, "data"))
+    splits = {"train": source.train, "test": source.test}
+    if data.validation_fraction:
+        splits["train"], splits["validation"] = split_by_class(
+            source.train, data.validation_fraction, _random(data, "validation"), "data.validation_fraction"
+        )
+    card = describe_data(data.source.name, source, splits)
+    for split, images in splits.items():
+        if split != "train" and (known := card["duplicates"][split]):
+            logger.warning(
+                "%d of %d %s images are also training images; scores against them reward copies.",
+                known,
+                len(images),
+                split,
+            )
+    return [*splits.values(), card]
+
+
+def _random(data: DataParameters, name: str) -> torch.Generator:
+    return torch.Generator().manual_seed(stage_seed(data.seed, name))
 
 
 def list_networks(
     classifier: ClassifierParameters,
-    judge: ClassifierParameters,
+    judge: JudgeParameters,
     sgan: SGANParameters,
     infogan: InfoGANParameters,
     train_images: LabelledImages,
@@ -49,16 +69,20 @@ def list_networks(
     return network_table(plan_networks(classifier, judge, sgan, infogan, train_images))
 
 
-def describe_data(name: str, source: SourceData) -> dict[str, Any]:
-    """The data card: where the images come from, how many there are, what they look like in numbers."""
+def describe_data(name: str, source: SourceData, splits: Mapping[str, LabelledImages]) -> dict[str, Any]:
+    """The data card: where the images come from, how many there are, what they look like in numbers.
+
+    `duplicates` says how many training images repeat an earlier one, pixel by pixel, and how many images of the other
+    splits are also training images.
+    """
     return {
         "source": name,
         "origin": source.origin,
         "licence": source.licence,
         "image_shape": list(source.train.image_shape),
         "classes": list(source.train.classes),
-        "train": _describe_split(source.train),
-        "test": _describe_split(source.test),
+        **{split: _describe_split(images) for split, images in splits.items()},
+        "duplicates": _count_duplicates(splits),
     }
 
 
@@ -70,3 +94,10 @@ def _describe_split(data: LabelledImages) -> dict[str, Any]:
         "mean_pixel": round(data.images.sum(dtype=torch.int64).item() / data.images.numel() / 255, 6),
         "sha256": data.digest(),
     }
+
+
+def _count_duplicates(splits: Mapping[str, LabelledImages]) -> dict[str, int]:
+    digests = {split: images.image_digests() for split, images in splits.items()}
+    known = set(digests["train"])
+    repeated = {split: sum(digest in known for digest in found) for split, found in digests.items()}
+    return {**repeated, "train": len(digests["train"]) - len(known)}

@@ -1,5 +1,8 @@
 """Sample a generator, train a classifier on its samples, score both, draw samples."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pandas as pd
 import torch
 from PIL import Image
@@ -22,7 +25,7 @@ from gan_pipelines.metrics import (
 )
 from gan_pipelines.metrics.comparisons import influence_table
 from gan_pipelines.models import Encoder, InfoGAN, StackedGenerator
-from gan_pipelines.parameters import CategoricalCode, ClassifierParameters, EvaluationParameters, RunParameters
+from gan_pipelines.parameters import CategoricalCode, EvaluationParameters, JudgeParameters, RunParameters
 from gan_pipelines.project import project_folder
 from gan_pipelines.reporting.pictures import sample_grid
 from gan_pipelines.reporting.tables import score_table
@@ -71,13 +74,13 @@ def _sample_infogan(stage: Stage, samples: int, infogan: InfoGAN) -> LabelledIma
 
 def train_classifier_on_samples(
     run: RunParameters,
-    judge: ClassifierParameters,
+    judge: JudgeParameters,
     stack: StackedGenerator,
     samples: LabelledImages,
     test_images: LabelledImages,
     checkpoints: CheckpointFolder,
 ) -> tuple[Encoder, pd.DataFrame]:
-    """Train a classifier like the judge, but on samples only instead of real images.
+    """Train a classifier like the judge, but on samples only instead of real images, and with the seed of the run.
 
     Args:
         run: seed, device, threads.
@@ -92,7 +95,7 @@ def train_classifier_on_samples(
     """
     name = f"classifier_on_{stack.spec.name}"
     with stage_run(name) as observer:
-        trained, history, _ = fit_classifier(run, name, judge, samples, test_images, observer, checkpoints)
+        trained, history, _ = fit_classifier(run, name, judge.classifier, samples, test_images, observer, checkpoints)
     return trained, pd.DataFrame(history).assign(stage=name)
 
 
@@ -143,8 +146,6 @@ def score_samples(
         One row per score; how far each group of test images moves each score.
     """
     reference = Reference(train_images, test_images, real_features)
-    if len(train_images.classes) < 2:
-        return _single_class_table(len(samples)), influence_table([])
     kind: Kind = "labelled" if samples.classes == train_images.classes else "unlabelled"
     with seeded_stage(run, "scores") as stage:
         networks = open_networks(evaluation, judge, stage.device, project_folder())
@@ -152,6 +153,7 @@ def score_samples(
         scores = score_pictures(features, samples, reference, kind, stage.rng)
         if classifier is not None:
             scores.append(_score_classifier(stage, evaluation, classifier, test_images, len(samples)))
+    scores = _without_ignorant_judge(scores, train_images)
     return score_table(scores), influence_table(scores)
 
 
@@ -179,19 +181,23 @@ def score_real(
         One row per score.
     """
     reference = Reference(train_images, test_images, real_features)
-    if len(train_images.classes) < 2:
-        return _single_class_table(len(train_images))
     with seeded_stage(run, "scores") as stage:
         scores = score_pictures(reference.features.train, train_images, reference, "real", stage.rng)
         scores.append(_score_classifier(stage, evaluation, judge, test_images, len(train_images)))
-    return score_table(scores)
+    return score_table(_without_ignorant_judge(scores, train_images))
 
 
-def _single_class_table(samples: int) -> pd.DataFrame:
-    """What is left of the scores if the data have a single class."""
+def _without_ignorant_judge(scores: Sequence[Score], train_images: LabelledImages) -> list[Score]:
+    """The scores, without what a judge says that had a single class to learn from."""
+    if len(train_images.classes) > 1:
+        return list(scores)
     note = "all images are of one class, and a judge that has nothing to distinguish learns nothing"
-    names = ("label_accuracy", "frechet_distance", "within_class_diversity")
-    return score_table([missing_score(name, JUDGE, samples, note) for name in names])
+    return [
+        replace(missing_score(score.score, JUDGE, score.samples, note), of_class=score.of_class)
+        if score.space == JUDGE
+        else score
+        for score in scores
+    ]
 
 
 def _score_classifier(
