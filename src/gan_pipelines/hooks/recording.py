@@ -22,8 +22,10 @@ from kedro.pipeline.node import Node
 from pydantic import ValidationError
 
 from gan_pipelines import tracking
+from gan_pipelines.datasets import ImagesDataset, ModelDataset
 from gan_pipelines.hooks.checks import only_reads_the_record
-from gan_pipelines.hooks.versions import newest_path, versioned_files
+from gan_pipelines.hooks.makers import find_makers, made_parameters, overridden, stage_parameters
+from gan_pipelines.hooks.versions import VersionedDataset, loaded_version, newest_path, versioned_files
 from gan_pipelines.metrics.definitions import REAL
 from gan_pipelines.parameters import ExperimentError
 from gan_pipelines.parameters.base import Schema, explain
@@ -50,7 +52,16 @@ class Recorded(Schema):
     """
 
     record: Literal[
-        "scores", "level_scores", "code_scores", "ablation_scores", "metrics", "data_card", "judge", "picture", "figure"
+        "scores",
+        "level_scores",
+        "code_scores",
+        "ablation_scores",
+        "metrics",
+        "data_card",
+        "model",
+        "judge",
+        "picture",
+        "figure",
     ]
     under: str = ""
 
@@ -95,16 +106,30 @@ class RecordingHooks:
         tags = {names.RUN_NAME: f"{name} {version}", names.PIPELINE: name, names.VERSION: version}
         tags |= describe_machine(self.run)
         atexit.register(_end_interrupted_run, os.getpid())
-        tracking.start_run(self.settings, self.project, self.experiment, self.parameters, tags)
         start = versioned_files(pipeline.inputs(), catalog)
-        if "train_images" in start:
-            made = start["train_images"].resolve_load_version()
+        models = find_makers(_load_made(start), catalog)
+        made = made_parameters(self.parameters, models, self._trains(pipeline))
+        if sentence := overridden(self.parameters, made):
+            logger.warning(sentence)
+        tracking.start_run(self.settings, self.project, self.experiment, made, tags)
+        stages = {"seed.evaluation": str(self.run.seed)} if _evaluates(pipeline) else {}
+        for model in models.values():
+            stages |= stage_parameters(model)
+        tracking.log_parameters(stages)
+        for images in [name for name in ("train_images", "test_images") if name in start][:1]:
+            version = loaded_version(images, catalog)
             try:
-                self._record_saved("data_card", catalog.load("data_card", made))
+                self._record_saved("data_card", catalog.load("data_card", version))
             except DatasetError:
-                logger.warning("The data card of version %s is missing; the run gets no data digest.", made)
+                logger.warning("The data card of version %s is missing; the run gets no data digest.", version)
         if "judge" in start:
-            self._record_saved("judge", start["judge"].load())
+            tracking.log_tags({names.JUDGE_DIGEST: models["judge"].digest()})
+
+    def _trains(self, pipeline: Pipeline) -> bool:
+        """Whether a pipeline trains models with the seed of the moment, besides classifiers that only evaluate."""
+        kinds = {name: self._recorded(name) for name in pipeline.all_outputs()}
+        trained = {name for node in pipeline.nodes if "checkpoints" in node.inputs for name in node.outputs}
+        return any(kind and kind.record == "model" and name in trained for name, kind in kinds.items())
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:
@@ -144,7 +169,10 @@ class RecordingHooks:
                 tracking.log_scores(tracking.stage_metrics(data, recorded.under))
             case "data_card":
                 _record_data(data)
+            case "model":
+                tracking.log_parameters(stage_parameters(data))
             case "judge":
+                tracking.log_parameters(stage_parameters(data))
                 tracking.log_tags({names.JUDGE_DIGEST: data.digest()})
             case "figure":
                 tracking.log_text(data.to_html(include_plotlyjs=True), f"{names.FIGURES}/{name}.html")
@@ -183,8 +211,18 @@ class RecordingHooks:
 
 
 def _record_data(card: dict[str, Any]) -> None:
-    tracking.log_tags({names.DATA_SOURCE: card["source"], names.DATA_DIGEST: card["train"]["sha256"]})
+    digests = {names.DATA_DIGEST: card["train"]["sha256"], names.REFERENCE_DIGEST: card["test"]["sha256"]}
+    tracking.log_tags({names.DATA_SOURCE: card["source"], **digests})
     tracking.log_dataset(card["source"], card["train"]["sha256"], card["origin"], "training")
+
+
+def _load_made(start: dict[str, VersionedDataset]) -> dict[str, Any]:
+    """Models and samples, which say what made them."""
+    return {name: x.load() for name, x in start.items() if isinstance(x, ModelDataset | ImagesDataset)}
+
+
+def _evaluates(pipeline: Pipeline) -> bool:
+    return any("params:evaluation" in node.inputs for node in pipeline.nodes)
 
 
 def _results(made: dict[str, dict[str, str]], catalog: DataCatalog) -> Iterator[str]:

@@ -11,6 +11,9 @@ from gan_pipelines.metrics.definitions import REAL, SCORES, Better
 MEASURED = ["score", "space", "samples"]
 """Columns that scores must share to be compared."""
 
+MEASURED_BY = ["judge", "reference"]
+"""Columns that hold the digests of what measured the scores; they must share them too."""
+
 NO_ORDER = "no order"
 NO_INTERVAL = "no interval"
 
@@ -57,16 +60,16 @@ def _badness(
 
 
 def place_scores(scores: pd.DataFrame) -> pd.Series:
-    """The place of each row among those of the same score, space, sample count and judge.
+    """The place of each row among those of the same score, space, sample count, judge and test images.
 
     Args:
-        scores: columns `generator`, `score`, `space`, `samples`, `low`, `high`, `judge`.
+        scores: columns `generator`, `score`, `space`, `samples`, `low`, `high`, `judge`, `reference`.
 
     Returns:
         As in `places`; empty for the real images.
     """
     found = dict[object, str]()
-    for (score, *_), rows in scores[scores["generator"] != REAL].groupby([*MEASURED, "judge"]):
+    for (score, *_), rows in scores[scores["generator"] != REAL].groupby([*MEASURED, *MEASURED_BY]):
         better = SCORES[str(score)].better
         found.update(zip(rows.index, places(rows["low"].tolist(), rows["high"].tolist(), better), strict=True))
     return pd.Series([found.get(row, "") for row in scores.index], index=scores.index, name="place", dtype=object)
@@ -75,8 +78,10 @@ def place_scores(scores: pd.DataFrame) -> pd.Series:
 def average_seeds(scores: pd.DataFrame, settings: Iterable[Sequence[str]], seeds: pd.Series) -> pd.DataFrame:
     """Mean and standard deviation of each score over the seeds of a setting; scores of a single seed are left out.
 
+    Only scores of the same judge and the same test images are averaged.
+
     Args:
-        scores: columns `run`, `generator`, `score`, `space`, `samples`, `value`.
+        scores: columns `run`, `generator`, `score`, `space`, `samples`, `value`, `judge`, `reference`.
         settings: for each setting, the runs that differ only in their seed.
         seeds: the seed of each run.
 
@@ -87,7 +92,7 @@ def average_seeds(scores: pd.DataFrame, settings: Iterable[Sequence[str]], seeds
     table = []
     for runs in settings:
         of_setting = scores[scores["run"].isin(runs)].dropna(subset="value")
-        for key, rows in of_setting.groupby(keys, sort=False):
+        for (*key, _, _), rows in of_setting.groupby([*keys, *MEASURED_BY], sort=False):
             if len(rows) > 1:
                 values, having = rows["value"], rows["run"]
                 names = [", ".join(having), ", ".join(seeds[run] for run in having)]

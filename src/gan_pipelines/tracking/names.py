@@ -33,6 +33,8 @@ CODE = "code"
 """Digest of the code that decides a training's result."""
 DATA_SOURCE = "data_source"
 DATA_DIGEST = "data_sha256"
+REFERENCE_DIGEST = "reference_sha256"
+"""Digest of the test images that samples are scored against."""
 JUDGE_DIGEST = "judge_sha256"
 STAGE = "stage"
 RESUMED_AT = "resumed_at_step"
@@ -41,11 +43,16 @@ _VERDICT = "verdict."
 
 INHERITED = (EXPERIMENT, DATA_SOURCE, DATA_DIGEST, USER, SOURCE_NAME, SOURCE_TYPE, COMMIT)
 """Tags that child runs copy from their parent, so that a search for stages can use them."""
-DECIDING = (DATA_DIGEST, COMMIT, CODE)
+DECIDING = (COMMIT, CODE)
 """Tags that, together with the parameters, decide a run's result."""
+YARDSTICK = (DATA_DIGEST, REFERENCE_DIGEST)
+"""Tags that runs must share for their scores to compare; on a judge's scores also `JUDGE_DIGEST`."""
 
 # Parameters, artifacts and metrics of trainings.
 SEED = "run.seed"
+"""The seed of the models behind a run, apart from the judge."""
+STAGE_SEED = "seed."
+"""How the parameters begin that hold the seed of each stage."""
 PARAMETERS_FILE = "parameters.json"
 FIGURES = "figures"
 """The folder of pictures and figures among a run's artifacts."""

@@ -9,6 +9,7 @@ from gan_pipelines.reporting.curves import overlaid_curves
 from gan_pipelines.tracking.records import (
     differences,
     find_runs,
+    not_averaged,
     read_histories,
     read_parameters,
     read_pictures,
@@ -23,6 +24,7 @@ __all__ = [
     "differences",
     "draw_curves",
     "find_runs",
+    "not_averaged",
     "read_histories",
     "read_parameters",
     "read_pictures",

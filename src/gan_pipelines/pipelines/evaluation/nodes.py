@@ -1,5 +1,7 @@
 """Sample a generator, train a classifier on its samples, score both, draw samples."""
 
+from dataclasses import replace
+
 import pandas as pd
 import torch
 from PIL import Image
@@ -42,15 +44,22 @@ def sample_generator(
         generator: a stack, from which each class is requested equally often, or an InfoGAN.
 
     Returns:
-        The samples with the requested labels. The classes of an InfoGAN's samples are the categories of its first
-        categorical code; a generator that has neither labels nor categories has a single class.
+        The samples with the requested labels, and what made them. The classes of an InfoGAN's samples are the
+        categories of its first categorical code; a generator that has neither labels nor categories has a single class.
     """
+    made_from = {"generator": generator.digest(), "train_images": generator.spec.data_digest}
     with seeded_stage(run, "samples") as stage:
         if isinstance(generator, InfoGAN):
-            return _sample_infogan(stage, evaluation.samples, generator)
-        classes = generator.spec.classes if generator.spec.conditional else ("sample",)
-        labels = torch.arange(evaluation.samples) % len(classes)
-        return LabelledImages(stage.place(generator).sample(labels.to(stage.device), stage.rng), labels, classes)
+            samples = _sample_infogan(stage, evaluation.samples, generator)
+        else:
+            samples = _sample_stack(stage, evaluation.samples, generator)
+    return replace(samples, made_from=made_from)
+
+
+def _sample_stack(stage: Stage, samples: int, stack: StackedGenerator) -> LabelledImages:
+    classes = stack.spec.classes if stack.spec.conditional else ("sample",)
+    labels = torch.arange(samples) % len(classes)
+    return LabelledImages(stage.place(stack).sample(labels.to(stage.device), stage.rng), labels, classes)
 
 
 def _sample_infogan(stage: Stage, samples: int, infogan: InfoGAN) -> LabelledImages:
@@ -108,7 +117,9 @@ def extract_real(
     """
     with seeded_stage(run, "real_features") as stage:
         networks = open_networks(evaluation, judge, stage.device, project_folder())
-        return extract_real_features(networks, train_images, test_images)
+        features = extract_real_features(networks, train_images, test_images)
+    images = {"train_images": train_images.digest(), "test_images": test_images.digest()}
+    return replace(features, representation=evaluation.features, made_from={"judge": judge.digest(), **images})
 
 
 def score_samples(
