@@ -53,8 +53,8 @@ def test_the_blocks_of_loaded_models_and_their_seed_replace_those_asked_for(
 
 def test_what_the_models_decide_otherwise_is_said_in_one_sentence(asked: dict[str, Any], infogan: InfoGAN) -> None:
     sentence = overridden(asked, made_parameters(asked, {"infogan": infogan}, trains=False))
-    assert "infogan.training.steps: 999 was asked for, 20 made them" in sentence
-    assert "run.seed: 7 was asked for, 0 made them" in sentence
+    assert "infogan.training.steps was 20, 999 was asked for" in sentence
+    assert "run.seed was 0, 7 was asked for" in sentence
     assert "\n" not in sentence
     assert overridden(asked, made_parameters(asked, {}, trains=True)) == ""
 

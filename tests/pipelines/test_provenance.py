@@ -50,8 +50,8 @@ def test_a_part_run_on_older_models_records_what_made_them(project: Project, cap
     card = project.json("data_card")
     assert run.tags["reference_sha256"] == card["test"]["sha256"]
     (warning,) = [found.getMessage() for found in caplog.records if "was asked for" in found.getMessage()]
-    assert f"infogan.training.steps: 999 was asked for, {steps} made them" in warning
-    assert "run.seed: 7 was asked for, 0 made them" in warning
+    assert f"infogan.training.steps was {steps}, 999 was asked for" in warning
+    assert "run.seed was 0, 7 was asked for" in warning
 
 
 def test_a_whole_run_records_the_seed_of_each_stage(finished_project: Project) -> None:
@@ -62,22 +62,30 @@ def test_a_whole_run_records_the_seed_of_each_stage(finished_project: Project) -
     assert {params[name] for name in params if name.startswith("seed.")} == {"0"}
 
 
+def short(project: Project, model: str) -> str:
+    return f"sha256:{project.model(model).digest()[:12]}"
+
+
 def test_scores_pictures_and_figures_name_what_made_them(finished_project: Project) -> None:
-    card, judge = finished_project.json("data_card"), finished_project.model("judge").digest()[:12]
+    card, judge = finished_project.json("data_card"), short(finished_project, "judge")
     train, test = (card[split]["sha256"][:12] for split in ("train", "test"))
     for generator in ("independent_stack", "joint_stack", "infogan"):
-        model = finished_project.model(generator).digest()[:12]
+        model = short(finished_project, generator)
         table = finished_project.table(f"{generator}_scores")
-        assert [set(table[name]) for name in ("data", "judge", "model")] == [{f"{train}+{test}"}, {judge}, {model}]
+        assert [set(table[name]) for name in ("data", "judge", "model")] == [
+            {f"sha256:{train}+{test}"},
+            {judge},
+            {model},
+        ]
         with Image.open(finished_project.newest(f"{generator}_sample_grid.png")) as grid:
-            assert grid.text == {"data": train, "model": model}
-    trained = [finished_project.model(f"joint_level_{name}").digest()[:12] for name in ("fc3", "pixels")]
-    assert set(finished_project.table("joint_stack_level_scores")["model"]) == {" ".join(trained)}
+            assert grid.text == {"data": f"sha256:{train}", "model": model}
+    trained = " ".join(short(finished_project, f"joint_level_{name}")[7:] for name in ("fc3", "pixels"))
+    assert set(finished_project.table("joint_stack_level_scores")["model"]) == {f"sha256:{trained}"}
     codes = finished_project.table("code_scores")
-    assert (set(codes["judge"]), set(codes["data"])) == ({judge}, {f"{train}+{test}"})
-    shown = finished_project.json("loss_curves")["layout"]["meta"]["model"].split()
-    assert shown[-2:] == trained
-    assert shown[0] == finished_project.model("encoder").digest()[:12]
+    assert (set(codes["judge"]), set(codes["data"])) == ({judge}, {f"sha256:{train}+{test}"})
+    shown = finished_project.json("loss_curves")["layout"]["meta"]["model"]
+    assert shown.startswith(f"{short(finished_project, 'encoder')} {judge[7:]} ")
+    assert shown.endswith(f" {trained}")
 
 
 def test_samples_are_not_compared_with_real_images_that_another_judge_has_read(project: Project) -> None:

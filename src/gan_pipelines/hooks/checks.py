@@ -132,6 +132,8 @@ def checkpoint_folders(pipeline: Pipeline, catalog: DataCatalog) -> list[Checkpo
 def command_for(name: str) -> str:
     """The command that makes a dataset anew, and what its own pipeline makes from it."""
     makers = {key: pipeline for key, pipeline in pipelines.items() if name in pipeline.all_outputs()}
+    if not makers:  # a dataset that somebody put there
+        return "kedro run"
     key = min(makers, key=lambda key: len(makers[key].nodes))
     (node,) = (node.name for node in makers[key].nodes if name in node.outputs)
     rest = len(makers[key].from_nodes(node).nodes)

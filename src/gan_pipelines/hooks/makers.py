@@ -102,8 +102,10 @@ def overridden(asked: Mapping[str, Any], made: Mapping[str, Any]) -> str:
     fields = [key for key in dict.fromkeys([*before, *after]) if before.get(key) != after.get(key)]
     if not fields:
         return ""
-    shown = (f"{key}: {_shown(before.get(key))} was asked for, {_shown(after.get(key))} made them" for key in fields)
-    return f"This run uses models that other parameters have made, and its record says which: {'; '.join(shown)}."
+    shown = (f"{key} was {_shown(after.get(key))}, {_shown(before.get(key))} was asked for" for key in fields)
+    return (
+        f"The models that this run uses were made with other parameters, and its record says which: {'; '.join(shown)}."
+    )
 
 
 def _shown(value: str | None) -> str:

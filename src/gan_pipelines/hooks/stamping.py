@@ -2,14 +2,14 @@
 
 Tables get three columns, PNG files text chunks and figures an entry `meta`, always by the same names:
 
-    data: digest of the training images, a plus sign, digest of the test images, if both decide
-    judge: digest of the judge, if it was used
-    model: digest of the generator, or of each generator or level, in the order of the node's inputs
+    data: sha256:<digest of the training images>+<digest of the test images>, as far as they decide
+    judge: sha256:<digest of the judge>, if it was used
+    model: sha256:<digest of the generator>; several, of levels or stacks, in the order of the node's inputs
 
 The history of a training gets the column `model` alone, with the digests of what was trained.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -24,6 +24,8 @@ from gan_pipelines.models import InfoGAN, LevelGAN, StackedGenerator
 
 SCORED = {"score", "code"}
 """A table of scores has one of these columns."""
+PREFIX = "sha256:"
+"""Digests begin so, since one of digits alone would be read from CSV as a number."""
 HISTORY = {"step", "stage"}
 """The history of a training has these columns."""
 
@@ -36,15 +38,16 @@ class StampingHooks:
         """Stamp the outputs in place."""
         reports = [data for data in outputs.values() if _is_report(data)]
         stamp = describe_makers(inputs) if reports else {}
-        for data in reports:
+        for data in reports if any(stamp.values()) else ():  # others, such as a comparison of runs, have no makers
             _mark(data, stamp)
+        trained = [output for output in outputs.values() if isinstance(output, Model)]
         for data in outputs.values():
-            if isinstance(data, pd.DataFrame) and {*data} >= HISTORY:
-                data["model"] = " ".join(x.digest()[:SHORT] for x in outputs.values() if isinstance(x, Model))
+            if trained and isinstance(data, pd.DataFrame) and {*data} >= HISTORY:
+                data["model"] = _join(" ", [model.digest()[:SHORT] for model in trained])
 
 
 def describe_makers(inputs: Mapping[str, Any]) -> dict[str, str]:
-    """What decides a score or a picture, as short digests: `data`, `judge`, `model`; empty where there is none.
+    """What decides a score or a picture, as short digests: `data`, `judge`, `model`, as far as there are any.
 
     Args:
         inputs: of the node that makes it, by name.
@@ -54,9 +57,14 @@ def describe_makers(inputs: Mapping[str, Any]) -> dict[str, str]:
         sources |= made_from(name, data)
     sources |= {name: inputs[name].digest() for name in ("train_images", "test_images", "judge") if name in inputs}
     images = [sources[name][:SHORT] for name in ("train_images", "test_images") if name in sources]
-    judge = sources["judge"][:SHORT] if "judge" in inputs else ""
+    judge = [sources["judge"][:SHORT]] if "judge" in inputs else []
     models = dict.fromkeys(filter(None, map(_model, inputs.values())))
-    return {"data": "+".join(images), "judge": judge, "model": " ".join(models)}
+    return {"data": _join("+", images), "judge": _join("+", judge), "model": _join(" ", models)}
+
+
+def _join(sign: str, digests: Iterable[str]) -> str:
+    joined = sign.join(digests)
+    return f"{PREFIX}{joined}" if joined else ""
 
 
 def _model(data: Any) -> str:
@@ -66,8 +74,8 @@ def _model(data: Any) -> str:
             return data.digest()[:SHORT]
         case LabelledImages():
             return data.made_from.get(GENERATOR, "")[:SHORT]
-        case pd.DataFrame() if HISTORY | {"model"} <= {*data}:
-            return str(data["model"].iloc[0])
+        case pd.DataFrame() if {*data} >= HISTORY | {"model"}:
+            return str(data["model"].iloc[0]).removeprefix(PREFIX)
     return ""
 
 
@@ -80,7 +88,7 @@ def _mark(data: Any, stamp: Mapping[str, str]) -> None:
         case Image.Image():
             data.info |= {key: text for key, text in stamp.items() if text}
         case go.Figure():
-            data.update_layout(meta=dict(stamp))
+            data.update_layout(meta={key: text for key, text in stamp.items() if text})
         case pd.DataFrame():
             for column, text in stamp.items():
                 data[column] = text or None

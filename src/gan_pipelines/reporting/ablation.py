@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.metrics.definitions import JUDGE, REAL
 from gan_pipelines.reporting.pictures import sample_grid
-from gan_pipelines.reporting.tables import overall, table_verdict
+from gan_pipelines.reporting.tables import MADE_BY, overall, table_verdict
 
 PAPER = {
     "adv": "6.16 +- 0.07",
@@ -44,7 +44,7 @@ def ablation_table(tables: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame
         for score in COLUMNS:
             found = values[score] if score in values else pd.Series(dtype=float)
             cells |= {score: found.mean(), f"{score}_std": found.std()}  # over n - 1; empty for one seed
-        for column in ("data", "judge", "model"):
+        for column in MADE_BY:
             if all(column in table for table in of_seeds):
                 cells[column] = " ".join(dict.fromkeys(text for table in of_seeds for text in table[column].dropna()))
         rows.append({**cells, "verdict": "; ".join(verdicts)})

@@ -10,6 +10,8 @@ from gan_pipelines.metrics import JUDGE, REAL, SCORES, CodeScores, Score, verdic
 
 SUMMARY = {"label_accuracy": "3f", "frechet_distance": "2f", "within_class_diversity": "2f"}
 """The scores that are printed at the end of a run, and their number formats."""
+MADE_BY = ("data", "judge", "model")
+"""Columns of every saved table of scores that say what made it."""
 
 
 def score_table(scores: Sequence[Score]) -> pd.DataFrame:
@@ -74,6 +76,5 @@ def missing_scores(table: pd.DataFrame) -> Iterator[str]:
 
 def format_codes(table: pd.DataFrame) -> str:
     """The table of codes as text: one column per code, without scores that no code has."""
-    return (
-        table.set_index("code").dropna(axis="columns", how="all").T.to_string(float_format="{:.4f}".format, na_rep="-")
-    )
+    scores = table.set_index("code").drop(columns=list(MADE_BY), errors="ignore").dropna(axis="columns", how="all")
+    return scores.T.to_string(float_format="{:.4f}".format, na_rep="-")
