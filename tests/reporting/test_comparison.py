@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import plotly.graph_objects as go
+import pytest
 from PIL import Image
 
 from gan_pipelines.metrics.definitions import SCORES
@@ -82,6 +83,7 @@ RUNS = pd.DataFrame(
 )
 COLUMNS = ["run", "generator", "verdict", "score", "space", "samples", "value", "low", "high", "spread", "place"]
 COLUMNS.append("judge")
+REFERENCE = {"reference": "t"}
 SCORE_ROWS = [
     ["R1", "joint_stack", "", "frechet_distance", "judge", 100, 5.12345, 4.5, 5.5, 0.25, "1", "a"],
     ["R2", "joint_stack", "collapsed & <b>", "frechet_distance", "judge", 100, 7.0, 6.5, 7.5, NAN, "2", "a"],
@@ -97,6 +99,7 @@ PICTURES = pd.DataFrame(
 def write(
     left_out: pd.DataFrame | None = None,
     seeds: pd.DataFrame | None = None,
+    not_averaged: pd.DataFrame | None = None,
     differing: pd.DataFrame | None = None,
     curves: go.Figure | None = None,
     pictures: pd.DataFrame = PICTURES,
@@ -105,8 +108,9 @@ def write(
     return comparison_page(
         RUNS,
         nothing if left_out is None else left_out,
-        pd.DataFrame(SCORE_ROWS, columns=COLUMNS),
+        pd.DataFrame(SCORE_ROWS, columns=COLUMNS).assign(**REFERENCE),
         nothing if seeds is None else seeds,
+        nothing if not_averaged is None else not_averaged,
         pd.DataFrame(columns=["kind", "name", "R1", "R2"]) if differing is None else differing,
         go.Figure() if curves is None else curves,
         pictures,
@@ -149,6 +153,12 @@ def test_differences_and_seeds_have_their_own_tables() -> None:
     assert ["device tag", "cpu", "cuda"] in rows
     assert ["recall", "judge", "100", "infogan", "R1, R2", "0, 1", "0.25 ± 0.01235 (2 seeds)"] in rows
     assert "all recorded parameters and tags are the same" in Page(write()).text
+
+
+def test_runs_that_are_not_averaged_are_listed_with_the_reason() -> None:
+    listed = pd.DataFrame([["R1, R2", "2 judges: no mean"]], columns=["runs", "why"])
+    assert "R1, R2: 2 judges: no mean" in Page(write(not_averaged=listed)).text
+    assert "what they were measured by" not in Page(write()).text
 
 
 def test_pictures_are_embedded_side_by_side_and_missing_ones_are_explained() -> None:
@@ -213,7 +223,7 @@ def test_the_short_table_names_who_leads_within_80_columns() -> None:
         ["R2", "infogan", "", "copies", "judge", 100, 0.1, NAN, NAN, NAN, "no interval"],
         ["R1", "real", "", "near_duplicates", "judge", 100, 0.0, 0.1, 0.1, NAN, ""],
     ]
-    text = format_comparison(pd.DataFrame(rows, columns=COLUMNS[:-1]).assign(judge="a"))
+    text = format_comparison(pd.DataFrame(rows, columns=COLUMNS[:-1]).assign(judge="a", **REFERENCE))
     lines = text.splitlines()
     assert max(map(len, lines)) <= 80
     assert [" ".join(line.split()) for line in lines] == [
@@ -226,20 +236,27 @@ def test_the_short_table_names_who_leads_within_80_columns() -> None:
     ]
 
 
-def test_a_score_by_another_judge_is_marked_and_has_no_common_leader() -> None:
+@pytest.mark.parametrize(
+    ("measured_by", "mark", "refusal"),
+    [("judge", "another judge", "2 judges,"), ("reference", "other test images", "2 sets of test")],
+)
+def test_a_score_that_something_else_measured_is_marked_and_has_no_common_leader(
+    measured_by: str, mark: str, refusal: str
+) -> None:
     rows = [
-        ["R1", "joint_stack", "", "recall", "judge", 100, 0.5, 0.4, 0.6, NAN, "1", "a"],
-        ["R1", "infogan", "", "recall", "judge", 100, 0.2, 0.1, 0.3, NAN, "2", "a"],
-        ["R2", "joint_stack", "", "recall", "judge", 100, 0.9, 0.8, 1.0, NAN, "1", "b"],
+        ["R1", "joint_stack", "", "recall", "judge", 100, 0.5, 0.4, 0.6, NAN, "1"],
+        ["R1", "infogan", "", "recall", "judge", 100, 0.2, 0.1, 0.3, NAN, "2"],
+        ["R2", "joint_stack", "", "recall", "judge", 100, 0.9, 0.8, 1.0, NAN, "1"],
     ]
-    scores = pd.DataFrame(rows, columns=COLUMNS)
+    same = {"judge": "a", "reference": "a"}
+    scores = pd.DataFrame(rows, columns=COLUMNS[:-1]).assign(**{**same, measured_by: ["a", "a", "b"]})
     nothing = pd.DataFrame()
     differing = pd.DataFrame(columns=["kind", "name", "R1", "R2"])
-    page = Page(comparison_page(RUNS, nothing, scores, nothing, differing, go.Figure(), PICTURES))
-    marked = "0.9 [0.8, 1] place 1 another judge"
+    page = Page(comparison_page(RUNS, nothing, scores, nothing, nothing, differing, go.Figure(), PICTURES))
+    marked = f"0.9 [0.8, 1] place 1 {mark}"
     assert ["judge", "100", "joint_stack", "0.5 [0.4, 0.6] place 1", marked] in page.rows
     assert ["judge", "100", "infogan", "0.2 [0.1, 0.3] place 2", "not recorded"] in page.rows
-    assert format_comparison(scores).splitlines()[1].split()[:3] == ["recall.judge.100", "2", "judges,"]
+    assert format_comparison(scores).splitlines()[1].split(maxsplit=1)[1].startswith(refusal)
 
 
 def test_the_template_comes_with_the_package() -> None:

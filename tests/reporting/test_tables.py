@@ -151,6 +151,14 @@ def test_the_printed_table_of_codes_has_a_column_per_code_and_dashes_where_a_sco
     assert found["leakage"] == ["0.0312", "-"]
 
 
+def test_readers_of_tables_take_no_note_of_what_made_them(kept: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    made = {"data": "sha256:1234+5678", "judge": "sha256:123456789012", "model": None}
+    codes, table = code_table(CODES), generator(low=0.1)
+    assert format_codes(kept(codes.assign(**made))) == format_codes(kept(codes))
+    assert table_verdict(kept(table.assign(**made))) == table_verdict(table) == "collapsed"
+    assert format_summary({"joint": kept(table.assign(**made))}) == format_summary({"joint": table})
+
+
 def test_the_printed_table_of_codes_leaves_out_scores_that_no_code_has() -> None:
     ranges = {"a": CodeScores(1.0, None, class_changes=0.25), "b": CodeScores(2.0, None)}
     rows = [line.split() for line in format_codes(code_table(ranges)).splitlines()[1:]]
