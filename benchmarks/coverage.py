@@ -19,7 +19,6 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -166,12 +165,16 @@ def repeat_codes(study: Study, kind: str, rng: torch.Generator) -> Iterator[Scor
 CASES = {"pictures": repeat_pictures, "codes": repeat_codes}
 
 
-def run_once(study: Study, task: tuple[str, str, int]) -> list[tuple[str, str, str, float, float, float, float]]:
+studies: list[Study] = []
+"""The study of this process and of those forked from it."""
+
+
+def run_once(task: tuple[str, str, int]) -> list[tuple[str, str, str, float, float, float, float]]:
     """One repeat: the scores of all pictures together, with their intervals."""
     case, kind, seed = task
     torch.set_num_threads(1)
     rng = torch.Generator().manual_seed(seed)
-    scores = [score for score in CASES[case](study, kind, rng) if not score.of_class]
+    scores = [score for score in CASES[case](studies[0], kind, rng) if not score.of_class]
     return [(kind, s.score, s.space, s.value, s.low, s.high, s.samples) for s in scores]
 
 
@@ -203,12 +206,13 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
     study = prepare(arguments.experiment)
+    studies.append(study)
     known = truths(study)
     tasks = [(case, kind, seed) for seed in range(arguments.repeats) for case in arguments.cases for kind in WRONG]
     found = defaultdict(list)
     torch.set_num_threads(1)  # a process with threads must not fork
     with multiprocessing.get_context("fork").Pool(arguments.processes) as pool:
-        for done, rows in enumerate(pool.imap_unordered(partial(run_once, study), tasks), start=1):
+        for done, rows in enumerate(pool.imap_unordered(run_once, tasks), start=1):
             for kind, score, space, *values in rows:
                 found[score, space, kind].append(values)
             if done % 30 == 0:
