@@ -124,11 +124,25 @@ def test_test_images_of_another_split_are_refused(project: Project) -> None:
     assert "another train_images" in message
 
 
-def test_a_stack_of_other_conditions_than_the_graph_is_refused(finished_project: Project) -> None:
-    unlabelled = {"sgan": {"levels": {"fc3": {"condition": "none", "generator": {"condition": []}}}}}
-    nodes = finished_project.pipelines(unlabelled)["sgan_evaluation"].nodes
-    assert not any("train_classifier" in node.name for node in nodes)
-    message = refusal(finished_project, unlabelled, pipeline_names=["sgan_evaluation"])
+UNLABELLED = {"fc3": {"condition": "none", "generator": {"condition": []}}}
+SINGLE = {"fc3": None, "pixels": {"condition": "labels"}}
+
+
+@pytest.mark.parametrize(
+    ("levels", "gone", "asked"),
+    [
+        (UNLABELLED, "joint_stack_evaluation.train_classifier", "fc3 given 'none', pixels given 'fc3'"),
+        (SINGLE, "fc3.train_level", "pixels given 'labels'"),
+    ],
+    ids=["no labels", "a single level"],
+)
+def test_params_change_the_graph_and_a_stack_that_it_is_not_built_for_is_refused(
+    finished_project: Project, levels: dict[str, Any], gone: str, asked: str
+) -> None:
+    params = {"sgan": {"levels": levels}}
+    before, after = ({node.name for node in finished_project.pipelines(x)["sgan"].nodes} for x in ({}, params))
+    assert gone in before - after
+    message = refusal(finished_project, params, node_names=["joint_stack_evaluation.sample"])
     assert message.startswith("sgan.levels: ")
-    assert "fc3 given 'none'" in message
-    assert "fc3 given 'labels'" in message
+    assert asked in message
+    assert "joint_stack has fc3 given 'labels', pixels given 'fc3'" in message

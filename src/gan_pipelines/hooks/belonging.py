@@ -82,21 +82,22 @@ def require_belonging(data: Mapping[str, Any], made: Collection[str], remedy: Re
         ExperimentError: names the first one that does not belong to the others, sources before what was made from them.
     """
     sources = {name: made_from(name, data[name]) for name in sorted(data)}
-    known: dict[str, tuple[str, str]] = {}
-    for name in TopologicalSorter(sources).static_order():
-        for source, wanted in sources.get(name, {}).items():
-            if not wanted:
-                problem = f"it does not say from which {source}, as files of earlier versions do not"
-            elif source in made:
-                problem = f"it was made from an older {source}, and this run makes {source} anew"
-            else:
-                if source not in known:
-                    here = source in data
-                    known[source] = (data[source].digest(), "the one here") if here else (wanted, f"that of {name}")
-                found, whose = known[source]
-                if found == wanted:
-                    continue
-                problem = f"it was made from another {source} ({wanted[:SHORT]}) than {whose} ({found[:SHORT]})"
+    order = TopologicalSorter(sources).static_order()
+    claims = ((name, *claim) for name in order for claim in sources.get(name, {}).items())
+    known: dict[str, tuple[str, str]] = {}  # by source: its digest, and whose claim it is
+    for name, source, wanted in claims:
+        if source in made:
+            raise ExperimentError(
+                f"{name}: does not belong to this run: it was made from an older {source}, and this run makes {source} "
+                f"anew. Run `{remedy(source)}` on its own, then `{remedy(name)}`, then the rest."
+            )
+        if source not in known:
+            known[source] = (data[source].digest(), "the one here") if source in data else (wanted, f"that of {name}")
+        found, whose = known[source]
+        if wanted != found or not wanted:
+            other = f"it was made from another {source} ({wanted[:SHORT]}) than {whose} ({found[:SHORT]})"
+            unknown = f"it does not say which {source} it was made from, as files of earlier versions do not"
+            problem = other if wanted else unknown
             raise ExperimentError(
                 f"{name}: does not belong to what it is used with: {problem}. Make it anew first "
                 f"(`{remedy(name)}`), or choose versions that belong together with --load-versions."
