@@ -5,7 +5,6 @@ import random
 
 import pandas as pd
 import pytest
-
 from gan_pipelines.metrics.places import average_seeds, place_scores, places
 
 NAN = math.nan

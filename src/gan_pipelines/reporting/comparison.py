@@ -125,6 +125,5 @@ def _leaders(rows: pd.DataFrame) -> str:
     if best.empty:
         return UNKNOWN
     first, equal = best.iloc[0], int((rows["outcome"] == EQUAL).sum())
-    return f"{first['run']} {first['generator']} {_number(first['value'])}" + (
-        f", {equal} not told apart" if equal else ""
-    )
+    leader = f"{first['run']} {first['generator']} {_number(first['value'])}"
+    return f"{equal + 1} {EQUAL}; {leader}" if equal else leader
