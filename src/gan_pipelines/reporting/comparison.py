@@ -13,7 +13,7 @@ from gan_pipelines.metrics.comparisons import EQUAL, LEADER, MEASURED, UNKNOWN
 from gan_pipelines.metrics.definitions import REAL, SCORES
 
 TERMINAL_COLUMNS = 80
-KEY_COLUMNS = 48
+KEY_COLUMNS = 47
 ANOTHER = {"judge": "another judge", "reference": "other test images"}
 """What is written at a score that something else measured, by the column in which it differs."""
 
