@@ -112,7 +112,6 @@ class Study:
     laws: dict[str, Law]
     judge: Any
     infogan: InfoGAN
-    levels: dict[str, list[Any]]
 
 
 def prepare(experiment: str) -> Study:
@@ -125,9 +124,7 @@ def prepare(experiment: str) -> Study:
         labels = torch.arange(POPULATION) % len(stack.spec.classes)
         pictures = LabelledImages(stack.sample(labels, rng), labels, stack.spec.classes)
         laws[name] = Law(pictures, extract_labelled(network, pictures))
-    names = [level.target for level in stack.spec.levels]
-    levels = {kind: [open_model(f"{kind}_{name}") for name in names] for kind in ("joint_level", "level")}
-    return Study(laws, judge, open_model("infogan"), levels)
+    return Study(laws, judge, open_model("infogan"))
 
 
 def repeat_pictures(study: Study, kind: str, rng: torch.Generator) -> Iterator[Score]:
