@@ -104,7 +104,7 @@ def test_equal_parts_are_as_many_as_fit_and_share_no_picture(size: int) -> None:
     assert len(torch.cat(found).unique()) == len(found) * size
     assert all(map(torch.equal, found, again))
     for stratum in STRATA.unique():
-        share = (STRATA == stratum).double().mean().item() * size
+        share = (stratum == STRATA).double().mean().item() * size
         held = [int((STRATA[part] == stratum).sum()) for part in found]
         assert max(held) - min(held) <= 1
         assert max(abs(number - share) for number in held) < 2

@@ -31,7 +31,7 @@ class Uncertainty:
         real: variance that comes from the test images.
         groups: how far each group of test images moves the score; what two generators share of it cancels when they are
             compared. Empty if the test images do not matter.
-        degenerate: what first order overstates if both sides have nearly the same law, to be subtracted.
+        degenerate: variance of second order, which remains if both sides have the same law; first order counts it twice.
         freedom: degrees of freedom of the variance.
     """
 
@@ -43,8 +43,8 @@ class Uncertainty:
 
     @property
     def variance(self) -> float:
-        """Of the score."""
-        return max(self.samples + self.real - self.degenerate, 0.0)
+        """Of the score; at least that of second order, since the estimate of first order may happen to be small."""
+        return max(self.samples + self.real - self.degenerate, self.degenerate)
 
 
 def stratified_variance(influence: Influence, strata: Strata) -> float:
