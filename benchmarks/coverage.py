@@ -134,14 +134,16 @@ def repeat_pictures(study: Study, kind: str, rng: torch.Generator) -> Iterator[S
     index = real.draw(TESTS + SAMPLES, rng, start=TRAINING)
     test_images, test = real.take(index[:TESTS])
     pictures, judged = real.take(index[TESTS:])
-    strangers = int(WRONG[kind] * SAMPLES)
-    mixed, strange = other.take(other.draw(SAMPLES, rng)[:strangers])
-    kept = slice(strangers, None)
-    images = torch.cat([mixed.images, pictures.images[kept]])
-    pictures = LabelledImages(images, torch.cat([mixed.labels, pictures.labels[kept]]), pictures.classes)
-    judged = LabelledFeatures(
-        *(torch.cat([getattr(strange, part), getattr(judged, part)[kept]]) for part in ("features", "logits", "labels"))
-    )
+    if strangers := int(WRONG[kind] * SAMPLES):
+        mixed, strange = other.take(other.draw(SAMPLES, rng)[:strangers])
+        joined = (
+            torch.cat([getattr(mixed, part), getattr(pictures, part)[strangers:]]) for part in ("images", "labels")
+        )
+        pictures = LabelledImages(*joined, pictures.classes)
+        parts = ("features", "logits", "labels")
+        judged = LabelledFeatures(
+            *(torch.cat([getattr(strange, part), getattr(judged, part)[strangers:]]) for part in parts)
+        )
     distances = {
         JUDGE: nearest_distances(test.features, train.features),
         PIXELS: nearest_distances(pixel_rows(test_images), pixel_rows(train_images)),

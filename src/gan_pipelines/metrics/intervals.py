@@ -149,10 +149,20 @@ def normal_interval(
     return min(max(value - half, lowest), value), max(min(value + half, highest), value)
 
 
-def share_interval(count: int, total: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share (Wilson 1927), which also holds for shares near 0 and 1."""
-    ends = stats.binomtest(count, total).proportion_ci(CONFIDENCE, method="wilson")
-    return float(ends.low), float(ends.high)
+def share_interval(share: float, pictures: float, freedom: float = math.inf) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share (Wilson 1927), which also holds for shares near 0 and 1.
+
+    Args:
+        share: in [0, 1].
+        pictures: how many independent pictures it is the share of; of any other estimate of a share with the variance
+            v, the effective number share (1 - share) / v (Korn and Graubard 1998).
+        freedom: degrees of freedom of that variance.
+    """
+    quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) ** 2
+    centre = (share + quantile / (2 * pictures)) / (1 + quantile / pictures)
+    half = math.sqrt(quantile * (share * (1 - share) / pictures + quantile / (4 * pictures**2)))
+    half /= 1 + quantile / pictures
+    return max(centre - half, 0.0), min(centre + half, 1.0)
 
 
 def jackknife_variance(left_out: Float[Tensor, "units"]) -> float:

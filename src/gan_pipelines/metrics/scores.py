@@ -56,7 +56,7 @@ def smooth_score(
     limits: tuple[float, float] = POSITIVE,
     expected: float = math.nan,
 ) -> Score:
-    """A score with the interval of a normal error.
+    """A score with the interval of a normal error, or of a share.
 
     Args:
         score: its name.
@@ -67,7 +67,10 @@ def smooth_score(
         limits: the lowest and the highest possible value.
         expected: what samples of the real images' law would score.
     """
-    ends = normal_interval(value, uncertainty.variance, *limits, uncertainty.freedom)
+    if limits == SHARE and 0 < value < 1 and uncertainty.variance > 0:
+        ends = share_interval(value, value * (1 - value) / uncertainty.variance, uncertainty.freedom)
+    else:
+        ends = normal_interval(value, uncertainty.variance, *limits, uncertainty.freedom)
     return Score(score, space, samples, value, *ends, expected=expected, uncertainty=uncertainty)
 
 
@@ -84,7 +87,7 @@ def share_score(score: str, space: str, holds: Tensor, expected: float = math.na
     value = count / total
     variance = value * (1 - value) / total
     return Score(
-        score, space, total, value, *share_interval(count, total), expected=expected, uncertainty=Uncertainty(variance)
+        score, space, total, value, *share_interval(value, total), expected=expected, uncertainty=Uncertainty(variance)
     )
 
 
