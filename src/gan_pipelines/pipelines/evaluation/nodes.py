@@ -24,7 +24,8 @@ from gan_pipelines.metrics import (
     score_pictures,
 )
 from gan_pipelines.metrics.comparisons import influence_table
-from gan_pipelines.models import Encoder, InfoGAN, StackedGenerator
+from gan_pipelines.models import Encoder, InfoGAN, StackedGenerator, standing_infogan, standing_stack
+from gan_pipelines.models.standing import PICTURES
 from gan_pipelines.parameters import CategoricalCode, EvaluationParameters, JudgeParameters, RunParameters
 from gan_pipelines.project import project_folder
 from gan_pipelines.reporting.pictures import sample_grid
@@ -43,6 +44,8 @@ def sample_generator(
 ) -> LabelledImages:
     """Draw samples; all stacks of an experiment get the same labels and the same noise.
 
+    They come from a copy of the generator whose batch norms have the statistics of what it gets here.
+
     Args:
         run: seed, device, threads.
         evaluation: how many samples.
@@ -53,17 +56,23 @@ def sample_generator(
         The samples with the requested labels. The classes of an InfoGAN's samples are the categories of its first
         categorical code; a generator that has neither labels nor categories has a single class.
     """
+    if isinstance(generator, InfoGAN):
+        with seeded_stage(run, "standing_statistics") as stage:
+            infogan = standing_infogan(stage.place(generator), stage.rng)
+        with seeded_stage(run, "samples") as stage:
+            return _sample_infogan(stage, evaluation.samples, infogan)
+    classes = generator.spec.classes if generator.spec.conditional else ("sample",)
+    asked = test_images.labels if generator.spec.conditional else torch.zeros(1, dtype=torch.int64)
+    with seeded_stage(run, "standing_statistics") as stage:
+        shown = labels_in_proportion(asked, PICTURES).to(stage.device)
+        stack = standing_stack(stage.place(generator), shown, stage.rng)
     with seeded_stage(run, "samples") as stage:
-        if isinstance(generator, InfoGAN):
-            return _sample_infogan(stage, evaluation.samples, generator)
-        classes = generator.spec.classes if generator.spec.conditional else ("sample",)
-        asked = test_images.labels if generator.spec.conditional else torch.zeros(1, dtype=torch.int64)
         labels = labels_in_proportion(asked, evaluation.samples)
-        return LabelledImages(stage.place(generator).sample(labels.to(stage.device), stage.rng), labels, classes)
+        return LabelledImages(stack.sample(labels.to(stage.device), stage.rng), labels, classes)
 
 
 def _sample_infogan(stage: Stage, samples: int, infogan: InfoGAN) -> LabelledImages:
-    pictures, codes = stage.place(infogan).sample(samples, stage.rng)
+    pictures, codes = infogan.sample(samples, stage.rng)
     categories, classes = torch.zeros(samples, dtype=torch.int64), 1
     for name, code in infogan.spec.parameters.single_codes.items():
         if isinstance(code, CategoricalCode):
