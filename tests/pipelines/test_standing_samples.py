@@ -42,10 +42,9 @@ def values(module: nn.Module) -> dict[str, Tensor]:
 def as_in_the_file(model: StackedGenerator | InfoGAN, labels: Tensor) -> Tensor:
     """The samples of the model itself from the same noise."""
     with seeded_stage(RUN, "samples") as stage:
-        found = (
+        return (
             model.sample(len(labels), stage.rng)[0] if isinstance(model, InfoGAN) else model.sample(labels, stage.rng)
         )
-    return found
 
 
 @pytest.mark.parametrize("kind", ["labels", "none", "infogan"])
