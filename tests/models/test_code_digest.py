@@ -15,7 +15,7 @@ OWN = digest_code(PACKAGE)
 
 DECIDING = ("tensor_file.py", "training/engine.py", "models/blocks.py", "parameters/training.py", "data/batches.py")
 IRRELEVANT = ("parameters/compare.py", "parameters/experiment.py", "data/sources.py", "models/requirements.py")
-IRRELEVANT += ("models/stack.py", "model_file.py")
+IRRELEVANT += ("models/stack.py", "models/standing.py", "model_file.py")
 IRRELEVANT_FOLDERS = ("metrics", "pipelines", "reporting")
 
 

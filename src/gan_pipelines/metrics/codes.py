@@ -26,32 +26,39 @@ PICTURES_AT_ONCE = 1000
 
 
 def score_codes(
-    gan: InfoGAN, judge: Encoder, features: str, test_images: LabelledImages, samples: int, rng: torch.Generator
+    gan: InfoGAN,
+    standing: InfoGAN,
+    judge: Encoder,
+    features: str,
+    test_images: LabelledImages,
+    samples: int,
+    rng: torch.Generator,
 ) -> list[Score]:
     """Score every code of a trained InfoGAN; the space of a score is its code.
 
     Scores that need labels are left out if there is only one class, those of strokes if the pictures are coloured.
 
     Args:
-        gan: frozen.
+        gan: frozen; its Q has the batch-norm statistics of real pictures and infers their codes.
+        standing: the same with those of generated pictures; makes and reads the pictures.
         judge: sees whether a picture changes its class; no training has used it.
         features: the judge's representation in which diversity is measured.
         test_images: labelled real pictures that no training has used.
         samples: number of new pictures on which L_I is measured.
         rng: draws noise and codes, and splits the test images.
     """
-    found = [*information_on_samples(gan, samples, rng)]
+    found = [*information_on_samples(standing, samples, rng)]
     head = torch.cat([gan.infer(to_unit_range(batch)) for batch in test_images.images.split(PICTURES_AT_ONCE)])
     inferred, classes = gan.codes.posterior_mean(head), len(test_images.classes)
     for name, code in gan.spec.parameters.single_codes.items():
-        pictures = moved_pictures(gan, name, rng)
+        pictures = moved_pictures(standing, name, rng)
         if isinstance(code, CategoricalCode) and classes > 1:
             categories = inferred[name].argmax(dim=1)
             scored = score_categories(categories, test_images.labels, code.classes, classes, rng)
             found += [replace(score, space=name) for score in scored]
         if classes > 1:
             found += _seen_by_judge(name, judge, features, pictures, test_images, isinstance(code, CategoricalCode))
-        found += [*_strokes(name, pictures), *_leakage(gan, name, pictures)]
+        found += [*_strokes(name, pictures), *_leakage(standing, name, pictures)]
     return found
 
 

@@ -71,7 +71,8 @@ SCORES = {
     "noise_variance": Definition(
         "variance over noise",
         "near expected",
-        "Variance of a level's output over its noise, divided by the variance within a real class.",
+        "Variance of a level's output over its noise, divided by the variance within a real class; of real images it "
+        "is at most what is expected.",
     ),
     "noise_recovery": Definition(
         "noise recovery", "higher", "Share of a level's noise that Q recovers from the level's output."

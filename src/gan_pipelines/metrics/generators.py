@@ -84,9 +84,9 @@ def score_levels(variations: Mapping[str, LevelVariation], samples: int) -> list
     """
     found = []
     for level, variation in variations.items():
-        limits = {"noise_variance": POSITIVE, "noise_recovery": (-torch.inf, 1.0)}
-        for name, values in (("noise_variance", variation.variance), ("noise_recovery", variation.recovery)):
-            found.append(replace(mean_score(name, level, values, limits[name]), samples=samples))
+        variance = mean_score("noise_variance", level, variation.variance, POSITIVE)
+        recovery = mean_score("noise_recovery", level, variation.recovery, (-torch.inf, 1.0))
+        found += [replace(variance, samples=samples, expected=variation.expected), replace(recovery, samples=samples)]
     return found
 
 

@@ -5,6 +5,7 @@ from gan_pipelines.models.infogan import InfoGAN, InfoGANSpec
 from gan_pipelines.models.latent import Latent
 from gan_pipelines.models.level import DiscriminatorOutput, LevelGAN, LevelSpec
 from gan_pipelines.models.stack import StackedGenerator, StackSpec, assemble_stack
+from gan_pipelines.models.standing import standing_infogan, standing_levels, standing_stack
 
 __all__ = [
     "DiscriminatorOutput",
@@ -18,4 +19,7 @@ __all__ = [
     "StackSpec",
     "StackedGenerator",
     "assemble_stack",
+    "standing_infogan",
+    "standing_levels",
+    "standing_stack",
 ]

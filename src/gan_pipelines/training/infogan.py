@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import update_bn
 
 from gan_pipelines.data.images import Representation
 from gan_pipelines.losses import ADVERSARIAL_LOSSES, information_bound
 from gan_pipelines.models import InfoGAN, InfoGANSpec
-from gan_pipelines.models.blocks import RandomAffine
+from gan_pipelines.models.batch_norm import recompute_statistics
 from gan_pipelines.parameters import RunParameters
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.engine import train
@@ -139,9 +138,8 @@ def recalibrate_batch_norm(gan: InfoGAN, batches: Iterable[Tensor]) -> None:
         gan: a trained InfoGAN, changed in place.
         batches: real images.
     """
-    layers = [*gan.discriminator.trunk, *gan.discriminator.codes]
-    deterministic = [layer for layer in layers if not isinstance(layer, RandomAffine | nn.Dropout)]
-    update_bn(batches, nn.Sequential(*deterministic).eval())
+    q = nn.Sequential(gan.discriminator.trunk, gan.discriminator.codes)
+    recompute_statistics(q, ((batch,) for batch in batches))
 
 
 def _preview_pictures(gan: InfoGAN) -> Callable[[], Tensor]:

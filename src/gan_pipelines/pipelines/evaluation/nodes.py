@@ -25,7 +25,8 @@ from gan_pipelines.metrics import (
     score_pictures,
 )
 from gan_pipelines.metrics.comparisons import influence_table
-from gan_pipelines.models import Encoder, InfoGAN, StackedGenerator
+from gan_pipelines.models import Encoder, InfoGAN, StackedGenerator, standing_infogan, standing_stack
+from gan_pipelines.models.standing import PICTURES
 from gan_pipelines.parameters import CategoricalCode, EvaluationParameters, JudgeParameters, RunParameters
 from gan_pipelines.project import project_folder
 from gan_pipelines.reporting.pictures import sample_grid
@@ -44,6 +45,8 @@ def sample_generator(
 ) -> LabelledImages:
     """Draw samples; all stacks of an experiment get the same labels and the same noise.
 
+    They come from a copy of the generator whose batch norms have the statistics of what it gets here.
+
     Args:
         run: seed, device, threads.
         evaluation: how many samples.
@@ -55,22 +58,29 @@ def sample_generator(
         categories of its first categorical code; a generator that has neither labels nor categories has a single class.
     """
     made_from = {"generator": generator.digest(), "train_images": generator.spec.data_digest}
-    with seeded_stage(run, "samples") as stage:
-        if isinstance(generator, InfoGAN):
-            samples = _sample_infogan(stage, evaluation.samples, generator)
-        else:
-            samples = _sample_stack(stage, evaluation.samples, generator, test_images.labels)
+    if isinstance(generator, InfoGAN):
+        samples = _sample_infogan(run, evaluation.samples, generator)
+    else:
+        samples = _sample_stack(run, evaluation.samples, generator, test_images.labels)
     return replace(samples, made_from=made_from)
 
 
-def _sample_stack(stage: Stage, samples: int, stack: StackedGenerator, like: Tensor) -> LabelledImages:
-    classes = stack.spec.classes if stack.spec.conditional else ("sample",)
-    labels = labels_in_proportion(like if stack.spec.conditional else torch.zeros_like(like), samples)
-    return LabelledImages(stage.place(stack).sample(labels.to(stage.device), stage.rng), labels, classes)
+def _sample_stack(run: RunParameters, samples: int, stack: StackedGenerator, like: Tensor) -> LabelledImages:
+    conditional = stack.spec.conditional
+    asked, classes = (like, stack.spec.classes) if conditional else (torch.zeros_like(like), ("sample",))
+    with seeded_stage(run, "standing_statistics") as stage:
+        shown = labels_in_proportion(asked, PICTURES).to(stage.device)
+        standing = standing_stack(stage.place(stack), shown, stage.rng)
+    with seeded_stage(run, "samples") as stage:
+        labels = labels_in_proportion(asked, samples)
+        return LabelledImages(standing.sample(labels.to(stage.device), stage.rng), labels, classes)
 
 
-def _sample_infogan(stage: Stage, samples: int, infogan: InfoGAN) -> LabelledImages:
-    pictures, codes = stage.place(infogan).sample(samples, stage.rng)
+def _sample_infogan(run: RunParameters, samples: int, infogan: InfoGAN) -> LabelledImages:
+    with seeded_stage(run, "standing_statistics") as stage:
+        standing = standing_infogan(stage.place(infogan), stage.rng)
+    with seeded_stage(run, "samples") as stage:
+        pictures, codes = standing.sample(samples, stage.rng)
     categories, classes = torch.zeros(samples, dtype=torch.int64), 1
     for name, code in infogan.spec.parameters.single_codes.items():
         if isinstance(code, CategoricalCode):

@@ -6,7 +6,7 @@ from PIL import Image
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.metrics import score_codes
-from gan_pipelines.models import Encoder, InfoGAN
+from gan_pipelines.models import Encoder, InfoGAN, standing_infogan
 from gan_pipelines.parameters import CategoricalCode, EvaluationParameters, RunParameters
 from gan_pipelines.reporting.curves import information_curve, loss_curves
 from gan_pipelines.reporting.pictures import category_rows, traversal_rows
@@ -22,9 +22,12 @@ def score_infogan_codes(
     Returns:
         One row per score of a code.
     """
+    with seeded_stage(run, "standing_statistics") as stage:
+        standing = standing_infogan(infogan.to(stage.device), stage.rng)
     with seeded_stage(run, "codes") as stage:
-        infogan.to(stage.device), judge.to(stage.device)
-        return score_table(score_codes(infogan, judge, evaluation.features, test_images, evaluation.samples, stage.rng))
+        judge.to(stage.device)
+        samples = evaluation.samples
+        return score_table(score_codes(infogan, standing, judge, evaluation.features, test_images, samples, stage.rng))
 
 
 def draw_categories(run: RunParameters, evaluation: EvaluationParameters, infogan: InfoGAN) -> Image.Image:

@@ -2,12 +2,14 @@
 
 import pandas as pd
 import plotly.graph_objects as go
+import torch
 from PIL import Image
 
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.metrics import level_variations, score_levels
 from gan_pipelines.metrics.diversity import CONDITIONS, NOISES
-from gan_pipelines.models import LevelGAN, StackedGenerator
+from gan_pipelines.models import LevelGAN, StackedGenerator, standing_levels
+from gan_pipelines.models.standing import PICTURES
 from gan_pipelines.parameters import PIXELS, EvaluationParameters, RunParameters
 from gan_pipelines.reporting.curves import loss_curves
 from gan_pipelines.reporting.pictures import noise_variations
@@ -22,6 +24,8 @@ def score_stack_levels(
 ) -> pd.DataFrame:
     """How much each level's output varies over its noise, and how much of the noise Q reads from it.
 
+    The levels are copies whose batch norms have the statistics of what they get here.
+
     Args:
         run: seed, device, threads.
         train_images: real pixels and labels.
@@ -32,8 +36,11 @@ def score_stack_levels(
     """
     levels = [part for part in parts if isinstance(part, LevelGAN)]
     real = {part.name: part for part in parts if isinstance(part, Representation)} | {PIXELS: train_images.pixels()}
+    classes = len(train_images.classes)
+    with seeded_stage(run, "standing_statistics") as stage:
+        standing = standing_levels(levels, torch.arange(PICTURES) % classes, stage.rng)
     with seeded_stage(run, "scores") as stage:
-        variations = level_variations(levels, real, train_images.labels, len(train_images.classes), stage.rng)
+        variations = level_variations(standing, real, train_images.labels, classes, stage.rng)
         return score_table(score_levels(variations, CONDITIONS * NOISES))
 
 
