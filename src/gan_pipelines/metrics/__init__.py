@@ -1,5 +1,6 @@
 """How good generated pictures are, and what codes mean: features of networks, and statistics computed on them."""
 
+from gan_pipelines.metrics.calibration import best_temperature, expected_calibration_error
 from gan_pipelines.metrics.codes import score_codes
 from gan_pipelines.metrics.definitions import JUDGE, REAL, SCORES
 from gan_pipelines.metrics.diversity import level_variations
@@ -26,6 +27,8 @@ __all__ = [
     "RealFeatures",
     "Reference",
     "Score",
+    "best_temperature",
+    "expected_calibration_error",
     "extract_features",
     "extract_labelled",
     "extract_real_features",
