@@ -11,6 +11,7 @@ from tests.pipelines.conftest import Project
 MODELS = {
     "encoder": "encoder",
     "judge": "judge",
+    "second_judge": "second_judge",
     "level_fc3": "fc3",
     "level_pixels": "pixels",
     "joint_stack": "joint",

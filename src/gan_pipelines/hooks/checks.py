@@ -89,7 +89,7 @@ class CheckHooks:
             )
         train_images = start["train_images"]
         self._check_images(train_images, start[scored])
-        for name in sorted({"judge", "infogan"} & set(start)):
+        for name in sorted({"judge", "second_judge", "infogan"} & set(start)):
             require_same_images(name, start[name], train_images)
 
     @hook_impl

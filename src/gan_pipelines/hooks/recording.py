@@ -103,8 +103,8 @@ class RecordingHooks:
                 self._record_saved("data_card", catalog.load("data_card", made))
             except DatasetError:
                 logger.warning("The data card of version %s is missing; the run gets no data digest.", made)
-        if "judge" in start:
-            self._record_saved("judge", start["judge"].load())
+        for judge in sorted({"judge", "second_judge"} & set(start)):
+            self._record_saved(judge, start[judge].load())
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:
@@ -143,7 +143,7 @@ class RecordingHooks:
             case "data_card":
                 _record_data(data)
             case "judge":
-                tracking.log_tags({names.JUDGE_DIGEST: data.digest()})
+                tracking.log_tags({names.judge_tag(recorded.under): data.digest()})
             case "figure":
                 tracking.log_text(data.to_html(include_plotlyjs=True), f"{names.FIGURES}/{name}.html")
 

@@ -44,7 +44,7 @@ def require_same_images(name: str, model: InfoGAN | Encoder, images: LabelledIma
 
     Args:
         name: the model's name, for the message.
-        model: the InfoGAN or the judge.
+        model: the InfoGAN or a judge.
         images: the training images at hand.
 
     Raises:

@@ -33,7 +33,6 @@ CODE = "code"
 """Digest of the code that decides a training's result."""
 DATA_SOURCE = "data_source"
 DATA_DIGEST = "data_sha256"
-JUDGE_DIGEST = "judge_sha256"
 STAGE = "stage"
 RESUMED_AT = "resumed_at_step"
 RESUMED_FROM = "resumed_from_version"
@@ -111,6 +110,11 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 _PATTERNS = [_pattern(_VALUE), _pattern(_INTERVAL)]
+
+
+def judge_tag(judge: str) -> str:
+    """Name the tag that holds the digest of a judge, such as `judge_sha256`."""
+    return f"{judge}_sha256"
 
 
 def verdict_tag(generator: str) -> str:
