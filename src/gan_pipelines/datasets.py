@@ -142,7 +142,9 @@ class FeaturesDataset(FileDataset[RealFeatures]):
             for split in ("train", "test")
         }
         distances = {space: tensors[f"distances.{space}"] for space in description["spaces"]}
-        return RealFeatures(**splits, test_distances=distances)
+        if "second_opinion" not in tensors:
+            raise FileError(f"{path}: lacks what the second judge sees. Run the pipeline real_evaluation again.")
+        return RealFeatures(**splits, second_opinion=tensors["second_opinion"], test_distances=distances)
 
     def _write(self, path: Path, data: RealFeatures) -> None:
         tensors = {
@@ -151,6 +153,7 @@ class FeaturesDataset(FileDataset[RealFeatures]):
             for network, features in by_network.items()
             for part in FEATURE_PARTS
         }
+        tensors["second_opinion"] = data.second_opinion
         tensors |= {f"distances.{space}": distances for space, distances in data.test_distances.items()}
         write_tensors(path, tensors, {"networks": list(data.train), "spaces": list(data.test_distances)})
 

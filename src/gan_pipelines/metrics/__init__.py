@@ -2,12 +2,13 @@
 
 from gan_pipelines.metrics.calibration import best_temperature, expected_calibration_error
 from gan_pipelines.metrics.codes import score_codes
-from gan_pipelines.metrics.definitions import JUDGE, REAL, SCORES
+from gan_pipelines.metrics.definitions import JUDGE, JUDGED_BY, REAL, SCORES
 from gan_pipelines.metrics.diversity import level_variations
 from gan_pipelines.metrics.features import (
     LabelledFeatures,
     RealFeatures,
     Reference,
+    class_logits,
     extract_features,
     extract_labelled,
     extract_real_features,
@@ -18,6 +19,7 @@ from gan_pipelines.metrics.scores import Score, missing_score
 
 __all__ = [
     "JUDGE",
+    "JUDGED_BY",
     "REAL",
     "SCORES",
     "FeatureExtractor",
@@ -28,6 +30,7 @@ __all__ = [
     "Reference",
     "Score",
     "best_temperature",
+    "class_logits",
     "expected_calibration_error",
     "extract_features",
     "extract_labelled",

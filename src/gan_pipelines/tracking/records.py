@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from gan_pipelines.metrics.definitions import JUDGE, SCORES
+from gan_pipelines.metrics.definitions import JUDGED_BY, SCORES
 from gan_pipelines.parameters import CompareParameters, ExperimentError
 from gan_pipelines.tracking import names
 from gan_pipelines.tracking.store import describe_error, mlflow_exception, reading
@@ -140,7 +140,8 @@ def read_scores(uri: str, runs: pd.DataFrame) -> pd.DataFrame:
         for label, record in _records(client, runs):
             for (generator, *measured), values in _scores(record.data.metrics).items():
                 about = [label, record.info.run_name, record.info.run_id, generator]
-                own = record.data.tags.get(names.JUDGE_DIGEST, label) if measured[1] == JUDGE else ""
+                judges = JUDGED_BY.get(str(measured[1]), ())
+                own = " ".join(record.data.tags.get(names.judge_tag(judge), label) for judge in judges)
                 verdict = record.data.tags.get(names.verdict_tag(generator), "")
                 rows.append([*about, verdict, *measured, *(values.get(part) for part in names.PARTS), own])
     columns = ["run", "name", "run_id", "generator", "verdict", "score", "space", "samples", *names.PARTS, "judge"]
