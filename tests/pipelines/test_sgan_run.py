@@ -17,8 +17,8 @@ from tests.pipelines.conftest import Project
 
 GENERATORS = ("independent_stack", "joint_stack", "real")
 JUDGE_SCORES = {
-    "frechet_distance", "kernel_distance", "inception_score", "precision", "recall", "density", "coverage",
-    "label_accuracy", "within_class_diversity", "neighbour_distance", "copies", "classification_accuracy",
+    "frechet_distance", "frechet_distance_infinity", "kernel_distance", "inception_score", "precision", "recall",
+    "density", "coverage", "label_accuracy", "within_class_diversity", "neighbour_distance", "copies", "classification_accuracy",
 }  # fmt: skip
 OF_BOTH_JUDGES = {("label_accuracy", "second_judge"), ("judge_agreement", "judges")}
 PIXEL_SCORES = {"near_duplicates", "neighbour_distance", "copies"}
@@ -66,11 +66,12 @@ def test_samples_are_balanced_and_the_stack_alone_reproduces_them(finished_proje
 
 def test_every_generator_and_the_real_images_have_the_same_scores(finished_project: Project) -> None:
     counts = {"independent_stack": 200, "joint_stack": 200, "real": 4000}
-    columns = ["score", "space", "samples", "value", "low", "high", "spread", "of_class", "note"]
+    columns = ["score", "space", "samples", "value", "low", "high", "expected", "of_class", "note"]
     for name in GENERATORS:
         table, scores = finished_project.table(f"{name}_scores"), finished_project.scores(name)
         assert list(table.columns) == columns
-        assert set(scores.index) == {(x, "judge") for x in JUDGE_SCORES} | {(x, "pixels") for x in PIXEL_SCORES}
+        expected = {(x, "judge") for x in JUDGE_SCORES} | {(x, "pixels") for x in PIXEL_SCORES} | OF_BOTH_JUDGES
+        assert set(scores.index) == expected
         # near duplicates are looked for among no more samples than there are test images
         assert set(scores["samples"]) == {counts[name], min(counts[name], 1000)}
         assert table["of_class"].dropna().astype(int).tolist() == list(range(10))
