@@ -18,7 +18,8 @@ from tests.pipelines.conftest import Project
 GENERATORS = ("independent_stack", "joint_stack", "real")
 JUDGE_SCORES = {
     "frechet_distance", "frechet_distance_infinity", "kernel_distance", "inception_score", "precision", "recall",
-    "density", "coverage", "label_accuracy", "within_class_diversity", "neighbour_distance", "copies", "classification_accuracy",
+    "density", "coverage", "label_accuracy", "within_class_diversity", "neighbour_distance", "copies",
+    "classification_accuracy",
 }  # fmt: skip
 OF_BOTH_JUDGES = {("label_accuracy", "second_judge"), ("judge_agreement", "judges")}
 PIXEL_SCORES = {"near_duplicates", "neighbour_distance", "copies"}
