@@ -51,7 +51,14 @@ def one_step(experiment: Experiment) -> Experiment:
     """The same experiment, one update and eight images a stage."""
     raw = experiment.model_dump()
     sgan = raw["sgan"]
-    stages = [raw["classifier"], raw["judge"], sgan["joint"], *sgan["levels"].values(), raw["infogan"]]
+    stages = [
+        raw["classifier"],
+        raw["judge"],
+        raw["second_judge"],
+        sgan["joint"],
+        *sgan["levels"].values(),
+        raw["infogan"],
+    ]
     for stage in stages:
         stage["training"] |= {"steps": 1, "batch_size": 8, "report_every_steps": 1}
     raw["infogan"]["information_weights"] |= {"categorical_delay_steps": 0, "continuous_delay_steps": 0}
@@ -140,7 +147,8 @@ def test_three_levels_make_three_level_nodes(graphs: Callable[[str], dict[str, P
 def test_the_default_networks_serve_grey_and_colour_pictures_of_other_sizes(shape: tuple[int, int, int]) -> None:
     experiment = Experiment.read(raw_parameters("base"))
     encoder = plan_classifier(experiment.classifier, shape, ("a", "b", "c"), "digest", "classifier")
-    plan_classifier(experiment.judge, shape, ("a", "b", "c"), "digest", "judge")
+    for name in ("judge", "second_judge"):
+        plan_classifier(getattr(experiment, name), shape, ("a", "b", "c"), "digest", name)
     specs = plan_levels(experiment.sgan, encoder)
     assert specs["pixels"].target_shape == shape
     assert specs["fc3"].condition_shape == (3,)
@@ -157,7 +165,7 @@ def test_each_pipeline_is_a_part_of_the_whole_and_what_they_share_is_in_it_once(
     apart = ("compare", "ablation", "pictures")
     assert all(set(part) <= set(whole) for name, part in names.items() if name not in apart)
     assert not set(names["compare"]) & set(whole)
-    shared = {"data.prepare_images", "data.list_networks", "judge.train_judge"}
+    shared = {"data.prepare_images", "data.list_networks", "judge.train_judge", "judge.train_second_judge"}
     shared |= {"real_evaluation.extract_features", "real_evaluation.score"}
     for name in ("__default__", "sgan", "infogan", "ablation"):
         assert {node: names[name].count(node) for node in shared} == dict.fromkeys(shared, 1)
@@ -287,6 +295,12 @@ def test_what_smoke_resolves_to() -> None:
     assert set(experiment.batch_sizes.values()) == {50}
     assert list(experiment.infogan.codes) == ["category", "style", "width"]
     steps = [level.training.steps for level in experiment.sgan.levels.values()]
-    trainings = (experiment.classifier, experiment.judge, experiment.sgan.joint, experiment.infogan)
-    assert [*steps, *(stage.training.steps for stage in trainings)] == [20, 20, 60, 60, 10, 20]
+    trainings = (
+        experiment.classifier,
+        experiment.judge,
+        experiment.second_judge,
+        experiment.sgan.joint,
+        experiment.infogan,
+    )
+    assert [*steps, *(stage.training.steps for stage in trainings)] == [20, 20, 60, 60, 60, 10, 20]
     assert experiment.sgan.levels["pixels"].generator.noise == ()

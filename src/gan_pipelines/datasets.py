@@ -146,7 +146,9 @@ class FeaturesDataset(FileDataset[RealFeatures]):
         }
         distances = {space: tensors[f"distances.{space}"] for space in description["spaces"]}
         origin = description.get("representation", ""), description.get("made_from", {})  # absent in earlier versions
-        return RealFeatures(splits["train"], splits["test"], distances, *origin)
+        if "second_opinion" not in tensors:
+            raise FileError(f"{path}: lacks what the second judge sees. Run the pipeline real_evaluation again.")
+        return RealFeatures(splits["train"], splits["test"], tensors["second_opinion"], distances, *origin)
 
     def _write(self, path: Path, data: RealFeatures) -> None:
         tensors = {
@@ -155,6 +157,7 @@ class FeaturesDataset(FileDataset[RealFeatures]):
             for network, features in by_network.items()
             for part in FEATURE_PARTS
         }
+        tensors["second_opinion"] = data.second_opinion
         tensors |= {f"distances.{space}": distances for space, distances in data.test_distances.items()}
         description = {"networks": list(data.train), "spaces": list(data.test_distances)}
         origin = {"representation": data.representation, "made_from": dict(data.made_from)}

@@ -14,6 +14,7 @@ from gan_pipelines.metrics import (
     FeatureExtractor,
     LabelledFeatures,
     Reference,
+    class_logits,
     extract_labelled,
     extract_real_features,
 )
@@ -39,13 +40,27 @@ class LinearJudge(nn.Module):
         return features, features @ self.weight + self.bias
 
 
+class NearestMean(nn.Module):
+    """A second judge: the class whose mean picture is nearest."""
+
+    def __init__(self, pictures: LabelledImages) -> None:
+        super().__init__()
+        rows = to_unit_range(pictures.images).flatten(1)
+        means = [rows[pictures.labels == label].mean(dim=0) for label in range(len(pictures.classes))]
+        self.means = nn.Parameter(torch.stack(means), requires_grad=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return -torch.cdist(images.flatten(1), self.means)
+
+
 @dataclass(frozen=True)
 class Digits:
-    """1,500 training images, 400 test images and 400 others, classes alternating, and a judge fitted to the first."""
+    """1,500 training images, 400 test images and 400 others, classes alternating, and judges fitted to the first."""
 
     reference: Reference
     fresh: LabelledImages
     judge: FeatureExtractor
+    second_judge: NearestMean
 
     @property
     def train(self) -> LabelledImages:
@@ -62,6 +77,9 @@ class Digits:
     def extract(self, pictures: LabelledImages) -> LabelledFeatures:
         return extract_labelled(self.judge, pictures)
 
+    def second_opinion(self, pictures: LabelledImages) -> Tensor:
+        return class_logits(self.second_judge, pictures.images).argmax(dim=1)
+
 
 @pytest.fixture(scope="session")
 def digits() -> Digits:
@@ -73,8 +91,9 @@ def digits() -> Digits:
     )
     train, test, fresh = (images.subset(torch.arange(*ends)) for ends in ((0, 1500), (1500, 1900), (1900, 2300)))
     judge = FeatureExtractor("judge", 49, LinearJudge(train), torch.device("cpu"), 500)
-    features = extract_real_features({"judge": judge}, train, test)
-    return Digits(Reference(train, test, features), fresh, judge)
+    second_judge = NearestMean(train)
+    features = extract_real_features({"judge": judge}, second_judge, train, test)
+    return Digits(Reference(train, test, features), fresh, judge, second_judge)
 
 
 @pytest.fixture

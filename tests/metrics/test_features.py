@@ -7,6 +7,7 @@ from torch.testing import assert_close
 from gan_pipelines.data.images import LabelledImages, to_unit_range
 from gan_pipelines.metrics import (
     FeatureExtractor,
+    class_logits,
     extract_features,
     extract_labelled,
     extract_real_features,
@@ -35,10 +36,13 @@ def test_a_judge_gives_flattened_features_and_logits(
 
 @pytest.mark.parametrize("batch_size", [1, 7, 63])
 def test_features_do_not_depend_on_how_many_pictures_are_processed_at_once(
-    judge: FeatureExtractor, images: LabelledImages, monkeypatch: pytest.MonkeyPatch, batch_size: int
+    encoder: Encoder, judge: FeatureExtractor, images: LabelledImages, monkeypatch: pytest.MonkeyPatch, batch_size: int
 ) -> None:
     together = extract_features(judge, images.images)
+    logits = class_logits(encoder, images.images)
     monkeypatch.setattr(features, "PICTURES_AT_ONCE", batch_size)
+    assert_close(class_logits(encoder, images.images), logits, rtol=1e-4, atol=1e-5)
+    assert_close(logits, together.logits)
     assert_close(extract_features(judge, images.images), together, rtol=1e-4, atol=1e-5)
 
 
@@ -52,11 +56,12 @@ def test_each_picture_has_its_own_row_of_features(judge: FeatureExtractor, image
 
 
 def test_real_images_have_features_of_every_network_and_distances_in_both_spaces(
-    judge: FeatureExtractor, images: LabelledImages
+    encoder: Encoder, judge: FeatureExtractor, images: LabelledImages
 ) -> None:
     train, test = (images.subset(torch.arange(*ends)) for ends in ((0, 40), (40, 64)))
     networks = {"judge": judge, "inception_v3": judge}
-    real = extract_real_features(networks, train, test)
+    real = extract_real_features(networks, encoder, train, test)
+    assert real.second_opinion.tolist() == encoder(to_unit_range(test.images)).argmax(dim=1).tolist()
     assert list(real.train) == list(real.test) == ["judge", "inception_v3"]
     assert_close(vars(real.train["judge"]), vars(extract_labelled(judge, train)))
     assert_close(vars(real.test["inception_v3"]), vars(extract_labelled(judge, test)))

@@ -97,11 +97,11 @@ def test_the_description_counts_every_network(
     infogan_spec: Callable[..., InfoGANSpec],
     images: LabelledImages,
 ) -> None:
-    plan = plan_networks(classifier, classifier, stack(), infogan_spec().parameters, images)
+    plan = plan_networks(classifier, classifier, classifier, stack(), infogan_spec().parameters, images)
     rows = {row["network"]: row for row in network_table(plan).to_dict("records")}
     assert list(rows) == [
-        "encoder", "judge", "fc generator", "fc discriminator", "pixels generator", "pixels discriminator",
-        "infogan generator", "infogan discriminator",
+        "encoder", "judge", "second judge", "fc generator", "fc discriminator", "pixels generator",
+        "pixels discriminator", "infogan generator", "infogan discriminator",
     ]  # fmt: skip
     # conv 4 x 9 + 4, batch norm 8; 64 x 12 + 12; 12 x 4 + 4
     assert rows["encoder"] == {"network": "encoder", "output": "4", "parameters": 40 + 8 + 780 + 52}
@@ -124,6 +124,6 @@ def test_every_spec_of_a_plan_is_of_the_same_images(
     infogan_spec: Callable[..., InfoGANSpec],
     images: LabelledImages,
 ) -> None:
-    plan = plan_networks(classifier, classifier, stack(), infogan_spec().parameters, images)
-    specs = [plan.encoder.spec, plan.judge.spec, *plan.levels.values(), plan.infogan]
+    plan = plan_networks(classifier, classifier, classifier, stack(), infogan_spec().parameters, images)
+    specs = [plan.encoder.spec, plan.judge.spec, plan.second_judge.spec, *plan.levels.values(), plan.infogan]
     assert {spec.data_digest for spec in specs} == {images.digest()}

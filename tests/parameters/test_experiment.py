@@ -108,6 +108,7 @@ CATEGORY, RANGE = {"distribution": "categorical", "classes": 10}, {"distribution
         ("run.seed", True, "True", "number"),
         ("run.device", "gpu", "'gpu'", "cpu.*cuda.*mps"),
         ("judge.augmentation_pixels", True, "True", "number"),
+        ("second_judge.seed", -1, "-1", "greater than or equal to 0"),
         ("judge.seed", -1, "-1", "greater than or equal to 0"),
         ("classifier.seed", 0, "0", "not permitted|unknown|allowed"),
         ("classifier.training.final_learning_rate_fraction", True, "True", "number"),

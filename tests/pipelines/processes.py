@@ -15,9 +15,9 @@ import pandas as pd
 
 from tests.pipelines.conftest import Project
 
-MODELS = ("encoder", "judge", "level_fc3", "level_pixels", "joint_level_fc3", "joint_level_pixels", "infogan")
-MODELS += ("independent_stack", "joint_stack")
-STAGES = ("encoder", "judge", "fc3", "pixels", "joint", "infogan")
+MODELS = ("encoder", "judge", "second_judge", "level_fc3", "level_pixels", "joint_level_fc3", "joint_level_pixels")
+MODELS += ("infogan", "independent_stack", "joint_stack")
+STAGES = ("encoder", "judge", "second_judge", "fc3", "pixels", "joint", "infogan")
 SEED = 20260101
 """Of the moments at which runs are killed or stopped."""
 PATIENCE_SECONDS = 120

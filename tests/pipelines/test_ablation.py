@@ -54,10 +54,11 @@ def test_each_row_and_seed_is_a_namespace_of_its_own(graph: Pipeline) -> None:
     }
 
 
-def test_all_rows_share_the_images_the_judge_and_one_encoder(graph: Pipeline) -> None:
+def test_all_rows_share_the_images_the_judges_and_one_encoder(graph: Pipeline) -> None:
     names = [node.name for node in graph.nodes]
-    shared = ("data.prepare_images", "judge.train_judge", "encoder.train_encoder", "encoder.encode_training_set")
-    assert [names.count(name) for name in shared] == [1, 1, 1, 1]
+    shared = {"data.prepare_images", "judge.train_judge", "judge.train_second_judge"}
+    shared |= {"encoder.train_encoder", "encoder.encode_training_set"}
+    assert {name: names.count(name) for name in shared} == dict.fromkeys(shared, 1)
     assert not {"independent_stack_evaluation.sample", "infogan.train_infogan", "fc3.train_level"} & set(names)
     for node in row_nodes(graph):
         if "train_" in node.name:
@@ -131,11 +132,11 @@ def test_one_encoder_of_the_runs_own_seed_is_behind_every_level(ablated: Project
 def test_every_training_of_a_row_has_a_child_run_of_its_own(ablated: Project) -> None:
     record = ablated.record()
     trainings = {f"{row}.seed_5.pixels" for row in (*SINGLE, "independent")}
-    trainings |= {"independent.seed_5.fc3", "joint.seed_5.joint", "encoder", "judge"}
+    trainings |= {"independent.seed_5.fc3", "joint.seed_5.joint", "encoder", "judge", "second_judge"}
     assert set(record.children) == trainings
     assert {run.info.status for run in (record.parent, *record.children.values())} == {"FINISHED"}
     assert {run.data.tags["stage"] for run in record.children.values()} == {
-        "pixels", "fc3", "joint", "encoder", "judge"
+        "pixels", "fc3", "joint", "encoder", "judge", "second_judge"
     }  # fmt: skip
     assert "generator.conditional" not in record.children["adv_ent.seed_5.pixels"].data.metrics
     conditional = record.children["adv_cond.seed_5.pixels"].data.metrics

@@ -75,7 +75,7 @@ def test_bad_parameters_are_refused_by_name(unused_project: Project, params: dic
     assert named in refusal(unused_project, params)
 
 
-@pytest.mark.parametrize("block", ["classifier", "judge"])
+@pytest.mark.parametrize("block", ["classifier", "judge", "second_judge"])
 def test_the_old_name_of_a_classifiers_blocks_is_refused_with_the_new_one(unused_project: Project, block: str) -> None:
     message = refusal(unused_project, {block: {"stages": {"block1": [{"layer": "relu"}]}}})
     assert f"{block}.stages" in message
@@ -207,11 +207,16 @@ def test_images_of_another_run_are_not_paired_with_old_representations(project: 
 @pytest.mark.slow
 def test_an_infogan_is_not_scored_against_images_of_another_run(project: Project) -> None:
     project.run({"data": {"seed": 1}}, pipeline_names=["data_preparation"])
-    for stranger in ("infogan", "judge"):
+    trainings = {
+        "infogan": "infogan.train_infogan",
+        "judge": "judge.train_judge",
+        "second_judge": "judge.train_second_judge",
+    }
+    for stranger in trainings:
         message = refusal(project, pipeline_names=["infogan_evaluation"])
         assert message.startswith(f"{stranger}: does not belong")
         assert "another train_images" in message
-        project.run(pipeline_names=["infogan_training"])
+        project.run(node_names=[trainings[stranger]])
 
 
 @pytest.mark.slow

@@ -23,12 +23,13 @@ def pictures(count: int, seed: int, classes: tuple[str, ...] = ("only",)) -> Lab
 @pytest.mark.slow
 def test_pictures_of_one_class_have_every_score_that_needs_no_judge(smoke_experiment: Experiment) -> None:
     train, test, samples = pictures(24, 0), pictures(20, 1), pictures(20, 2, ("sample",))
-    plan = plan_classifier(smoke_experiment.judge, train.image_shape, train.classes, train.digest(), "judge")
-    judge = Encoder(plan.spec).freeze()
-    evaluation = smoke_experiment.evaluation.model_copy(update={"networks": ("judge", NETWORK), "resamples": 20})
-    real = extract_real(RUN, evaluation, judge, train, test)
+    parameters = (smoke_experiment.judge, smoke_experiment.second_judge)
+    plans = (plan_classifier(x, train.image_shape, train.classes, train.digest(), "judge") for x in parameters)
+    judge, second_judge = (Encoder(plan.spec).freeze() for plan in plans)
+    evaluation = smoke_experiment.evaluation.model_copy(update={"networks": ("judge", NETWORK)})
+    real = extract_real(RUN, evaluation, judge, second_judge, train, test)
     tables = {
-        "samples": score_samples(RUN, evaluation, judge, train, test, real, samples),
+        "samples": score_samples(RUN, evaluation, judge, second_judge, train, test, real, samples),
         "real": score_real(RUN, evaluation, judge, train, test, real),
     }
     repetition = {"near_duplicates", "neighbour_distance", "copies"}
@@ -37,7 +38,7 @@ def test_pictures_of_one_class_have_every_score_that_needs_no_judge(smoke_experi
         assert set(measured["space"]) == {NETWORK, "pixels"}
         assert set(measured.loc[measured["space"] == NETWORK, "score"]) == WITHOUT_CLASSES
         assert set(measured.loc[measured["space"] == "pixels", "score"]) == in_pixels
-        judged = tables[name][tables[name]["space"] == "judge"]
-        assert {"frechet_distance", "within_class_diversity"} <= set(judged["score"])
+        judged = tables[name][tables[name]["space"].isin(["judge", "second_judge", "judges"])]
+        assert {"frechet_distance", "within_class_diversity", "judge_agreement"} <= set(judged["score"])
         assert judged["note"].str.contains("one class").all()
     assert tables["real"]["of_class"].dropna().tolist() == ["only"]

@@ -143,5 +143,5 @@ def test_runs_at_the_same_time_do_not_mix(
         assert {run.info.status for run in (record.parent, *record.children.values())} == {"FINISHED"}
         seed = record.parent.data.params["run.seed"]
         seeds_of_stages = {stage: run.data.params["seed"] for stage, run in record.children.items()}
-        assert seeds_of_stages.pop("judge") == "0"
+        assert {seeds_of_stages.pop(judge) for judge in ("judge", "second_judge")} == {"0"}
         assert set(seeds_of_stages.values()) == {seed}

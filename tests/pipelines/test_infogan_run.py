@@ -82,7 +82,7 @@ def test_samples_are_labelled_by_the_first_categorical_code(
 
 def test_the_infogan_has_all_scores_but_those_that_need_labels(finished_project: Project) -> None:
     ours, real = finished_project.scores("infogan"), finished_project.scores("real")
-    of_labels = {("label_accuracy", "judge"), ("classification_accuracy", "judge")}
+    of_labels = {("label_accuracy", "judge"), ("label_accuracy", "second_judge"), ("classification_accuracy", "judge")}
     assert set(real.index) - set(ours.index) == of_labels
     assert set(ours.index) < set(real.index)
     assert set(ours["samples"]) == {200}
@@ -182,13 +182,13 @@ def test_infogan_alone_trains_no_encoder_and_no_level_and_makes_the_same_files(
     project.run(pipeline_names=["infogan"])
     printed = capsys.readouterr().out
     models = {path.name for path in project.files("*.safetensors") if "06_models" in path.parts}
-    assert models == {"judge.safetensors", "infogan.safetensors"}
+    assert models == {"judge.safetensors", "second_judge.safetensors", "infogan.safetensors"}
     for name in ("infogan.safetensors", "judge.safetensors", "infogan_samples.safetensors", "code_scores.csv"):
         assert project.only(name).read_bytes() == finished_project.only(name).read_bytes(), name
     assert not project.files("*_stack_scores.csv")
     record = project.record()
     assert record.parent.info.status == "FINISHED"
-    assert set(record.children) == {"judge", "infogan"}
+    assert set(record.children) == {"judge", "second_judge", "infogan"}
     lines = [line.split() for line in printed.splitlines()]
     assert {"infogan", "real", "information_nats", "leakage"} <= {line[0] for line in lines if line}
     assert any(line[-4:] == CODES for line in lines)

@@ -20,8 +20,8 @@ from tests.pipelines.processes import SEED, Launcher, Process, assert_same_resul
 pytestmark = pytest.mark.slow
 
 KILLS = 20
-ALL_STEPS = 190
-"""Of the six trainings together."""
+ALL_STEPS = 250
+"""Of the seven trainings together."""
 ENDLESS = ",".join(f"{stage}.training.steps=1000000" for stage in ("classifier", "judge"))
 BEGUN = re.compile(r"(\w+): (\d+) steps of 50 images begin")
 RESUMED = re.compile(r"(\w+): resumes from the checkpoint of step (\d+) of \d+")

@@ -15,6 +15,7 @@ from tests.pipelines.test_bad_input import refusal
 MODELS = {
     "encoder": "encoder",
     "judge": "judge",
+    "second_judge": "second_judge",
     "level_fc3": "fc3",
     "level_pixels": "pixels",
     "joint_stack": "joint",

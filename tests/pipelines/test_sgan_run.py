@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from gan_pipelines.metrics import best_temperature, expected_calibration_error
 from gan_pipelines.model_file import read_model
 from gan_pipelines.models import Encoder, LevelGAN, StackedGenerator
 from gan_pipelines.reporting.tables import MADE_BY
@@ -17,9 +18,11 @@ from tests.pipelines.conftest import Project
 
 GENERATORS = ("independent_stack", "joint_stack", "real")
 JUDGE_SCORES = {
-    "frechet_distance", "kernel_distance", "inception_score", "precision", "recall", "density", "coverage",
-    "label_accuracy", "within_class_diversity", "neighbour_distance", "copies", "classification_accuracy",
+    "frechet_distance", "frechet_distance_infinity", "kernel_distance", "inception_score", "precision", "recall",
+    "density", "coverage", "label_accuracy", "within_class_diversity", "neighbour_distance", "copies",
+    "classification_accuracy",
 }  # fmt: skip
+OF_BOTH_JUDGES = {("label_accuracy", "second_judge"), ("judge_agreement", "judges")}
 PIXEL_SCORES = {"near_duplicates", "neighbour_distance", "copies"}
 LEVEL_SCORES = {"noise_variance", "noise_recovery"}
 
@@ -28,6 +31,7 @@ def test_each_model_is_a_versioned_file_that_opens_on_its_own(finished_project: 
     models = {
         "encoder": Encoder,
         "judge": Encoder,
+        "second_judge": Encoder,
         "level_fc3": LevelGAN,
         "level_pixels": LevelGAN,
         "joint_level_fc3": LevelGAN,
@@ -64,11 +68,12 @@ def test_samples_are_balanced_and_the_stack_alone_reproduces_them(finished_proje
 
 def test_every_generator_and_the_real_images_have_the_same_scores(finished_project: Project) -> None:
     counts = {"independent_stack": 200, "joint_stack": 200, "real": 4000}
-    columns = ["score", "space", "samples", "value", "low", "high", "spread", "of_class", "note", *MADE_BY]
+    columns = ["score", "space", "samples", "value", "low", "high", "expected", "of_class", "note", *MADE_BY]
     for name in GENERATORS:
         table, scores = finished_project.table(f"{name}_scores"), finished_project.scores(name)
         assert list(table.columns) == columns
-        assert set(scores.index) == {(x, "judge") for x in JUDGE_SCORES} | {(x, "pixels") for x in PIXEL_SCORES}
+        expected = {(x, "judge") for x in JUDGE_SCORES} | {(x, "pixels") for x in PIXEL_SCORES} | OF_BOTH_JUDGES
+        assert set(scores.index) == expected
         # near duplicates are looked for among no more samples than there are test images
         assert set(scores["samples"]) == {counts[name], min(counts[name], 1000)}
         assert table["of_class"].dropna().astype(int).tolist() == list(range(10))
@@ -99,6 +104,38 @@ def test_the_classifier_trained_on_real_images_is_the_judge(finished_project: Pr
     assert value == pytest.approx(finished_project.json("judge_metrics")["test_accuracy"], abs=1e-6)
 
 
+def test_what_the_judges_read_in_unseen_real_images_is_beside_what_they_read_in_samples(
+    finished_project: Project,
+) -> None:
+    test = finished_project.images("test_images")
+    judges = [finished_project.model(name) for name in ("judge", "second_judge")]
+    seen = [judge(test.pixels().batch(slice(None))).argmax(dim=1) for judge in judges]
+    shares = {
+        ("label_accuracy", "judge"): seen[0] == test.labels,
+        ("label_accuracy", "second_judge"): seen[1] == test.labels,
+        ("judge_agreement", "judges"): seen[0] == seen[1],
+    }
+    for key, holds in shares.items():
+        share = holds.double().mean().item()
+        assert 0.4 < share < 1, key
+        for generator in GENERATORS:
+            assert finished_project.scores(generator).loc[key, "expected"] == pytest.approx(share, abs=1e-6)
+        real = finished_project.scores("real").loc[key]
+        assert real["value"] == pytest.approx(share, abs=1e-6)
+        assert real["samples"] == len(test)
+
+
+def test_the_calibration_of_both_judges_is_among_their_metrics(finished_project: Project) -> None:
+    test = finished_project.images("test_images")
+    for name in ("judge", "second_judge"):
+        metrics = finished_project.json(f"{name}_metrics")
+        logits = finished_project.model(name)(test.pixels().batch(slice(None)))
+        assert metrics["test_calibration_error"] == pytest.approx(
+            expected_calibration_error(logits, test.labels), abs=1e-6
+        )
+        assert metrics["test_temperature"] == pytest.approx(best_temperature(logits, test.labels), abs=1e-4)
+
+
 def test_each_level_has_scores_of_its_own(finished_project: Project) -> None:
     for stack in ("independent_stack", "joint_stack"):
         levels = finished_project.scores(f"{stack}_level")
@@ -113,7 +150,7 @@ def test_the_pictures_show_every_class_and_the_curves_every_stage(finished_proje
         with Image.open(finished_project.only(f"{name}.png")) as picture:
             assert picture.size == (5 * 58 + 2, 10 * 58 + 2)  # enlarged twice, two pixels between
     titles = [note["text"] for note in finished_project.json("loss_curves")["layout"]["annotations"]]
-    assert titles == ["encoder", "judge", "fc3", "pixels", "joint"]
+    assert titles == ["encoder", "judge", "second_judge", "fc3", "pixels", "joint"]
 
 
 def test_the_data_card_and_the_network_table_state_facts(finished_project: Project) -> None:
@@ -166,12 +203,13 @@ def test_the_parent_run_in_mlflow_has_parameters_scores_and_figures(finished_pro
         }
         assert found == pytest.approx(expected, abs=1e-9)
     assert run.metrics["joint_stack/interval/kernel_distance.judge.200.spread"] > 0
-    for classifier in ("encoder", "judge"):
+    for classifier in ("encoder", "judge", "second_judge"):
         for name, value in finished_project.json(f"{classifier}_metrics").items():
             assert run.metrics[f"{classifier}.{name}"] == pytest.approx(value)
     assert run.tags["verdict.joint_stack"] == "collapsed"  # after ten steps
     assert "verdict.real" not in run.tags
-    assert run.tags["judge_sha256"] == finished_project.model("judge").digest()
+    for judge in ("judge", "second_judge"):
+        assert run.tags[f"{judge}_sha256"] == finished_project.model(judge).digest()
     assert run.tags["data_sha256"] == finished_project.json("data_card")["train"]["sha256"]
     figures = {"joint_stack_sample_grid.png", "independent_stack_sample_grid.png", "loss_curves.html"}
     assert figures <= record.artifacts("figures")
@@ -180,7 +218,9 @@ def test_the_parent_run_in_mlflow_has_parameters_scores_and_figures(finished_pro
 def test_mlflow_has_one_child_run_per_stage_with_the_same_metric_names(finished_project: Project) -> None:
     record = finished_project.record()
     on_samples = {"classifier_on_independent_stack", "classifier_on_joint_stack"}
-    assert set(record.children) == {"encoder", "judge", "fc3", "pixels", "joint", "infogan"} | on_samples
+    assert (
+        set(record.children) == {"encoder", "judge", "second_judge", "fc3", "pixels", "joint", "infogan"} | on_samples
+    )
     assert {child.info.status for child in record.children.values()} == {"FINISHED"}
     fc3, pixels = record.children["fc3"], record.children["pixels"]
     assert set(fc3.data.metrics) == set(pixels.data.metrics)
@@ -199,8 +239,8 @@ def test_mlflow_has_one_child_run_per_stage_with_the_same_metric_names(finished_
 def test_a_part_runs_again_on_the_versions_that_are_there(project: Project) -> None:
     first = project.version("joint_stack_scores.csv")
     project.run({"evaluation": {"samples": 100}}, pipeline_names=["sgan_evaluation"])
-    # of a judge that this run did not train
-    assert project.record().parent.data.tags["judge_sha256"] == project.model("judge").digest()
+    for judge in ("judge", "second_judge"):  # which this run did not train
+        assert project.record().parent.data.tags[f"{judge}_sha256"] == project.model(judge).digest()
     assert [pd.read_csv(path)["samples"].max() for path in project.files("joint_stack_scores.csv")] == [200, 100]
     project.run({"evaluation": {"samples": 100}}, pipeline_names=["real_evaluation"])
     old, new = (pd.read_csv(path) for path in project.files("real_scores.csv"))

@@ -50,15 +50,17 @@ def test_validation_images_that_were_never_made_are_missed(finished_project: Pro
 @pytest.mark.slow
 def test_a_run_with_another_seed_has_the_same_images_and_the_same_judge(project: Project) -> None:
     project.run({"run": {"seed": 1}}, pipeline_names=["data_preparation", "judge", "classifier"])
-    for name in ("train_images", "test_images", "judge"):
+    for name in ("train_images", "test_images", "judge", "second_judge"):
         first, second = (path.read_bytes() for path in project.files(f"{name}.safetensors"))
         assert first == second, name
     first, second = (path.read_bytes() for path in project.files("encoder.safetensors"))
     assert first != second
     assert project.model("encoder").spec.provenance.seed == 1
-    project.run({"judge": {"seed": 1}}, pipeline_names=["judge"])
-    assert project.model("judge").spec.provenance.seed == 1
-    assert len({path.read_bytes() for path in project.files("judge.safetensors")}) == 2
+    for name, other in (("judge", "second_judge"), ("second_judge", "judge")):
+        project.run({name: {"seed": 1}}, pipeline_names=["judge"])
+        assert (project.model(name).spec.provenance.seed, project.model(other).spec.provenance.seed) == (1, 0)
+    for name in ("judge", "second_judge"):
+        assert len({path.read_bytes() for path in project.files(f"{name}.safetensors")}) == 2
 
 
 @pytest.mark.slow

@@ -253,3 +253,16 @@ def test_a_run_that_has_been_deleted_meanwhile_is_named(
         read(store.uri, runs)
     with pytest.raises(ExperimentError, match=r"^compare.experiments: .* is no longer in the record"):
         read(store.uri, runs.assign(run_id="0" * 32))
+
+
+def test_what_both_judges_measure_is_comparable_between_runs_that_share_both(
+    tmp_path: Path, record: Callable[[Path], Any]
+) -> None:
+    store, spaces = record(tmp_path), ("judge", "second_judge", "judges")
+    for name, second in (("same", "c"), ("other", "d"), ("first", "c")):
+        tags = {"judge_sha256": "a", "second_judge_sha256": second}
+        store.add(name, {f"infogan/judge_agreement.{space}.10": 1.0 for space in spaces}, tags=tags)
+    found = read_scores(store.uri, choose(store)).pivot(index="run", columns="space", values="judge")
+    assert found.loc["R1"].equals(found.loc["R3"])
+    assert found.loc["R2", list(spaces)].to_list() == ["a", "d", "a d"]
+    assert found.loc["R1", list(spaces)].to_list() == ["a", "c", "a c"]

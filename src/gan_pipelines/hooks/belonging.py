@@ -48,7 +48,7 @@ def made_from(name: str, data: Any) -> dict[str, str]:
         case LabelledImages():
             return dict(data.made_from)
         case RealFeatures():
-            return {"judge": "", "train_images": "", **data.made_from}
+            return {"judge": "", "second_judge": "", "train_images": "", **data.made_from}
     return {}
 
 

@@ -8,6 +8,7 @@ from kedro.io import DataCatalog, DatasetError
 
 from gan_pipelines.datasets import ModelDataset
 from gan_pipelines.hooks.belonging import made_from
+from gan_pipelines.metrics.definitions import JUDGE, SECOND_JUDGE
 from gan_pipelines.model_file import Model
 from gan_pipelines.models import Encoder, InfoGAN, LevelGAN, LevelSpec, StackedGenerator
 from gan_pipelines.models.provenance import Provenance
@@ -73,7 +74,7 @@ def stage_parameters(model: Model) -> dict[str, str]:
 def made_parameters(asked: Mapping[str, Any], models: Mapping[str, Model], trains: bool) -> dict[str, Any]:
     """The parameters of a run, with those that made its models in place of those asked for.
 
-    `run.seed` is the seed of the models, apart from the judge, whose seed is its own; if they differ, all of them.
+    `run.seed` is the seed of the models, apart from the judges, whose seeds are their own; if they differ, all of them.
 
     Args:
         asked: the parameters of the experiment, as plain data.
@@ -83,10 +84,11 @@ def made_parameters(asked: Mapping[str, Any], models: Mapping[str, Model], train
     made: dict[str, Any] = deepcopy(dict(asked))
     seeds = {made["run"]["seed"]} if trains else set[int]()
     for name, model in models.items():
-        if name != "judge":
+        if name not in (JUDGE, SECOND_JUDGE):
             seeds |= {provenance.seed for provenance in provenances(model)}
         if isinstance(model, Encoder | InfoGAN) and model.spec.provenance:
-            made["classifier" if name == "encoder" else name] = model.spec.provenance.parameters
+            seed = {"seed": model.spec.provenance.seed} if name in (JUDGE, SECOND_JUDGE) else {}
+            made["classifier" if name == "encoder" else name] = {**model.spec.provenance.parameters, **seed}
         for level in _levels(model):
             made["sgan"]["levels"][level.target] = level.parameters.model_dump(mode="json")
             if level.provenance and level.provenance.stage == "joint":

@@ -26,7 +26,7 @@ from gan_pipelines.datasets import ImagesDataset, ModelDataset
 from gan_pipelines.hooks.checks import only_reads_the_record
 from gan_pipelines.hooks.makers import find_makers, made_parameters, overridden, stage_parameters
 from gan_pipelines.hooks.versions import VersionedDataset, loaded_version, newest_path, versioned_files
-from gan_pipelines.metrics.definitions import REAL
+from gan_pipelines.metrics.definitions import JUDGE, REAL, SECOND_JUDGE
 from gan_pipelines.parameters import ExperimentError
 from gan_pipelines.parameters.base import Schema, explain
 from gan_pipelines.parameters.run import RunParameters
@@ -123,8 +123,9 @@ class RecordingHooks:
                 self._record_saved("data_card", catalog.load("data_card", version))
             except DatasetError:
                 logger.warning("The data card of version %s is missing; the run gets no data digest.", version)
-        if "judge" in start:
-            tracking.log_tags({names.JUDGE_DIGEST: models["judge"].digest()})
+        tracking.log_tags(
+            {names.judge_tag(name): models[name].digest() for name in (JUDGE, SECOND_JUDGE) if name in start}
+        )
 
     @property
     def split(self) -> str:
@@ -179,7 +180,7 @@ class RecordingHooks:
                 tracking.log_parameters(stage_parameters(data))
             case "judge":
                 tracking.log_parameters(stage_parameters(data))
-                tracking.log_tags({names.JUDGE_DIGEST: data.digest()})
+                tracking.log_tags({names.judge_tag(recorded.under): data.digest()})
             case "figure":
                 tracking.log_text(data.to_html(include_plotlyjs=True), f"{names.FIGURES}/{name}.html")
 

@@ -2,8 +2,8 @@
 
 Tables get three columns, PNG files text chunks and figures an entry `meta`, always by the same names:
 
-    data: sha256:<digest of the training images>+<digest of the test images>, as far as they decide
-    judge: sha256:<digest of the judge>, if it was used
+    data: sha256:<digest of the training images>+<digest of those scored against>, as far as they decide
+    judge: sha256:<digest of the judge>+<digest of the second judge>, if they were used
     model: sha256:<digest of the generator>; several, of levels or stacks, in the order of the node's inputs
 
 The history of a training gets the column `model` alone, with the digests of what was trained.
@@ -22,8 +22,10 @@ from gan_pipelines.hooks.belonging import GENERATOR, SHORT, made_from
 from gan_pipelines.model_file import Model
 from gan_pipelines.models import InfoGAN, LevelGAN, StackedGenerator
 
-SCORED = {"score", "code"}
-"""A table of scores has one of these columns."""
+SCORED = {"score"}
+"""A table of scores has this column."""
+IMAGES = ("train_images", "test_images", "validation_images")
+JUDGES = ("judge", "second_judge")
 PREFIX = "sha256:"
 """Digests begin so, since one of digits alone would be read from CSV as a number."""
 HISTORY = {"step", "stage"}
@@ -55,11 +57,11 @@ def describe_makers(inputs: Mapping[str, Any]) -> dict[str, str]:
     sources: dict[str, str] = {}
     for name, data in inputs.items():
         sources |= made_from(name, data)
-    sources |= {name: inputs[name].digest() for name in ("train_images", "test_images", "judge") if name in inputs}
-    images = [sources[name][:SHORT] for name in ("train_images", "test_images") if name in sources]
-    judge = [sources["judge"][:SHORT]] if "judge" in inputs else []
+    sources |= {name: inputs[name].digest() for name in (*IMAGES, *JUDGES) if name in inputs}
+    images = [sources[name][:SHORT] for name in IMAGES if name in sources]
+    judges = [sources[name][:SHORT] for name in JUDGES if name in inputs]
     models = dict.fromkeys(filter(None, map(_model, inputs.values())))
-    return {"data": _join("+", images), "judge": _join("+", judge), "model": _join(" ", models)}
+    return {"data": _join("+", images), "judge": _join("+", judges), "model": _join(" ", models)}
 
 
 def _join(sign: str, digests: Iterable[str]) -> str:

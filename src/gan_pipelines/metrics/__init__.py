@@ -1,12 +1,14 @@
 """How good generated pictures are, and what codes mean: features of networks, and statistics computed on them."""
 
+from gan_pipelines.metrics.calibration import best_temperature, expected_calibration_error
 from gan_pipelines.metrics.codes import score_codes
-from gan_pipelines.metrics.definitions import JUDGE, REAL, SCORES
+from gan_pipelines.metrics.definitions import JUDGE, JUDGED_BY, REAL, SCORES
 from gan_pipelines.metrics.diversity import level_variations
 from gan_pipelines.metrics.features import (
     LabelledFeatures,
     RealFeatures,
     Reference,
+    class_logits,
     extract_features,
     extract_labelled,
     extract_real_features,
@@ -17,6 +19,7 @@ from gan_pipelines.metrics.scores import Score, missing_score
 
 __all__ = [
     "JUDGE",
+    "JUDGED_BY",
     "REAL",
     "SCORES",
     "FeatureExtractor",
@@ -26,6 +29,9 @@ __all__ = [
     "RealFeatures",
     "Reference",
     "Score",
+    "best_temperature",
+    "class_logits",
+    "expected_calibration_error",
     "extract_features",
     "extract_labelled",
     "extract_real_features",

@@ -112,7 +112,9 @@ def rank_scores(scores: pd.DataFrame, influences: pd.DataFrame) -> pd.DataFrame:
         the real images.
     """
     keys = ["run", "generator", "score", "space"]
-    rows = scores.merge(influences, on=keys, how="left", validate="many_to_one").set_index(scores.index)
+    rows = scores.merge(
+        influences[[*keys, "samples_variance", *GROUP_COLUMNS]], on=keys, how="left", validate="many_to_one"
+    ).set_index(scores.index)
     found = pd.DataFrame("", index=scores.index, columns=["place", "outcome"], dtype=object)
     for (score, *_), group in rows[rows["generator"] != REAL].groupby([*MEASURED, *MEASURED_BY]):
         records = group.to_dict("records")

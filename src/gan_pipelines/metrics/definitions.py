@@ -7,6 +7,12 @@ REAL = "real"
 """The generator under whose name the real training images are scored; it is measured, but has no place."""
 JUDGE = "judge"
 """The space of scores that are measured with the judge; two runs share it only if they share the judge."""
+SECOND_JUDGE = "second_judge"
+"""The space of scores that are measured with the second judge."""
+JUDGES = "judges"
+"""The space of scores that are measured with both judges."""
+JUDGED_BY = {JUDGE: (JUDGE,), SECOND_JUDGE: (SECOND_JUDGE,), JUDGES: (JUDGE, SECOND_JUDGE)}
+"""The judges that measure in a space."""
 
 Better = Literal["higher", "lower", "near expected", "neither"]
 
@@ -57,6 +63,9 @@ SCORES = {
     "coverage": Definition("coverage", "higher", "Share of real images whose neighbourhood contains a sample."),
     "label_accuracy": Definition(
         "label accuracy", "higher", "Share of samples whose label is the class that the judge sees in them."
+    ),
+    "judge_agreement": Definition(
+        "agreement of the judges", "near expected", "Share of samples in which both judges see the same class."
     ),
     "classification_accuracy": Definition(
         "classification accuracy",

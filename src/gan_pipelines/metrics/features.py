@@ -7,10 +7,11 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.data.images import LabelledImages, to_unit_range
 from gan_pipelines.metrics.definitions import JUDGE
 from gan_pipelines.metrics.neighbours import nearest_distances
 from gan_pipelines.metrics.networks import FeatureExtractor, Features
+from gan_pipelines.models import Encoder
 from gan_pipelines.parameters import PIXELS, FeatureNetworkName
 
 PICTURES_AT_ONCE = 500
@@ -41,6 +42,15 @@ def extract_features(network: FeatureExtractor, images: UInt8[Tensor, "count cha
     return Features(*(torch.cat(column) for column in zip(*rows, strict=True)))
 
 
+@torch.no_grad()
+def class_logits(
+    classifier: Encoder, images: UInt8[Tensor, "count channels size size"]
+) -> Float[Tensor, "count classes"]:
+    """Logits of uint8 pictures by a frozen classifier on any device, on the CPU."""
+    device = next(classifier.parameters()).device
+    return torch.cat([classifier(to_unit_range(batch).to(device)).cpu() for batch in images.split(PICTURES_AT_ONCE)])
+
+
 def extract_labelled(network: FeatureExtractor, pictures: LabelledImages) -> LabelledFeatures:
     """Features and logits of pictures, with their labels."""
     return LabelledFeatures(*extract_features(network, pictures.images), pictures.labels)
@@ -53,6 +63,7 @@ class RealFeatures:
     Attributes:
         train: features of the training images, by network.
         test: features of the test images, by network.
+        second_opinion: the class that the second judge sees in each test image.
         test_distances: distance of each test image to its nearest training image, in the judge's features and in
             pixels.
         representation: the judge's representation that its features are.
@@ -61,6 +72,7 @@ class RealFeatures:
 
     train: Mapping[str, LabelledFeatures]
     test: Mapping[str, LabelledFeatures]
+    second_opinion: Int64[Tensor, "tests"]
     test_distances: Mapping[str, Float[Tensor, "tests"]]
     representation: str = ""
     made_from: Mapping[str, str] = field(default_factory=dict)
@@ -82,12 +94,16 @@ class Reference:
 
 
 def extract_real_features(
-    networks: Mapping[FeatureNetworkName, FeatureExtractor], train_images: LabelledImages, test_images: LabelledImages
+    networks: Mapping[FeatureNetworkName, FeatureExtractor],
+    second_judge: Encoder,
+    train_images: LabelledImages,
+    test_images: LabelledImages,
 ) -> RealFeatures:
     """Features of training and test images in every network, and how far each test image is from the training images.
 
     Args:
         networks: by name; the judge is one of them.
+        second_judge: its opinion of the test images is all that is needed of it.
         train_images: the training images.
         test_images: the test images.
     """
@@ -99,7 +115,7 @@ def extract_real_features(
         JUDGE: nearest_distances(test[JUDGE].features, train[JUDGE].features),
         PIXELS: nearest_distances(pixel_rows(test_images), pixel_rows(train_images)),
     }
-    return RealFeatures(train, test, distances)
+    return RealFeatures(train, test, class_logits(second_judge, test_images.images).argmax(dim=1), distances)
 
 
 def pixel_rows(pictures: LabelledImages) -> UInt8[Tensor, "count pixels"]:

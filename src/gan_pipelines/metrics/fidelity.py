@@ -1,4 +1,4 @@
-"""Scores on a network's features: how close samples are to real test images, to their labels, and how diverse."""
+"""Scores on a network's features: how close samples are to real test images, and how diverse."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from gan_pipelines.metrics.diversity import within_class_diversity
 from gan_pipelines.metrics.features import LabelledFeatures
 from gan_pipelines.metrics.intervals import Strata, first_order
 from gan_pipelines.metrics.manifolds import expected_coverage, manifold_scores
-from gan_pipelines.metrics.scores import POSITIVE, SHARE, UNBOUNDED, Score, missing_score, share_score, smooth_score
+from gan_pipelines.metrics.scores import POSITIVE, SHARE, UNBOUNDED, Score, missing_score, smooth_score
 
 
 def score_fidelity(
@@ -65,23 +65,6 @@ def _score_manifold(
         limits = POSITIVE if name == "density" else SHARE
         known = expected.get(name, torch.nan)
         yield smooth_score(name, network, found.pictures, value, found.uncertainties[name], limits, known)
-
-
-def score_label_accuracy(judged: LabelledFeatures, classes: Sequence[str]) -> Iterator[Score]:
-    """Whether the judge sees the label in each picture: for all pictures together, then for each class.
-
-    Args:
-        judged: what the judge sees in the pictures.
-        classes: names of the classes.
-    """
-    correct = judged.logits.argmax(dim=1) == judged.labels
-    yield share_score("label_accuracy", JUDGE, correct)
-    for label, name in enumerate(classes):
-        chosen = judged.labels == label
-        if chosen.any():
-            yield replace(share_score("label_accuracy", JUDGE, correct[chosen]), of_class=name)
-        else:
-            yield replace(missing_score("label_accuracy", JUDGE, 0, "no picture of this class"), of_class=name)
 
 
 def score_diversity(judged: LabelledFeatures, real: LabelledFeatures, classes: Sequence[str]) -> Iterator[Score]:

@@ -5,15 +5,16 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.metrics.definitions import JUDGE
 from gan_pipelines.metrics.diversity import LevelVariation
 from gan_pipelines.metrics.features import LabelledFeatures, Reference
-from gan_pipelines.metrics.fidelity import score_diversity, score_fidelity, score_label_accuracy
+from gan_pipelines.metrics.fidelity import score_diversity, score_fidelity
 from gan_pipelines.metrics.intervals import Uncertainty, group_influence, stratified_variance
+from gan_pipelines.metrics.judges import Opinions, score_agreement, score_labels
 from gan_pipelines.metrics.memorisation import missing_memorisation, score_memorisation, score_near_duplicates
 from gan_pipelines.metrics.scores import POSITIVE, Score, mean_score, share_score
 from gan_pipelines.parameters import PIXELS
@@ -28,6 +29,7 @@ Kind = Literal["labelled", "unlabelled", "real"]
 
 def score_pictures(
     features: Mapping[str, LabelledFeatures],
+    second_opinion: Int64[Tensor, "count"],
     pictures: LabelledImages,
     reference: Reference,
     kind: Kind,
@@ -37,6 +39,7 @@ def score_pictures(
 
     Args:
         features: of the pictures, by network; the judge is one of them.
+        second_opinion: the class that the second judge sees in each picture.
         pictures: what is scored.
         reference: the real images, with features of the same networks.
         kind: `labelled` if labels were requested; the diversity of `unlabelled` samples is measured within the classes
@@ -48,9 +51,12 @@ def score_pictures(
         judged, strata = replace(judged, labels=judged.logits.argmax(dim=1)), torch.zeros_like(strata)
     test = reference.features.test
     found = [score for name in features for score in score_fidelity(name, features[name], test[name], strata, rng)]
+    unseen = Opinions(test[JUDGE].logits.argmax(dim=1), reference.features.second_opinion, test[JUDGE].labels)
+    # the judges know the training images by heart; of real images, only the test images tell what they can read
+    seen = unseen if kind == "real" else Opinions(judged.logits.argmax(dim=1), second_opinion, judged.labels)
     if kind != "unlabelled":
-        # the judge knows the training images by heart; of real images, only the test images tell what it can read
-        found += score_label_accuracy(test[JUDGE] if kind == "real" else judged, reference.test_images.classes)
+        found += score_labels(seen, unseen, reference.test_images.classes)
+    found.append(score_agreement(seen, unseen))
     found += score_diversity(judged, test[JUDGE], reference.test_images.classes)
     found.append(score_near_duplicates(pictures, reference, rng))
     if kind == "real":

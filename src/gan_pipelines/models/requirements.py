@@ -24,6 +24,7 @@ class Plan:
 
     encoder: Encoder
     judge: Encoder
+    second_judge: Encoder
     levels: Mapping[str, LevelSpec]
     infogan: InfoGANSpec
 
@@ -31,6 +32,7 @@ class Plan:
 def plan_networks(
     classifier: ClassifierParameters,
     judge: ClassifierParameters,
+    second_judge: ClassifierParameters,
     sgan: SGANParameters,
     infogan: InfoGANParameters,
     images: LabelledImages,
@@ -45,6 +47,7 @@ def plan_networks(
     return Plan(
         encoder,
         plan_classifier(judge, shape, images.classes, digest, where="judge"),
+        plan_classifier(second_judge, shape, images.classes, digest, where="second_judge"),
         plan_levels(sgan, encoder),
         plan_infogan(infogan, shape, digest),
     )
@@ -71,7 +74,14 @@ def check_experiment(experiment: Experiment, train_images: LabelledImages, score
                 f"{where}.training.batch_size: must be at most the number of training images, {len(train_images)}; "
                 f"found {batch_size}."
             )
-    plan_networks(experiment.classifier, experiment.judge, experiment.sgan, experiment.infogan, train_images)
+    plan_networks(
+        experiment.classifier,
+        experiment.judge,
+        experiment.second_judge,
+        experiment.sgan,
+        experiment.infogan,
+        train_images,
+    )
     needed = fewest_scored(train_images.classes)
     evaluation = experiment.evaluation
     counts = {"evaluation.samples": evaluation.samples, f"{evaluation.split} images": len(scored_images)}

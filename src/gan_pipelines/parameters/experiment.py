@@ -52,6 +52,7 @@ class Experiment(Schema):
     data: DataParameters
     classifier: ClassifierParameters
     judge: JudgeParameters
+    second_judge: JudgeParameters
     sgan: SGANParameters
     infogan: InfoGANParameters
     evaluation: EvaluationParameters
@@ -94,6 +95,7 @@ class Experiment(Schema):
         return {
             "classifier": self.classifier.training.batch_size,
             "judge": self.judge.training.batch_size,
+            "second_judge": self.second_judge.training.batch_size,
             **{f"sgan.levels.{name}": level.training.batch_size for name, level in self.sgan.levels.items()},
             "sgan.joint": self.sgan.joint.training.batch_size,
             "infogan": self.infogan.training.batch_size,

@@ -15,8 +15,8 @@ PIXELS = "pixels"
 LABELS = "labels"
 UNCONDITIONAL = "none"
 """The condition of a first level that generates from noise alone."""
-RESERVED = {"encoder", "judge", "joint", "infogan", "data", "representations", "samples", "scores", "codes"}
-RESERVED |= {"real_features", "noise_variations", "categories", "traversals", "validation", UNCONDITIONAL}
+RESERVED = {"encoder", "judge", "second_judge", "joint", "infogan", "data", "representations", "samples", "scores"}
+RESERVED |= {"real_features", "codes", "noise_variations", "categories", "traversals", "validation", UNCONDITIONAL}
 """Names of stages of an experiment, which seed random streams and name files and records."""
 
 
@@ -80,7 +80,7 @@ class ClassifierParameters(Schema):
 
 
 class JudgeParameters(ClassifierParameters):
-    """The classifier that judges every generator.
+    """A classifier that judges every generator.
 
     Attributes:
         seed: of its training, instead of `run.seed`: runs with other seeds share one judge.

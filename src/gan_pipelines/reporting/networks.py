@@ -14,6 +14,7 @@ def network_table(plan: Plan) -> pd.DataFrame:
     rows: list[dict[str, str | int]] = [
         _row("encoder", plan.encoder.shapes[LABELS], count_parameters(plan.encoder)),
         _row("judge", plan.judge.shapes[LABELS], count_parameters(plan.judge)),
+        _row("second judge", plan.second_judge.shapes[LABELS], count_parameters(plan.second_judge)),
     ]
     for name, spec in plan.levels.items():
         with torch.device("meta"):

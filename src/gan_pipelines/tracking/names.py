@@ -35,7 +35,6 @@ DATA_SOURCE = "data_source"
 DATA_DIGEST = "data_sha256"
 REFERENCE_DIGEST = "reference_sha256"
 """Digest of the test images that samples are scored against."""
-JUDGE_DIGEST = "judge_sha256"
 STAGE = "stage"
 RESUMED_AT = "resumed_at_step"
 RESUMED_FROM = "resumed_from_version"
@@ -46,11 +45,11 @@ INHERITED = (EXPERIMENT, DATA_SOURCE, DATA_DIGEST, USER, SOURCE_NAME, SOURCE_TYP
 DECIDING = (COMMIT, CODE)
 """Tags that, together with the parameters, decide a run's result."""
 YARDSTICK = (DATA_DIGEST, REFERENCE_DIGEST)
-"""Tags that runs must share for their scores to compare; on a judge's scores also `JUDGE_DIGEST`."""
+"""Tags that runs must share for their scores to compare; on a judge's scores also `judge_tag`."""
 
 # Parameters, artifacts and metrics of trainings.
 SEED = "run.seed"
-"""The seed of the models behind a run, apart from the judge."""
+"""The seed of the models behind a run, apart from the judges."""
 STAGE_SEED = "seed."
 """How the parameters begin that hold the seed of each stage."""
 SPLIT = "evaluation.split"
@@ -121,6 +120,11 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 _PATTERNS = [_pattern(_VALUE), _pattern(_INTERVAL)]
+
+
+def judge_tag(judge: str) -> str:
+    """Name the tag that holds the digest of a judge, such as `judge_sha256`."""
+    return f"{judge}_sha256"
 
 
 def verdict_tag(generator: str) -> str:

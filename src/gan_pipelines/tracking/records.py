@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from gan_pipelines.metrics.comparisons import influence_table
-from gan_pipelines.metrics.definitions import JUDGE, SCORES
+from gan_pipelines.metrics.definitions import JUDGE, JUDGED_BY, SCORES, SECOND_JUDGE
 from gan_pipelines.parameters import CompareParameters, ExperimentError
 from gan_pipelines.tracking import names
 from gan_pipelines.tracking.store import describe_error, mlflow_exception, reading
@@ -33,7 +33,8 @@ ABOUT = {
 NOT_AVERAGED = {
     names.DATA_DIGEST: "sets of training images: no score is averaged over all of them",
     names.REFERENCE_DIGEST: "sets of test images: no score is averaged over all of them",
-    names.JUDGE_DIGEST: "judges: scores in a judge's space are averaged only among runs that share one",
+    names.judge_tag(JUDGE): "judges: scores in a judge's space are averaged only among runs that share one",
+    names.judge_tag(SECOND_JUDGE): "second judges: their scores are averaged only among runs that share one",
 }
 """Why runs are not averaged although they agree in all else, by the tag in which they differ."""
 
@@ -149,7 +150,8 @@ def read_scores(uri: str, runs: pd.DataFrame) -> pd.DataFrame:
         for label, record in _records(client, runs):
             for (generator, *measured), values in _scores(record.data.metrics).items():
                 about = [label, record.info.run_name, record.info.run_id, generator]
-                judge = record.data.tags.get(names.JUDGE_DIGEST, label) if measured[1] == JUDGE else ""
+                judges = JUDGED_BY.get(str(measured[1]), ())
+                judge = " ".join(record.data.tags.get(names.judge_tag(name), label) for name in judges)
                 reference = record.data.tags.get(names.REFERENCE_DIGEST, label)
                 verdict = record.data.tags.get(names.verdict_tag(generator), "")
                 rows.append([*about, verdict, *measured, *(values.get(part) for part in names.PARTS), judge, reference])
@@ -227,7 +229,7 @@ def not_averaged(parameters: pd.DataFrame) -> pd.DataFrame:
     found = []
     for group in _settings(parameters, ()):
         runs = list(group.values())
-        values = tags.reindex([*names.YARDSTICK, names.JUDGE_DIGEST])[runs].fillna("").nunique(axis=1)
+        values = tags.reindex(list(NOT_AVERAGED))[runs].fillna("").nunique(axis=1)
         for tag, of_what in NOT_AVERAGED.items():
             if values[tag] > 1:
                 found.append([", ".join(runs), f"{values[tag]} {of_what}"])

@@ -61,12 +61,13 @@ def _random(data: DataParameters, name: str) -> torch.Generator:
 def list_networks(
     classifier: ClassifierParameters,
     judge: JudgeParameters,
+    second_judge: JudgeParameters,
     sgan: SGANParameters,
     infogan: InfoGANParameters,
     train_images: LabelledImages,
 ) -> pd.DataFrame:
     """One row per network of the experiment: the shape of its output and its number of weights."""
-    return network_table(plan_networks(classifier, judge, sgan, infogan, train_images))
+    return network_table(plan_networks(classifier, judge, second_judge, sgan, infogan, train_images))
 
 
 def describe_data(name: str, source: SourceData, splits: Mapping[str, LabelledImages]) -> dict[str, Any]:

@@ -21,7 +21,14 @@ def create_pipeline(validation: bool) -> Pipeline:
         ),
         Node(
             list_networks,
-            inputs=["params:classifier", "params:judge", "params:sgan", "params:infogan", "train_images"],
+            inputs=[
+                "params:classifier",
+                "params:judge",
+                "params:second_judge",
+                "params:sgan",
+                "params:infogan",
+                "train_images",
+            ],
             outputs="network_table",
             name="list_networks",
         ),

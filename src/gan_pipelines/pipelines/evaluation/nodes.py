@@ -10,11 +10,12 @@ from torch import Tensor
 
 from gan_pipelines.data.images import LabelledImages, labels_in_proportion
 from gan_pipelines.metrics import (
-    JUDGE,
+    JUDGED_BY,
     Kind,
     RealFeatures,
     Reference,
     Score,
+    class_logits,
     extract_features,
     extract_labelled,
     extract_real_features,
@@ -120,6 +121,7 @@ def extract_real(
     run: RunParameters,
     evaluation: EvaluationParameters,
     judge: Encoder,
+    second_judge: Encoder,
     train_images: LabelledImages,
     test_images: LabelledImages,
 ) -> RealFeatures:
@@ -129,20 +131,23 @@ def extract_real(
         run: seed, device, threads.
         evaluation: names the networks.
         judge: a classifier that no generator has seen.
+        second_judge: another one.
         train_images: the training images.
         test_images: the test images.
     """
     with seeded_stage(run, "real_features") as stage:
         networks = open_networks(evaluation, judge, stage.device, project_folder())
-        features = extract_real_features(networks, train_images, test_images)
+        features = extract_real_features(networks, second_judge.to(stage.device), train_images, test_images)
     images = {"train_images": train_images.digest(), f"{evaluation.split}_images": test_images.digest()}
-    return replace(features, representation=evaluation.features, made_from={"judge": judge.digest(), **images})
+    judges = {"judge": judge.digest(), "second_judge": second_judge.digest()}
+    return replace(features, representation=evaluation.features, made_from={**judges, **images})
 
 
 def score_samples(
     run: RunParameters,
     evaluation: EvaluationParameters,
     judge: Encoder,
+    second_judge: Encoder,
     train_images: LabelledImages,
     test_images: LabelledImages,
     real_features: RealFeatures,
@@ -155,6 +160,7 @@ def score_samples(
         run: seed, device, threads.
         evaluation: networks.
         judge: a classifier that no generator has seen.
+        second_judge: another one.
         train_images: samples may be copies of these.
         test_images: samples should be like these.
         real_features: of both, in every network.
@@ -169,7 +175,8 @@ def score_samples(
     with seeded_stage(run, "scores") as stage:
         networks = open_networks(evaluation, judge, stage.device, project_folder())
         features = {str(name): extract_labelled(network, samples) for name, network in networks.items()}
-        scores = score_pictures(features, samples, reference, kind, stage.rng)
+        second_opinion = class_logits(second_judge.to(stage.device), samples.images).argmax(dim=1)
+        scores = score_pictures(features, second_opinion, samples, reference, kind, stage.rng)
         if classifier is not None:
             scores.append(_score_classifier(stage, evaluation, classifier, test_images, len(samples)))
     scores = _without_ignorant_judge(scores, train_images)
@@ -201,19 +208,20 @@ def score_real(
     """
     reference = Reference(train_images, test_images, real_features)
     with seeded_stage(run, "scores") as stage:
-        scores = score_pictures(reference.features.train, train_images, reference, "real", stage.rng)
+        train = reference.features.train
+        scores = score_pictures(train, real_features.second_opinion, train_images, reference, "real", stage.rng)
         scores.append(_score_classifier(stage, evaluation, judge, test_images, len(train_images)))
     return score_table(_without_ignorant_judge(scores, train_images))
 
 
 def _without_ignorant_judge(scores: Sequence[Score], train_images: LabelledImages) -> list[Score]:
-    """The scores, without what a judge says that had a single class to learn from."""
+    """The scores, without what judges say that had a single class to learn from."""
     if len(train_images.classes) > 1:
         return list(scores)
     note = "all images are of one class, and a judge that has nothing to distinguish learns nothing"
     return [
-        replace(missing_score(score.score, JUDGE, score.samples, note), of_class=score.of_class)
-        if score.space == JUDGE
+        replace(missing_score(score.score, score.space, score.samples, note), of_class=score.of_class)
+        if score.space in JUDGED_BY
         else score
         for score in scores
     ]

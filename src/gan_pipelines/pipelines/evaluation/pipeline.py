@@ -18,14 +18,20 @@ from gan_pipelines.pipelines.evaluation.nodes import (
 )
 
 SETTINGS = ("params:run", "params:evaluation")
-REAL_IMAGES = ("judge", "train_images", "test_images")
+REAL_IMAGES = ("train_images", "test_images")
+JUDGES = ("judge", "second_judge")
 
 
 def create_real() -> Pipeline:
     """Extract the features of the real images once; score the training images like samples."""
     nodes = [
-        Node(extract_real, inputs=[*SETTINGS, *REAL_IMAGES], outputs="real_features", name="extract_features"),
-        Node(score_real, inputs=[*SETTINGS, *REAL_IMAGES, "real_features"], outputs="real_scores", name="score"),
+        Node(extract_real, inputs=[*SETTINGS, *JUDGES, *REAL_IMAGES], outputs="real_features", name="extract_features"),
+        Node(
+            score_real,
+            inputs=[*SETTINGS, "judge", *REAL_IMAGES, "real_features"],
+            outputs="real_scores",
+            name="score",
+        ),
     ]
     return in_namespace(nodes, "real")
 
@@ -63,7 +69,8 @@ def create_scoring(generator: str, classifier: str | None = None) -> Pipeline:
         generator: where they come from.
         classifier: the dataset of a classifier trained on them, if there is one.
     """
-    inputs = [*SETTINGS, *REAL_IMAGES, "real_features", f"{generator}_samples", *([classifier] if classifier else [])]
+    made = (f"{generator}_samples", *([classifier] if classifier else []))
+    inputs = [*SETTINGS, *JUDGES, *REAL_IMAGES, "real_features", *made]
     outputs = [f"{generator}_scores", f"{generator}_influences"]
     return Pipeline([Node(score_samples, inputs=inputs, outputs=outputs, name="score")])
 

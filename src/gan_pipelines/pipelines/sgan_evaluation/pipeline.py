@@ -21,7 +21,7 @@ def create_pipeline(levels: Sequence[str]) -> Pipeline:
         levels: names of the levels, from the top down to the pixels.
     """
     independent = _score_levels("independent_stack", "level", levels)
-    stages = ("encoder", "judge", *levels, "joint")
+    stages = ("encoder", "judge", "second_judge", *levels, "joint")
     joint = [
         _score_levels("joint_stack", "joint_level", levels),
         Node(
