@@ -15,6 +15,8 @@ from gan_pipelines.models import LevelGAN
 CONDITIONS, NOISES = 200, 20
 """For how many conditions a level is measured, and with how many noises each."""
 
+TINY = torch.finfo(torch.float64).tiny
+
 
 @dataclass(frozen=True)
 class Diversity:
@@ -22,7 +24,7 @@ class Diversity:
 
     Attributes:
         by_class: total variance of the samples' features, divided by that of real images; classes with fewer than two
-            pictures on either side are left out.
+            pictures on either side, or whose real images are all alike, are left out.
         of_samples: influence of each sample on the mean over classes.
         of_real: influence of each real image.
     """
@@ -47,9 +49,12 @@ def within_class_diversity(samples: LabelledFeatures, real: LabelledFeatures) ->
             continue
         squares = [_squared_deviations(side.features[of]) for side, of in zip(sides, chosen, strict=True)]
         variances = [values.sum() / (len(values) - 1) for values in squares]
+        if variances[1] == 0:
+            continue
         ratios[label] = ratio = (variances[0] / variances[1]).item()
         for influence, of, values, sign in zip(influences, chosen, squares, (1, -1), strict=True):
-            influence[of] = sign * ratio * (values / values.mean() - 1) * len(influence) / len(values)
+            mean = values.mean().clamp(min=TINY)  # samples may all be equal
+            influence[of] = sign * ratio * (values / mean - 1) * len(influence) / len(values)
     return Diversity(ratios, *(influence / max(len(ratios), 1) for influence in influences))
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.metrics.definitions import JUDGE
-from gan_pipelines.metrics.neighbours import nearest_distances
+from gan_pipelines.metrics.neighbours import nearest_distances, picture_distances
 from gan_pipelines.metrics.networks import FeatureExtractor, Features
 from gan_pipelines.parameters import PIXELS, FeatureNetworkName
 
@@ -53,13 +53,13 @@ class RealFeatures:
     Attributes:
         train: features of the training images, by network.
         test: features of the test images, by network.
-        test_distances: distance of each test image to its nearest training image, in the judge's features and in
-            pixels.
+        test_distances: distances of each test image to its nearest training images, ascending, in the judge's features
+            and in pixels.
     """
 
     train: Mapping[str, LabelledFeatures]
     test: Mapping[str, LabelledFeatures]
-    test_distances: Mapping[str, Float[Tensor, "tests"]]
+    test_distances: Mapping[str, Float[Tensor, "tests neighbours"]]
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,6 @@ def extract_real_features(
     )
     distances = {
         JUDGE: nearest_distances(test[JUDGE].features, train[JUDGE].features),
-        PIXELS: nearest_distances(pixel_rows(test_images), pixel_rows(train_images)),
+        PIXELS: picture_distances(test_images.images, train_images.images),
     }
     return RealFeatures(train, test, distances)
-
-
-def pixel_rows(pictures: LabelledImages) -> UInt8[Tensor, "count pixels"]:
-    """Pictures as rows of bytes; only ratios of distances between them are reported."""
-    return pictures.images.flatten(1)

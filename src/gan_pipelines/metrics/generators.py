@@ -12,16 +12,11 @@ from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.metrics.definitions import JUDGE
 from gan_pipelines.metrics.diversity import LevelVariation
 from gan_pipelines.metrics.features import LabelledFeatures, Reference
-from gan_pipelines.metrics.fidelity import score_diversity, score_fidelity, score_label_accuracy
+from gan_pipelines.metrics.fidelity import score_class_shares, score_diversity, score_fidelity, score_label_accuracy
 from gan_pipelines.metrics.intervals import Uncertainty, group_influence, stratified_variance
 from gan_pipelines.metrics.memorisation import missing_memorisation, score_memorisation, score_near_duplicates
 from gan_pipelines.metrics.scores import POSITIVE, Score, mean_score, share_score
-from gan_pipelines.parameters import PIXELS
 
-COLLAPSED_BELOW = 0.3
-"""A generator has collapsed if its diversity is certainly below this share of the real one."""
-COPIES_ABOVE = 0.5
-"""A generator copies if certainly more than this share of its samples are copies of training images."""
 Kind = Literal["labelled", "unlabelled", "real"]
 """Samples of requested labels, samples without requested labels, or the real training images."""
 
@@ -46,13 +41,14 @@ def score_pictures(
     judged, strata = features[JUDGE], features[JUDGE].labels
     if kind == "unlabelled":
         judged, strata = replace(judged, labels=judged.logits.argmax(dim=1)), torch.zeros_like(strata)
-    test = reference.features.test
+    test, classes = reference.features.test, reference.test_images.classes
     found = [score for name in features for score in score_fidelity(name, features[name], test[name], strata, rng)]
     if kind != "unlabelled":
         # the judge knows the training images by heart; of real images, only the test images tell what it can read
-        found += score_label_accuracy(test[JUDGE] if kind == "real" else judged, reference.test_images.classes)
-    found += score_diversity(judged, test[JUDGE], reference.test_images.classes)
-    found.append(score_near_duplicates(pictures, reference, rng))
+        found += score_label_accuracy(test[JUDGE] if kind == "real" else judged, test[JUDGE], classes)
+    found += score_class_shares(judged, test[JUDGE], classes)
+    found += score_diversity(judged, test[JUDGE], classes)
+    found += score_near_duplicates(judged, pictures, reference, strata, rng)
     if kind == "real":
         return [*found, *missing_memorisation(len(pictures))]
     return [*found, *score_memorisation(judged, pictures, reference, strata)]
@@ -88,18 +84,3 @@ def score_levels(variations: Mapping[str, LevelVariation], samples: int) -> list
         for name, values in (("noise_variance", variation.variance), ("noise_recovery", variation.recovery)):
             found.append(replace(mean_score(name, level, values, limits[name]), samples=samples))
     return found
-
-
-def verdict(intervals: Mapping[tuple[str, str], tuple[float, float]]) -> str:
-    """What a reader must know before any other score: `collapsed`, `copies`, both, or nothing.
-
-    Args:
-        intervals: lower and upper end of each score, by its name and space.
-    """
-    unknown = (float("nan"), float("nan"))
-    words = []
-    if intervals.get(("within_class_diversity", JUDGE), unknown)[1] < COLLAPSED_BELOW:
-        words.append("collapsed")
-    if any(intervals.get(("copies", space), unknown)[0] > COPIES_ABOVE for space in (JUDGE, PIXELS)):
-        words.append("copies")
-    return ", ".join(words)
