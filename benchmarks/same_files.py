@@ -16,7 +16,8 @@ import pandas as pd
 import torch
 from safetensors.torch import load_file
 
-SPEED = "images_per_second"
+OWN = ("images_per_second", "data", "judge", "model")
+"""Columns that may differ: the speed, and digests that cover the code."""
 
 
 def newest_files(data: Path, experiment: str, renamed: Mapping[str, str]) -> dict[str, Path]:
@@ -31,7 +32,7 @@ def newest_files(data: Path, experiment: str, renamed: Mapping[str, str]) -> dic
 def differences(old: Path, new: Path, renamed: Mapping[str, str]) -> Iterator[str]:
     """What differs between two files of one name."""
     if old.suffix == ".csv":
-        ours, theirs = (pd.read_csv(path).drop(columns=SPEED, errors="ignore") for path in (new, old))
+        ours, theirs = (pd.read_csv(path).drop(columns=list(OWN), errors="ignore") for path in (new, old))
         theirs = theirs.rename(columns=dict(renamed)).map(lambda x: _rename(x, renamed) if isinstance(x, str) else x)
         ours = ours.map(lambda x: _rename(x, renamed) if isinstance(x, str) else x)
         if not ours.equals(theirs):

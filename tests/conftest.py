@@ -310,7 +310,7 @@ class Record:
         files = (self.project / "mlartifacts" / experiment).as_uri()
         where = known.experiment_id if known else client.create_experiment(experiment, files)
         origin = {COMMIT: "c0ffee" * 6, "data_source": "mnist_5k", "data_sha256": "da7a" * 16, "pipeline": "sgan"}
-        origin |= {"judge_sha256": "10d9e" * 12}
+        origin |= {"judge_sha256": "10d9e" * 12, "reference_sha256": "7e57" * 16}
         run = client.create_run(where, tags={**origin, **(tags or {})}, run_name=name).info.run_id
         values = {"judge.test_accuracy": 0.9, "category.information_nats": 2.0, "joint_stack/unknown.judge.10": 1.0}
         for score, value in scores.items():

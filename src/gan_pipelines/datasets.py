@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from kedro.io import AbstractDataset, AbstractVersionedDataset, DatasetError, Version
 from kedro_datasets._typing import ImagePreview
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.metrics.features import LabelledFeatures, RealFeatures
@@ -100,16 +101,18 @@ class ModelDataset(FileDataset[Model]):
 
 
 class ImagesDataset(FileDataset[LabelledImages]):
-    """Labelled images, uint8, as one .safetensors file."""
+    """Labelled images, uint8, as one .safetensors file; samples say what made them."""
 
     def _read(self, path: Path) -> LabelledImages:
         tensors, description = read_tensors(path)
         if set(tensors) != {"images", "labels"}:
             raise FileError(f"{path}: must hold images and labels; found {sorted(tensors)}.")
-        return LabelledImages(tensors["images"], tensors["labels"], tuple(description["classes"]))
+        classes, made_from = tuple(description["classes"]), description.get("made_from", {})
+        return LabelledImages(tensors["images"], tensors["labels"], classes, made_from)
 
     def _write(self, path: Path, data: LabelledImages) -> None:
-        write_tensors(path, {"images": data.images, "labels": data.labels}, {"classes": data.classes})
+        description = {"classes": data.classes, "made_from": dict(data.made_from)}
+        write_tensors(path, {"images": data.images, "labels": data.labels}, description)
 
     def preview(self) -> ImagePreview:
         """Ten pictures a class, for kedro-viz."""
@@ -142,7 +145,8 @@ class FeaturesDataset(FileDataset[RealFeatures]):
             for split in ("train", "test")
         }
         distances = {space: tensors[f"distances.{space}"] for space in description["spaces"]}
-        return RealFeatures(**splits, test_distances=distances)
+        origin = description.get("representation", ""), description.get("made_from", {})  # absent in earlier versions
+        return RealFeatures(splits["train"], splits["test"], distances, *origin)
 
     def _write(self, path: Path, data: RealFeatures) -> None:
         tensors = {
@@ -152,11 +156,13 @@ class FeaturesDataset(FileDataset[RealFeatures]):
             for part in FEATURE_PARTS
         }
         tensors |= {f"distances.{space}": distances for space, distances in data.test_distances.items()}
-        write_tensors(path, tensors, {"networks": list(data.train), "spaces": list(data.test_distances)})
+        description = {"networks": list(data.train), "spaces": list(data.test_distances)}
+        origin = {"representation": data.representation, "made_from": dict(data.made_from)}
+        write_tensors(path, tensors, description | origin)
 
 
 class PictureDataset(FileDataset[Image.Image]):
-    """A picture as a PNG file, shown by kedro-viz."""
+    """A picture as a PNG file, shown by kedro-viz; the texts in its `info` are text chunks of the file."""
 
     def _read(self, path: Path) -> Image.Image:
         with Image.open(path) as picture:
@@ -206,7 +212,11 @@ class CheckpointDataset(AbstractDataset[Any, CheckpointFolder]):
 
 def _png(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
+    texts = PngInfo()
+    for key, text in picture.info.items():
+        if isinstance(text, str):
+            texts.add_text(str(key), text)
+    picture.save(buffer, format="PNG", pnginfo=texts)
     return buffer.getvalue()
 
 

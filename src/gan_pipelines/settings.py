@@ -3,13 +3,13 @@
 import sys
 
 from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader
-from gan_pipelines.hooks import CheckHooks, RecordingHooks
+from gan_pipelines.hooks import CheckHooks, RecordingHooks, StampingHooks
 from gan_pipelines.project import show_expected_errors_plainly
 from gan_pipelines.session import ExperimentSession
 
 sys.excepthook = show_expected_errors_plainly
 
-HOOKS = (CheckHooks(), RecordingHooks())
+HOOKS = (CheckHooks(), StampingHooks(), RecordingHooks())
 
 SESSION_CLASS = ExperimentSession
 

@@ -1,5 +1,6 @@
 """How diverse pictures of one class are, and how each level of a stack uses its noise."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -9,8 +10,8 @@ from torch.testing import assert_close
 
 from gan_pipelines.data.images import Representation
 from gan_pipelines.metrics import LabelledFeatures, level_variations
-from gan_pipelines.metrics.bootstrap import resample
 from gan_pipelines.metrics.diversity import CONDITIONS, NOISES, LevelVariation, real_variance, within_class_diversity
+from gan_pipelines.metrics.intervals import first_order
 from gan_pipelines.models import LevelGAN, LevelSpec
 from gan_pipelines.models.level import DiscriminatorOutput
 
@@ -25,89 +26,96 @@ def features(rng: torch.Generator) -> Tensor:
 
 def test_pictures_are_as_diverse_as_themselves(labelled: Build, features: Tensor) -> None:
     found = within_class_diversity(labelled(features), labelled(features))
-    assert_close(found, torch.ones(1).double(), rtol=0, atol=1e-12)
+    assert found.by_class == pytest.approx(dict.fromkeys(range(CLASSES), 1.0), abs=1e-12)
+    assert found.mean == pytest.approx(1, abs=1e-12)
 
 
 @pytest.mark.parametrize("scale", [0.5, 2.0])
 def test_scaling_features_scales_diversity_by_the_square(labelled: Build, features: Tensor, scale: float) -> None:
-    found = within_class_diversity(labelled(scale * features + 7), labelled(features)).item()
+    found = within_class_diversity(labelled(scale * features + 7), labelled(features)).mean
     assert_close(found, scale**2, rtol=1e-4, atol=0)
 
 
 def test_one_picture_per_class_has_no_diversity_even_if_the_classes_differ(labelled: Build, features: Tensor) -> None:
     collapsed = 10 * torch.eye(CLASSES, 6)[torch.arange(400) % CLASSES]
-    assert_close(within_class_diversity(labelled(collapsed), labelled(features)).item(), 0.0, rtol=0, atol=1e-12)
+    found = within_class_diversity(labelled(collapsed), labelled(features))
+    assert_close(found.mean, 0.0, rtol=0, atol=1e-12)
+    assert found.of_samples.abs().max() < 1e-9  # not 0 / 0: its interval says that the classes have collapsed
+    assert found.of_real.abs().max() < 1e-9  # 0 stays 0 whatever it is divided by
 
 
 def test_diversity_is_the_mean_over_classes_of_the_ratio_of_total_variances(labelled: Build) -> None:
     labels = torch.tensor([0, 0, 1, 1])
     theirs = labelled(torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 0.0], [0.0, 4.0]]), labels)  # variances 2 and 8
     ours = labelled(torch.tensor([[0.0, 0.0], [0.0, 1.0], [0.0, 0.0], [4.0, 4.0]]), labels)  # variances 1/2 and 16
-    assert_close(within_class_diversity(ours, theirs).item(), (0.25 + 2) / 2)
+    found = within_class_diversity(ours, theirs)
+    assert found.by_class == pytest.approx({0: 0.25, 1: 2})
+    assert_close(found.mean, (0.25 + 2) / 2)
 
 
 def test_classes_with_a_single_picture_on_either_side_are_left_out(labelled: Build) -> None:
     theirs = labelled(torch.tensor([[0.0], [2.0], [5.0], [9.0], [1.0]]), torch.tensor([0, 0, 1, 1, 2]))
     ours = labelled(torch.tensor([[0.0], [1.0], [5.0], [3.0], [4.0]]), torch.tensor([0, 0, 1, 2, 2]))
-    assert_close(within_class_diversity(ours, theirs).item(), 0.25)
+    found = within_class_diversity(ours, theirs)
+    assert found.by_class == pytest.approx({0: 0.25})
+    assert found.of_samples[2:].tolist() == found.of_real[2:].tolist() == [0, 0, 0]
 
 
-def test_diversity_without_a_class_to_compare_is_refused(labelled: Build) -> None:
-    with pytest.raises(ValueError, match="at least two samples and two real images"):
-        within_class_diversity(labelled(torch.zeros(2, 1), torch.tensor([0, 1])), labelled(torch.zeros(4, 1)))
+def test_a_class_whose_real_images_are_all_the_same_is_left_out(labelled: Build) -> None:
+    labels = torch.tensor([0, 0, 1, 1])
+    theirs = labelled(torch.tensor([[5.0], [5.0], [0.0], [2.0]]), labels)
+    assert within_class_diversity(labelled(torch.tensor([[0.0], [1.0], [0.0], [1.0]]), labels), theirs).by_class == {
+        1: 0.25
+    }
+
+
+def test_without_a_class_to_compare_there_is_no_diversity(labelled: Build) -> None:
+    found = within_class_diversity(labelled(torch.zeros(2, 1), torch.tensor([0, 1])), labelled(torch.zeros(4, 1)))
+    assert found.by_class == {}
 
 
 def test_diversity_does_not_depend_on_the_distance_of_features_from_0(labelled: Build, features: Tensor) -> None:
-    near = within_class_diversity(labelled(2 * features), labelled(features)).item()
-    far = within_class_diversity(labelled(2 * features + 1000), labelled(features + 1000)).item()
+    near = within_class_diversity(labelled(2 * features), labelled(features)).mean
+    far = within_class_diversity(labelled(2 * features + 1000), labelled(features + 1000)).mean
     assert_close(far, near, rtol=1e-3, atol=0)
 
 
-@pytest.mark.parametrize("sides", [(True, True), (True, False), (False, True)], ids=["both", "ours", "theirs"])
-def test_the_diversity_of_counts_is_that_of_the_pictures_they_draw(
-    labelled: Build, features: Tensor, rng: torch.Generator, sides: tuple[bool, bool]
+def test_the_influences_on_diversity_are_its_derivatives_by_the_weights_of_pictures(
+    labelled: Build, features: Tensor
 ) -> None:
-    ours, theirs = labelled(features[:150] * torch.tensor([1.0, 2, 3, 1, 2, 3])), labelled(features[150:])
-    drawn = [
-        torch.randint(len(side), (5, len(side)), generator=rng)
-        if resampled
-        else torch.arange(len(side)).expand(5, len(side))
-        for side, resampled in zip((ours, theirs), sides, strict=True)
-    ]
-    counts = [
-        torch.stack([row.bincount(minlength=rows.shape[1]) for row in rows]).float() if resampled else None
-        for rows, resampled in zip(drawn, sides, strict=True)
-    ]
-    expected = [
-        within_class_diversity(chosen(ours, row), chosen(theirs, other)).item()
-        for row, other in zip(*drawn, strict=True)
-    ]
-    assert_close(within_class_diversity(ours, theirs, *counts).tolist(), expected, rtol=1e-9, atol=0)
+    """Of classes of different size, weights relative to those of a class."""
+    labels = torch.tensor([0, 1, 2, 3]).repeat_interleave(torch.tensor([30, 5, 12, 13]))
+    scales = torch.tensor([1.0, 2, 3, 1, 2, 3])
+    ours, theirs = labelled(features[:60] * scales, labels), labelled(features[60:120], labels.flip(0))
+
+    def spread(side: LabelledFeatures, weights: Tensor, label: int) -> Tensor:
+        rows, of = side.features[side.labels == label].double(), weights[side.labels == label]
+        mean = of @ rows / of.sum()
+        return of @ ((rows - mean) ** 2).sum(dim=1) / of.sum() * len(rows) / (len(rows) - 1)
+
+    def weighted(weights: Tensor) -> float:
+        ratios = [spread(ours, weights[0], label) / spread(theirs, weights[1], label) for label in range(CLASSES)]
+        return (sum(ratios) / CLASSES).item()
+
+    found = within_class_diversity(ours, theirs)
+    assert_close(found.mean, weighted(torch.ones(2, 60).double()))
+    for place, influence in enumerate((found.of_samples, found.of_real)):
+        slopes = []
+        for picture in range(60):
+            step = torch.zeros(2, 60).double()
+            step[place, picture] = 1e-5
+            slopes.append(60 * (weighted(1 + step) - weighted(1 - step)) / 2e-5)
+        assert_close(influence, torch.tensor(slopes).double(), rtol=1e-5, atol=1e-6)
 
 
-def chosen(side: LabelledFeatures, rows: Tensor) -> LabelledFeatures:
-    return LabelledFeatures(side.features[rows], side.logits[rows], side.labels[rows])
-
-
-def test_a_resample_leaves_out_a_class_without_two_different_pictures(labelled: Build, features: Tensor) -> None:
-    """None, one, or the same picture twice have no variance to compare or to divide by."""
-    labels = torch.cat([torch.arange(40) % 3, torch.tensor([3, 3])])
-    rows = features[:42] + 0.1
-    counts = torch.ones(4, 42)
-    counts[:, 40:] = torch.tensor([[1.0, 1], [0, 0], [1, 0], [0, 2]])
-    without = within_class_diversity(labelled(2 * rows[:40], labels[:40]), labelled(rows[:40], labels[:40])).item()
-    for both in ((counts, None), (None, counts)):
-        found = within_class_diversity(labelled(2 * rows, labels), labelled(rows, labels), *both)
-        assert_close(found, torch.tensor([4.0, without, without, without]).double(), rtol=1e-5, atol=0)
-
-
-def test_a_rare_class_does_not_spoil_the_resamples(labelled: Build, features: Tensor, rng: torch.Generator) -> None:
-    labels = torch.cat([torch.arange(397) % 3, torch.tensor([3, 3, 3])])
-    side = labelled(features, labels)
-    found = within_class_diversity(side, side, resample(400, 300, rng), resample(400, 300, rng))
-    assert torch.isfinite(found).all()
-    assert found.min() > 0.5
-    assert 0.9 < found.median() < 1.1
+def test_the_variance_of_diversity_is_that_of_repeated_draws(labelled: Build, rng: torch.Generator) -> None:
+    values, variances = [], []
+    for _ in range(300):
+        ours, theirs = (labelled(torch.randn(200, 6, generator=rng)) for _ in range(2))
+        found = within_class_diversity(ours, theirs)
+        values.append(found.mean)
+        variances.append(first_order(found.of_samples, ours.labels, found.of_real, theirs.labels).variance)
+    assert 0.9 < math.sqrt(sum(variances) / 300) / torch.tensor(values).std().item() < 1.1
 
 
 class Given(nn.Module):

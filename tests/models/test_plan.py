@@ -8,8 +8,7 @@ import torch
 from torch.testing import assert_close
 
 from gan_pipelines.data.images import LabelledImages
-from gan_pipelines.models import Encoder, EncoderSpec, InfoGAN, InfoGANSpec, LevelSpec
-from gan_pipelines.models.origin import require_same_images
+from gan_pipelines.models import EncoderSpec, InfoGANSpec, LevelSpec
 from gan_pipelines.models.plan import plan_classifier, plan_infogan, plan_levels
 from gan_pipelines.models.requirements import plan_networks
 from gan_pipelines.parameters import ClassifierParameters, ExperimentError, SGANParameters
@@ -90,20 +89,6 @@ def test_an_infogan_that_does_not_fit_the_images_is_named_with_its_path(
 ) -> None:
     with pytest.raises(ExperimentError, match=r"^infogan\.generator\.0 \(project\): .*\(1, 9, 9\)"):
         plan_infogan(infogan_spec().parameters, (1, 9, 9), "digest")
-
-
-def test_an_infogan_and_a_judge_are_refused_with_other_images_than_their_own(
-    infogan_spec: Callable[..., InfoGANSpec], encoder_spec: EncoderSpec, images: LabelledImages
-) -> None:
-    digest, others = {"data_digest": images.digest()}, images.subset(torch.arange(63))
-    models = {
-        "infogan": InfoGAN(infogan_spec().model_copy(update=digest)),
-        "judge": Encoder(encoder_spec.model_copy(update=digest)),
-    }
-    for name, model in models.items():
-        require_same_images(name, model, images)
-        with pytest.raises(ExperimentError, match=rf"^{name}: was trained on other images than train_images\."):
-            require_same_images(name, model, others)
 
 
 def test_the_description_counts_every_network(

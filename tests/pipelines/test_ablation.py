@@ -112,6 +112,7 @@ def test_every_row_leaves_levels_a_stack_and_samples(ablated: Project) -> None:
             assert level.spec == spec
             assert spec.provenance is not None
             assert spec.provenance.seed == 5
+        assert set(ablated.table(f"{name}_stack_scores")["model"]) == {f"sha256:{stack.digest()[:12]}"}
         samples = ablated.images(f"{name}_stack_samples")
         assert torch.bincount(samples.labels).tolist() == ([20] * 10 if stack.spec.conditional else [200])
     assert not ablated.files("step_*.safetensors")

@@ -20,7 +20,7 @@ from tests.pipelines.conftest import ROOT, Project
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
 
 CHOSEN = {"compare": {"experiments": ["smoke"]}}
-TABLES = {"runs", "scores", "seeds", "parameters", "differences", "histories", "left_out"}
+TABLES = {"runs", "scores", "seeds", "not_averaged", "parameters", "differences", "histories", "left_out"}
 
 
 @pytest.fixture(scope="module")

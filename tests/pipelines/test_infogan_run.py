@@ -15,6 +15,7 @@ from gan_pipelines.model_file import read_model
 from gan_pipelines.models import InfoGAN, InfoGANSpec
 from gan_pipelines.parameters import EvaluationParameters, RunParameters
 from gan_pipelines.pipelines.evaluation.nodes import sample_generator
+from gan_pipelines.reporting.tables import MADE_BY
 from gan_pipelines.tracking.names import metric_name
 from gan_pipelines.training.stage import stage_seed
 from tests.pipelines.conftest import Project
@@ -29,7 +30,7 @@ CATEGORY_SCORES = {
 
 def by_code(project: Project) -> pd.DataFrame:
     table = project.table("code_scores")
-    return table.set_index(table.columns[0])
+    return table.set_index(table.columns[0]).drop(columns=list(MADE_BY))
 
 
 def history(project: Project) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from gan_pipelines.model_file import read_model
 from gan_pipelines.models import Encoder, LevelGAN, StackedGenerator
+from gan_pipelines.reporting.tables import MADE_BY
 from gan_pipelines.tracking.names import metric_name
 from gan_pipelines.training.stage import stage_seed
 from tests.pipelines.conftest import Project
@@ -63,7 +64,7 @@ def test_samples_are_balanced_and_the_stack_alone_reproduces_them(finished_proje
 
 def test_every_generator_and_the_real_images_have_the_same_scores(finished_project: Project) -> None:
     counts = {"independent_stack": 200, "joint_stack": 200, "real": 4000}
-    columns = ["score", "space", "samples", "value", "low", "high", "spread", "of_class", "note"]
+    columns = ["score", "space", "samples", "value", "low", "high", "spread", "of_class", "note", *MADE_BY]
     for name in GENERATORS:
         table, scores = finished_project.table(f"{name}_scores"), finished_project.scores(name)
         assert list(table.columns) == columns

@@ -56,6 +56,12 @@ def test_a_row_has_the_verdicts_of_its_seeds(table: pd.DataFrame) -> None:
     assert table["verdict"].tolist() == ["collapsed; collapsed", "", ""]
 
 
+def test_a_row_names_what_made_the_scores_of_its_seeds() -> None:
+    seeds = [scores(2.0, 10.0).assign(data="sha256:d", judge="sha256:j", model=f"sha256:{n}") for n in (1, 2)]
+    (row,) = ablation_table({"adv": seeds}).to_dict("records")
+    assert (row["data"], row["judge"], row["model"]) == ("sha256:d", "sha256:j", "sha256:1 sha256:2")
+
+
 def test_every_row_has_the_result_of_the_paper(table: pd.DataFrame) -> None:
     assert set(PAPER) == {*ROWS, "real"}
     assert table["paper_inception_score"].tolist() == ["6.16 +- 0.07", "8.59 +- 0.12", "11.24 +- 0.12"]

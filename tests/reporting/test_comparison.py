@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import plotly.graph_objects as go
+import pytest
 from PIL import Image
 
 from gan_pipelines.metrics.definitions import SCORES
@@ -81,12 +82,13 @@ RUNS = pd.DataFrame(
     }
 )
 COLUMNS = ["run", "generator", "verdict", "score", "space", "samples", "value", "low", "high", "spread", "place"]
-COLUMNS.append("judge")
+COLUMNS += ["outcome", "judge"]
+REFERENCE = {"reference": "t", "expected": NAN}
 SCORE_ROWS = [
-    ["R1", "joint_stack", "", "frechet_distance", "judge", 100, 5.12345, 4.5, 5.5, 0.25, "1", "a"],
-    ["R2", "joint_stack", "collapsed & <b>", "frechet_distance", "judge", 100, 7.0, 6.5, 7.5, NAN, "2", "a"],
-    ["R1", "real", "", "frechet_distance", "judge", 100, 0.5, NAN, NAN, NAN, "", "a"],
-    ["R2", "infogan", "", "coverage", "fc3", 100, NAN, NAN, NAN, NAN, "no interval", ""],
+    ["R1", "joint_stack", "", "frechet_distance", "judge", 100, 5.12345, 4.5, 5.5, 0.25, "1", "best", "a"],
+    ["R2", "joint_stack", "collapsed & <b>", "frechet_distance", "judge", 100, 7.0, 6.5, 7.5, NAN, "2", "worse", "a"],
+    ["R1", "real", "", "frechet_distance", "judge", 100, 0.5, NAN, NAN, NAN, "", "", "a"],
+    ["R2", "infogan", "", "coverage", "fc3", 100, NAN, NAN, NAN, NAN, "no interval", "", ""],
 ]
 PICTURES = pd.DataFrame(
     [["R1", "joint_sample_grid", png(), ""], ["R2", None, None, "the files of this run are gone"]],
@@ -97,6 +99,7 @@ PICTURES = pd.DataFrame(
 def write(
     left_out: pd.DataFrame | None = None,
     seeds: pd.DataFrame | None = None,
+    not_averaged: pd.DataFrame | None = None,
     differing: pd.DataFrame | None = None,
     curves: go.Figure | None = None,
     pictures: pd.DataFrame = PICTURES,
@@ -105,8 +108,9 @@ def write(
     return comparison_page(
         RUNS,
         nothing if left_out is None else left_out,
-        pd.DataFrame(SCORE_ROWS, columns=COLUMNS),
+        pd.DataFrame(SCORE_ROWS, columns=COLUMNS).assign(**REFERENCE),
         nothing if seeds is None else seeds,
+        nothing if not_averaged is None else not_averaged,
         pd.DataFrame(columns=["kind", "name", "R1", "R2"]) if differing is None else differing,
         go.Figure() if curves is None else curves,
         pictures,
@@ -116,8 +120,8 @@ def write(
 def test_a_score_has_interval_place_spread_and_verdict_and_missing_ones_are_marked() -> None:
     page = Page(write())
     assert ["network", "N", "generator", "R1", "R2"] in page.rows
-    distance = "5.123 [4.5, 5.5] spread 0.25 place 1"
-    assert ["judge", "100", "joint_stack", distance, "7 [6.5, 7.5] place 2 collapsed & <b>"] in page.rows
+    distance = "5.123 [4.5, 5.5] spread 0.25 place 1, best"
+    assert ["judge", "100", "joint_stack", distance, "7 [6.5, 7.5] place 2, worse collapsed & <b>"] in page.rows
     assert ["judge", "100", "real images", "0.5 no interval", "not recorded"] in page.rows
     assert ["fc3", "100", "infogan", "not recorded", "not a number no interval"] in page.rows
     assert page.classes.count("real") == 1
@@ -143,12 +147,19 @@ def test_differences_and_seeds_have_their_own_tables() -> None:
     differing = pd.DataFrame([["parameter", "a.b", "1", None], ["tag", "device", "cpu", "cuda"]])
     differing.columns = pd.Index(["kind", "name", "R1", "R2"])
     columns = ["runs", "seeds", "generator", "score", "space", "samples", "mean", "deviation", "count"]
-    seeds = pd.DataFrame([["R1, R2", "0, 1", "infogan", "recall", "judge", 100, 0.25, 0.0123456, 2]], columns=columns)
+    row = ["R1, R2", "0, 1", "infogan", "recall", "judge", 100, 0.25, 0.0123456, 2]
+    seeds = pd.DataFrame([[*row, "not told apart"]], columns=[*columns, "outcome"])
     rows = Page(write(seeds=seeds, differing=differing)).rows
     assert ["a.b", "1", "not set"] in rows
     assert ["device tag", "cpu", "cuda"] in rows
-    assert ["recall", "judge", "100", "infogan", "R1, R2", "0, 1", "0.25 ± 0.01235 (2 seeds)"] in rows
+    assert ["recall", "judge", "100", "infogan", "R1, R2", "0, 1", "0.25 ± 0.01235 (2 seeds)", "not told apart"] in rows
     assert "all recorded parameters and tags are the same" in Page(write()).text
+
+
+def test_runs_that_are_not_averaged_are_listed_with_the_reason() -> None:
+    listed = pd.DataFrame([["R1, R2", "2 judges: no mean"]], columns=["runs", "why"])
+    assert "R1, R2: 2 judges: no mean" in Page(write(not_averaged=listed)).text
+    assert "what they were measured by" not in Page(write()).text
 
 
 def test_pictures_are_embedded_side_by_side_and_missing_ones_are_explained() -> None:
@@ -198,48 +209,62 @@ def test_curves_have_one_panel_per_term_and_one_colour_per_run() -> None:
 
 
 def test_the_short_table_names_who_leads_within_80_columns() -> None:
-    space = "efficientnet_lite0"
+    space, equal = "efficientnet_lite0", "not told apart"
     rows = [
-        ["R1", "independent_stack", "", "classification_accuracy", space, 10000, 0.98, 0.97, 0.99, NAN, "1"],
-        ["R10", "a_generator_with_a_very_long_name", "", "classification_accuracy", space, 10000, 0.9, 0, 0, NAN, "2"],
-        ["R1", "infogan", "", "recall", "judge", 100, 0.5, 0.4, 0.6, NAN, "1-2"],
-        ["R2", "infogan", "", "recall", "judge", 100, 0.5, 0.4, 0.6, NAN, "1-2"],
-        ["R3", "infogan", "", "recall", "judge", 100, 0.1, 0.1, 0.1, NAN, "3"],
-        ["R1", "infogan", "", "precision", "judge", 100, 0.5, 0.4, 0.6, NAN, "1-2"],
-        ["R2", "infogan", "", "precision", "judge", 100, 0.9, NAN, NAN, NAN, "no interval"],
-        ["R3", "infogan", "", "precision", "judge", 100, 0.1, 0.1, 0.1, NAN, "2-3"],
-        ["R1", "infogan", "", "near_duplicates", "judge", 100, 0.1, 0.1, 0.1, NAN, "no order"],
-        ["R1", "infogan", "", "copies", "judge", 100, 0.1, 0.1, 0.1, NAN, "no order"],
-        ["R2", "infogan", "", "copies", "judge", 100, 0.1, NAN, NAN, NAN, "no interval"],
-        ["R1", "real", "", "near_duplicates", "judge", 100, 0.0, 0.1, 0.1, NAN, ""],
+        ["R1", "independent_stack", "", "classification_accuracy", space, 10000, 0.98, 0, 1, NAN, "1", "best"],
+        [
+            "R10",
+            "a_generator_with_a_very_long_name",
+            "",
+            "classification_accuracy",
+            space,
+            10000,
+            0.9,
+            0,
+            0,
+            NAN,
+            "2",
+            "",
+        ],
+        ["R1", "infogan", "", "recall", "judge", 100, 0.5, 0.4, 0.6, NAN, "1-2", "best"],
+        ["R2", "infogan", "", "recall", "judge", 100, 0.5, 0.4, 0.6, NAN, "1-2", equal],
+        ["R3", "infogan", "", "recall", "judge", 100, 0.1, 0.1, 0.1, NAN, "3", "worse"],
+        ["R1", "infogan", "", "copies", "judge", 100, 0.1, NAN, NAN, NAN, "no interval", "no interval"],
+        ["R2", "infogan", "", "copies", "judge", 100, 0.1, NAN, NAN, NAN, "no interval", "no interval"],
+        ["R1", "real", "", "near_duplicates", "judge", 100, 0.0, 0.1, 0.1, NAN, "", ""],
     ]
-    text = format_comparison(pd.DataFrame(rows, columns=COLUMNS[:-1]).assign(judge="a"))
+    text = format_comparison(pd.DataFrame(rows, columns=COLUMNS[:-1]).assign(judge="a", **REFERENCE))
     lines = text.splitlines()
     assert max(map(len, lines)) <= 80
     assert [" ".join(line.split()) for line in lines] == [
         "score.network.samples best",
         f"classification_accuracy.{space}.10000 R1 independent_stack 0.98",
-        "recall.judge.100 2 of 3 may be the best",
-        "precision.judge.100 2 of 3 may be the best",
-        "near_duplicates.judge.100 no order",
-        "copies.judge.100 no order or no interval",
+        "recall.judge.100 2 not told apart; R1 infogan 0.5",
+        "copies.judge.100 no interval",
     ]
 
 
-def test_a_score_by_another_judge_is_marked_and_has_no_common_leader() -> None:
+@pytest.mark.parametrize(
+    ("measured_by", "mark", "refusal"),
+    [("judge", "another judge", "2 judges,"), ("reference", "other test images", "2 sets of test")],
+)
+def test_a_score_that_something_else_measured_is_marked_and_has_no_common_leader(
+    measured_by: str, mark: str, refusal: str
+) -> None:
     rows = [
-        ["R1", "joint_stack", "", "recall", "judge", 100, 0.5, 0.4, 0.6, NAN, "1", "a"],
-        ["R1", "infogan", "", "recall", "judge", 100, 0.2, 0.1, 0.3, NAN, "2", "a"],
-        ["R2", "joint_stack", "", "recall", "judge", 100, 0.9, 0.8, 1.0, NAN, "1", "b"],
+        ["R1", "joint_stack", "", "recall", "judge", 100, 0.5, 0.4, 0.6, NAN, "1", "best"],
+        ["R1", "infogan", "", "recall", "judge", 100, 0.2, 0.1, 0.3, NAN, "2", "worse"],
+        ["R2", "joint_stack", "", "recall", "judge", 100, 0.9, 0.8, 1.0, NAN, "1", "best"],
     ]
-    scores = pd.DataFrame(rows, columns=COLUMNS)
+    same = {"judge": "a", "reference": "a", "expected": NAN}
+    scores = pd.DataFrame(rows, columns=COLUMNS[:-1]).assign(**{**same, measured_by: ["a", "a", "b"]})
     nothing = pd.DataFrame()
     differing = pd.DataFrame(columns=["kind", "name", "R1", "R2"])
-    page = Page(comparison_page(RUNS, nothing, scores, nothing, differing, go.Figure(), PICTURES))
-    marked = "0.9 [0.8, 1] place 1 another judge"
-    assert ["judge", "100", "joint_stack", "0.5 [0.4, 0.6] place 1", marked] in page.rows
-    assert ["judge", "100", "infogan", "0.2 [0.1, 0.3] place 2", "not recorded"] in page.rows
-    assert format_comparison(scores).splitlines()[1].split()[:3] == ["recall.judge.100", "2", "judges,"]
+    page = Page(comparison_page(RUNS, nothing, scores, nothing, nothing, differing, go.Figure(), PICTURES))
+    marked = f"0.9 [0.8, 1] place 1, best {mark}"
+    assert ["judge", "100", "joint_stack", "0.5 [0.4, 0.6] place 1, best", marked] in page.rows
+    assert ["judge", "100", "infogan", "0.2 [0.1, 0.3] place 2, worse", "not recorded"] in page.rows
+    assert format_comparison(scores).splitlines()[1].split(maxsplit=1)[1].startswith(refusal)
 
 
 def test_the_template_comes_with_the_package() -> None:

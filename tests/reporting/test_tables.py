@@ -2,16 +2,20 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pandas as pd
 import pytest
+import torch
 from kedro.io import DataCatalog
 
-from gan_pipelines.metrics import CodeScores, Score, missing_score
+from gan_pipelines.metrics import Score, missing_score
+from gan_pipelines.metrics.comparisons import influence_table
+from gan_pipelines.metrics.intervals import Uncertainty
 from gan_pipelines.reporting.curves import information_curve, loss_curves
 from gan_pipelines.reporting.tables import (
-    code_table,
     format_codes,
+    format_pairs,
     format_summary,
     missing_scores,
     overall,
@@ -19,18 +23,21 @@ from gan_pipelines.reporting.tables import (
     table_verdict,
 )
 
-CODES = {
-    "category": CodeScores(2.25, 2.3026, 0.06, 0.9, 0.94, 0.7, 0.5, 0.25, 0.125, 0.875, 0.03125),
-    "style_1": CodeScores(1.5, None, slant_share=0.75, class_changes=0.0625),
-}
+CODES = [
+    Score("information_nats", "category", 100, 2.25, 2.125, 2.375),
+    Score("prior_entropy_nats", "category", 100, 2.3026),
+    Score("slant_share", "category", 2000, 0.5, 0.25, 0.75),
+    Score("information_nats", "style_1", 100, 1.5, 1.25, 1.75),
+    Score("slant_share", "style_1", 2000, 0.75, 0.5, 1.0),
+]
 
 
 def generator(low: float = 0.7, copies: float = 0.1, samples: int = 10000) -> pd.DataFrame:
     """A table with a missing score and a score of a single class."""
     return score_table(
         [
-            Score("frechet_distance", "judge", samples, 1234.56, 1134.56, 1334.56),
-            Score("kernel_distance", "judge", samples, 0.5, 0.25, 0.75, spread=0.125),
+            Score("frechet_distance_infinity", "judge", samples, 1234.56, 1134.56, 1334.56),
+            Score("kernel_distance", "judge", samples, 0.5, 0.25, 0.75),
             Score("label_accuracy", "judge", samples, 0.9876, 0.8876, 1.0),
             Score("label_accuracy", "judge", samples // 2, 0.25, 0.0, 0.5, of_class="cat"),
             Score("within_class_diversity", "judge", samples, 0.2, low - 0.05, low + 0.05),
@@ -88,9 +95,9 @@ def test_class_names_survive_in_a_table_of_scores(kept: Callable[..., pd.DataFra
 
 def test_names_of_codes_and_stages_survive_in_a_table(kept: Callable[..., pd.DataFrame]) -> None:
     names = ["nan", "NA", "true"]
-    table = kept(code_table({name: CodeScores(1.0, None) for name in names}))
-    assert table["code"].tolist() == names
-    assert table["ceiling_nats"].isna().all()
+    table = kept(score_table([Score("information_nats", name, 10, 1.0) for name in names]))
+    assert table["space"].tolist() == names
+    assert table["low"].isna().all()
     history = kept(pd.DataFrame({"step": [1, 2], "generator.entropy": [0.5, float("inf")], "stage": "null"}))
     assert history["stage"].tolist() == ["null", "null"]
     assert history["generator.entropy"].tolist() == [0.5, float("inf")]
@@ -110,7 +117,7 @@ def test_the_summary_fits_80_columns_with_real_images_last_and_verdicts(
 ) -> None:
     without = generator(samples=200)
     without = without[without["score"] != "label_accuracy"]
-    without.loc[without["score"] == "frechet_distance", ["value", "low", "high"]] = float("nan")
+    without.loc[without["score"] == "frechet_distance_infinity", ["value", "low", "high"]] = float("nan")
     tables = {"independent_stack": generator(0.2, 0.6), "real": generator(0.95, 0.1, 60000), "infogan": without}
     text = format_summary({name: kept(table) for name, table in tables.items()}, "validation")
     lines = text.splitlines()
@@ -131,33 +138,35 @@ def test_each_stage_has_a_panel_and_each_term_a_line() -> None:
     assert figure.data[0].yaxis != figure.data[1].yaxis
 
 
-def test_the_table_of_codes_has_a_row_per_code_and_empty_cells_where_a_score_does_not_apply() -> None:
-    table = code_table(CODES)
-    assert list(table.columns) == ["code", *vars(CODES["category"])]
-    assert table["code"].tolist() == ["category", "style_1"]
-    assert table.set_index("code").loc["category"].to_dict() == vars(CODES["category"])
-    empty = {name for name, value in table.iloc[1].items() if pd.isna(value)}
-    assert empty == {name for name, value in vars(CODES["style_1"]).items() if value is None}
-
-
 def test_the_printed_table_of_codes_has_a_column_per_code_and_dashes_where_a_score_does_not_apply() -> None:
-    lines = [line.split() for line in format_codes(code_table(CODES)).splitlines()]
-    assert lines[0][-2:] == ["category", "style_1"]
-    found = {line[0]: line[1:] for line in lines[1:]}
-    assert list(found) == list(vars(CODES["category"]))
-    assert found["information_nats"] == ["2.2500", "1.5000"]
-    assert found["ceiling_nats"] == ["2.3026", "-"]
-    assert found["slant_share"] == ["0.5000", "0.7500"]
-    assert found["leakage"] == ["0.0312", "-"]
+    lines = [line.split() for line in format_codes(score_table(CODES)).splitlines()]
+    assert lines[0] == ["category", "style_1"]
+    assert {line[0]: line[1:] for line in lines[1:]} == {
+        "information_nats": ["2.2500", "+-", "0.1250", "1.5000", "+-", "0.2500"],
+        "prior_entropy_nats": ["2.3026", "-"],
+        "slant_share": ["0.5000", "+-", "0.2500", "0.7500", "+-", "0.2500"],
+    }
 
 
-def test_the_printed_table_of_codes_leaves_out_scores_that_no_code_has() -> None:
-    ranges = {"a": CodeScores(1.0, None, class_changes=0.25), "b": CodeScores(2.0, None)}
-    rows = [line.split() for line in format_codes(code_table(ranges)).splitlines()[1:]]
-    assert [row for row in rows if len(row) > 1] == [
-        ["information_nats", "1.0000", "2.0000"],
-        ["class_changes", "0.2500", "-"],
-    ]
+def test_generators_are_compared_by_what_the_same_test_images_do_to_both() -> None:
+    """The intervals overlap; that of the difference excludes 0 only if the test images move both scores alike."""
+    groups = [0.1 * (-1) ** group for group in range(20)]
+    for sign, word in ((1, "better"), (-1, "not told apart")):
+        tables, influences = {}, {}
+        for name, value, towards in (("a", 1.0, 1), ("b", 1.5, sign)):
+            score = Score("frechet_distance_infinity", "judge", 100, value, value - 1, value + 1)
+            tables[name] = score_table([score])
+            moved = Uncertainty(1e-4, groups=torch.tensor(groups).double() * towards)
+            influences[name] = influence_table([replace(score, uncertainty=moved)])
+        assert format_pairs(tables, influences) == f"a against b: {word}: Frechet at infinity."
+
+
+def test_readers_of_tables_take_no_note_of_what_made_them(kept: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    made = {"data": "sha256:1234+5678", "judge": "sha256:123456789012", "model": None}
+    codes, table = score_table(CODES), generator(low=0.1)
+    assert format_codes(kept(codes.assign(**made))) == format_codes(kept(codes))
+    assert table_verdict(kept(table.assign(**made))) == table_verdict(table) == "collapsed"
+    assert format_summary({"joint": kept(table.assign(**made))}, "test") == format_summary({"joint": table}, "test")
 
 
 INFORMATION = pd.DataFrame(

@@ -7,17 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gan_pipelines.metrics import SCORES, CodeScores, Score
+from gan_pipelines.metrics import SCORES, Score
 from gan_pipelines.metrics.scores import missing_score
-from gan_pipelines.reporting.tables import code_table, score_table
-from gan_pipelines.tracking import ablation_metrics, code_metrics, score_metrics, stage_metrics
+from gan_pipelines.reporting.tables import score_table
+from gan_pipelines.tracking import ablation_metrics, score_metrics, stage_metrics
 from gan_pipelines.tracking.names import PARTS, is_setting, metric_name, parse_metric_name, verdict_tag
 
 WORDS = st.text("abz_09", min_size=1, max_size=8)
-CODES = {
-    "category": CodeScores(2.25, 2.3026, 0.06, 0.9, 0.94, 0.7, 0.5, 0.25, 0.125, 0.875, 0.03125),
-    "style_1": CodeScores(1.5, None, slant_share=0.75, class_changes=0.0625),
-}
 
 
 @given(WORDS, st.sampled_from(list(SCORES)), WORDS, st.integers(0, 10**9), st.sampled_from(PARTS))
@@ -63,7 +59,7 @@ def test_metrics_are_the_scores_of_all_classes_with_their_intervals(kept: Callab
     table = score_table(
         [
             Score("frechet_distance", "judge", 10000, 1234.56, 1134.56, 1334.56),
-            Score("kernel_distance", "judge", 10000, 0.5, 0.25, 0.75, spread=0.125),
+            Score("kernel_distance", "judge", 10000, 0.5, 0.25, 0.75, expected=0.0),
             Score("label_accuracy", "judge", 5000, 0.25, 0.0, 0.5, of_class="cat"),
             Score("copies", "pixels", 10000, 0.1, 0.1, 0.1),
             missing_score("neighbour_distance", "judge", 10000, "nothing near"),
@@ -76,28 +72,21 @@ def test_metrics_are_the_scores_of_all_classes_with_their_intervals(kept: Callab
         "infogan/kernel_distance.judge.10000": 0.5,
         "infogan/interval/kernel_distance.judge.10000.low": 0.25,
         "infogan/interval/kernel_distance.judge.10000.high": 0.75,
-        "infogan/interval/kernel_distance.judge.10000.spread": 0.125,
+        "infogan/interval/kernel_distance.judge.10000.expected": 0.0,
         "infogan/copies.pixels.10000": 0.1,
         "infogan/interval/copies.pixels.10000.low": 0.1,
         "infogan/interval/copies.pixels.10000.high": 0.1,
     }
 
 
-def test_the_metrics_of_codes_leave_out_what_is_empty() -> None:
-    flat = code_metrics(code_table(CODES))
-    assert flat["category.information_nats"] == 2.25
-    assert {name: value for name, value in flat.items() if name.startswith("style_1.")} == {
-        "style_1.information_nats": 1.5,
-        "style_1.slant_share": 0.75,
-        "style_1.class_changes": 0.0625,
+def test_codes_are_the_spaces_of_their_metrics(kept: Callable[..., pd.DataFrame]) -> None:
+    scores = [Score("information_nats", "style_1", 100, 1.5, 1.25, 1.75), Score("prior_entropy_nats", "c", 100, 2.5)]
+    assert score_metrics(kept(score_table(scores)), "infogan") == {
+        "infogan/information_nats.style_1.100": 1.5,
+        "infogan/interval/information_nats.style_1.100.low": 1.25,
+        "infogan/interval/information_nats.style_1.100.high": 1.75,
+        "infogan/prior_entropy_nats.c.100": 2.5,
     }
-    assert len(flat) == 11 + 3
-    assert all(isinstance(value, float) for value in flat.values())
-
-
-def test_a_column_without_any_number_is_left_out_of_code_metrics() -> None:
-    ranges = {"a": CodeScores(1.0, None), "b": CodeScores(2.0, None)}
-    assert code_metrics(code_table(ranges)) == {"a.information_nats": 1, "b.information_nats": 2}
 
 
 def test_ablation_metrics_are_means_and_their_spread_without_empty_cells() -> None:

@@ -12,6 +12,7 @@ from gan_pipelines.parameters import CompareParameters, ExperimentError
 from gan_pipelines.tracking import (
     differences,
     find_runs,
+    not_averaged,
     read_histories,
     read_parameters,
     read_pictures,
@@ -140,15 +141,19 @@ def test_scores_are_tidy_and_other_metrics_are_none(store: Any) -> None:
     (codes,) = read_scores(store.uri, choose(store, experiments=["mnist"])).to_dict("records")
     assert (codes["space"], codes["samples"], codes["spread"], codes["name"]) == ("fc3", 500, 0.02, "codes")
     assert (set(scores["judge"]), codes["judge"]) == ({"10d9e" * 12}, "")
+    assert {*scores["reference"], codes["reference"]} == {"7e57" * 16}
 
 
-def test_a_run_without_a_recorded_judge_has_one_of_its_own(tmp_path: Path, record: Callable[[Path], Any]) -> None:
+@pytest.mark.parametrize(("tag", "column"), [("judge_sha256", "judge"), ("reference_sha256", "reference")])
+def test_a_run_without_a_recorded_judge_or_test_images_has_its_own(
+    tmp_path: Path, record: Callable[[Path], Any], tag: str, column: str
+) -> None:
     store = record(tmp_path)
-    for name, judge in (("same", "a"), ("other", "b"), ("unknown", ""), ("first", "a")):
-        store.add(name, {FRECHET: 1.0}, tags={"judge_sha256": judge} if judge else {})
+    for name, digest in (("same", "a"), ("other", "b"), ("unknown", ""), ("first", "a")):
+        store.add(name, {FRECHET: 1.0}, tags={tag: digest} if digest else {})
     unknown = choose(store, filter="attributes.run_name = 'unknown'")["run_id"][0]
-    store.client.delete_tag(unknown, "judge_sha256")
-    assert read_scores(store.uri, choose(store))["judge"].to_list() == ["a", "R2", "b", "a"]
+    store.client.delete_tag(unknown, tag)
+    assert read_scores(store.uri, choose(store))[column].to_list() == ["a", "R2", "b", "a"]
 
 
 def test_parameters_differ_where_they_are_not_the_same_in_all_runs(store: Any) -> None:
@@ -170,10 +175,11 @@ def test_seeds_of_one_setting_have_all_else_in_common(tmp_path: Path, record: Ca
     for name, seed, rest in [
         ("other code", 4, {"tags": {"code": "0.1.0+abc"}}),
         ("other data", 3, {"tags": {"data_sha256": "0" * 64}}),
+        ("other test images", 3, {"tags": {"reference_sha256": "0" * 64}}),
         ("other commit", 3, {"tags": {"mlflow.source.git.commit": "0" * 40}}),
         ("other parameter", 3, {"parameters": {"new": "1"}}),
         ("again", 0, {}),
-        ("another machine", 1, {"tags": {"host": "elsewhere"}}),
+        ("another machine", 1, {"tags": {"host": "elsewhere"}, "parameters": {"seed.encoder": "1"}}),
         ("first", 0, {}),
     ]:
         store.add(name, {FRECHET: 1.0}, seed=seed, **rest)
@@ -181,6 +187,28 @@ def test_seeds_of_one_setting_have_all_else_in_common(tmp_path: Path, record: Ca
     names = runs.set_index("run")["name"]
     groups = same_but_for_seed(read_parameters(store.uri, runs))
     assert [[names[run] for run in group] for group in groups] == [["first", "another machine"]]
+
+
+@pytest.mark.parametrize(
+    ("tag", "why"),
+    [
+        ("data_sha256", "2 sets of training images"),
+        ("reference_sha256", "2 sets of test images"),
+        ("judge_sha256", "2 judges"),
+    ],
+)
+def test_runs_that_differ_only_in_what_measured_them_are_not_averaged_and_listed(
+    tmp_path: Path, record: Callable[[Path], Any], tag: str, why: str
+) -> None:
+    store = record(tmp_path)
+    store.add("other parameter", {FRECHET: 1.0}, seed=3, parameters={"new": "1"}, tags={tag: "0" * 64})
+    store.add("first", {FRECHET: 1.0}, seed=0)
+    store.add("second", {FRECHET: 1.0}, seed=1)
+    assert not_averaged(read_parameters(store.uri, choose(store))).empty
+    store.add("elsewhere", {FRECHET: 1.0}, seed=2, tags={tag: "0" * 64})
+    (listed,) = not_averaged(read_parameters(store.uri, choose(store))).to_dict("records")
+    assert listed["runs"] == "R1, R2, R3"
+    assert listed["why"].startswith(why)
 
 
 def test_histories_are_those_of_the_stages_without_speed(store: Any) -> None:

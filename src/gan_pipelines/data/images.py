@@ -1,7 +1,8 @@
 """Labelled images, stored as uint8, and the one place where they become floats."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool, Float, Int64, Shaped, UInt8
@@ -19,6 +20,7 @@ class LabelledImages:
         images: values 0..255, square.
         labels: class indices, 0 .. len(classes) - 1.
         classes: names of the classes.
+        made_from: of samples, the digest of each thing that made them; no part of the digest of the images.
 
     Raises:
         ExperimentError: type, shape, count or range of the images or labels is wrong.
@@ -27,6 +29,7 @@ class LabelledImages:
     images: UInt8[Tensor, "count channels size size"]
     labels: Int64[Tensor, "count"]
     classes: tuple[str, ...]
+    made_from: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = tuple(self.images.shape)

@@ -1,6 +1,7 @@
-"""What happens around a run: its input is checked before it, its results are recorded after it."""
+"""What happens around a run: its input is checked before it, its results say what made them and are recorded."""
 
 from gan_pipelines.hooks.checks import CheckHooks
 from gan_pipelines.hooks.recording import RecordingHooks
+from gan_pipelines.hooks.stamping import StampingHooks
 
-__all__ = ["CheckHooks", "RecordingHooks"]
+__all__ = ["CheckHooks", "RecordingHooks", "StampingHooks"]

@@ -1,21 +1,23 @@
 """Bad input is refused before anything runs, and a run keeps to one version of every file."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
-from kedro.io import DataCatalog
+from kedro.framework.project import pipelines
+from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from gan_pipelines import project
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.datasets import CheckpointDataset
-from gan_pipelines.hooks.versions import VersionedDataset, folder, pin_input, pin_output, versioned_files
+from gan_pipelines.hooks.belonging import require_belonging, require_readable, require_same_levels
+from gan_pipelines.hooks.versions import folder, loaded_version, pin_input, pin_output, versioned_files
 from gan_pipelines.metrics import require_networks
-from gan_pipelines.models.origin import require_same_images
 from gan_pipelines.models.requirements import check_experiment, check_rows
 from gan_pipelines.parameters import Experiment, ExperimentError
 from gan_pipelines.parameters.ablation import row_settings
@@ -29,7 +31,7 @@ ROW_SETTINGS = "ablation_rows"
 
 
 class CheckHooks:
-    """Checks parameters when a session begins, machine, folders and files before a run, images when they are made."""
+    """Checks parameters when a session begins, machine, folders and files before a run, what meets in each node."""
 
     experiment: Experiment
     runs_rows = False
@@ -64,7 +66,8 @@ class CheckHooks:
             inputs |= versioned_files([self._scored_images], catalog)
         for name, dataset in inputs.items():
             pin_input(name, dataset)
-        self._check_start(inputs)
+        made = set() if run_params["only_missing_outputs"] else pipeline.all_outputs()
+        self._check_start({name: dataset.load() for name, dataset in inputs.items()}, made, catalog)
 
     def _require_what_is_scored(self, pipeline: Pipeline) -> None:
         """Check the networks that a pipeline scores with, and the folder of pictures that it scores."""
@@ -75,22 +78,35 @@ class CheckHooks:
         if "pictures_samples" in pipeline.all_outputs():
             find_folder(evaluation)
 
-    def _check_start(self, inputs: dict[str, VersionedDataset]) -> None:
-        """Check that the files that a pipeline starts from fit the experiment and each other."""
-        start = {name: dataset.load() for name, dataset in inputs.items()}
-        if "train_images" not in start:
-            return
+    def _check_start(self, start: dict[str, Any], made: set[str], catalog: DataCatalog) -> None:
+        """Check that the files that a pipeline starts from fit the experiment and each other.
+
+        Args:
+            start: their content.
+            made: what the pipeline makes anew.
+            catalog: has the data card of the images, and the version of each.
+        """
         scored = self._scored_images
-        ours, theirs = (inputs[name].resolve_load_version() for name in ("train_images", scored))
-        if ours != theirs:
-            raise ExperimentError(
-                f"{scored}: must be of the same version as train_images, since other splits may share images; found "
-                f"{theirs}, and train_images of {ours}. Run the pipeline data_preparation again."
-            )
-        train_images = start["train_images"]
-        self._check_images(train_images, start[scored])
-        for name in sorted({"judge", "infogan"} & set(start)):
-            require_same_images(name, start[name], train_images)
+        if "train_images" in start:
+            ours, theirs = (loaded_version(name, catalog) for name in ("train_images", scored))
+            if ours != theirs:
+                raise ExperimentError(
+                    f"{scored}: must be of the same version as train_images, since other splits may share images; "
+                    f"found {theirs}, and train_images of {ours}. Run the pipeline data_preparation again."
+                )
+        if scored in start:
+            start[scored] = _with_split(scored, start[scored], catalog)
+        require_belonging(start, made, command_for)
+        require_same_levels(start, self.experiment.sgan, command_for)
+        if "real_features" in start:
+            require_readable(start["real_features"], self.experiment.evaluation)
+        if "train_images" in start:
+            self._check_images(start["train_images"], start[scored])
+
+    @hook_impl
+    def before_node_run(self, inputs: dict[str, Any]) -> None:
+        """Check that what meets in a node belongs together, also if it was made or completed by this run."""
+        require_belonging(inputs, (), command_for)
 
     @hook_impl
     def after_node_run(self, node: Node, outputs: dict[str, Any]) -> None:
@@ -124,6 +140,26 @@ def checkpoint_folders(pipeline: Pipeline, catalog: DataCatalog) -> list[Checkpo
     """Where the trainings of a pipeline keep their checkpoints."""
     datasets = [catalog.get(name) for name in sorted(pipeline.inputs()) if not name.startswith("params:")]
     return [dataset for dataset in datasets if isinstance(dataset, CheckpointDataset)]
+
+
+def command_for(name: str) -> str:
+    """The command that makes a dataset anew, and what its own pipeline makes from it."""
+    makers = {key: pipeline for key, pipeline in pipelines.items() if name in pipeline.all_outputs()}
+    if not makers:  # a dataset that somebody put there
+        return "kedro run"
+    key = min(makers, key=lambda key: len(makers[key].nodes))
+    (node,) = (node.name for node in makers[key].nodes if name in node.outputs)
+    rest = len(makers[key].from_nodes(node).nodes)
+    return f"kedro run --pipelines={key}" + ("" if rest == len(makers[key].nodes) else f" --from-nodes={node}")
+
+
+def _with_split(name: str, images: LabelledImages, catalog: DataCatalog) -> LabelledImages:
+    """Images with the digest of the training images that they were split from, if their data card is there."""
+    try:
+        card = catalog.load("data_card", loaded_version(name, catalog))
+    except DatasetError:
+        return images
+    return replace(images, made_from={"train_images": card["train"]["sha256"]})
 
 
 def _require_writable(name: str, folder: Path) -> None:

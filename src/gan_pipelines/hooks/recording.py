@@ -22,8 +22,10 @@ from kedro.pipeline.node import Node
 from pydantic import ValidationError
 
 from gan_pipelines import tracking
+from gan_pipelines.datasets import ImagesDataset, ModelDataset
 from gan_pipelines.hooks.checks import only_reads_the_record
-from gan_pipelines.hooks.versions import newest_path, versioned_files
+from gan_pipelines.hooks.makers import find_makers, made_parameters, overridden, stage_parameters
+from gan_pipelines.hooks.versions import VersionedDataset, loaded_version, newest_path, versioned_files
 from gan_pipelines.metrics.definitions import REAL
 from gan_pipelines.parameters import ExperimentError
 from gan_pipelines.parameters.base import Schema, explain
@@ -31,7 +33,7 @@ from gan_pipelines.parameters.run import RunParameters
 from gan_pipelines.project import active_experiment
 from gan_pipelines.reporting.ablation import format_ablation
 from gan_pipelines.reporting.comparison import format_comparison
-from gan_pipelines.reporting.tables import format_codes, format_summary, missing_scores, table_verdict
+from gan_pipelines.reporting.tables import format_codes, format_pairs, format_summary, missing_scores, table_verdict
 from gan_pipelines.tracking import names
 from gan_pipelines.training.machine import describe_machine
 
@@ -50,7 +52,17 @@ class Recorded(Schema):
     """
 
     record: Literal[
-        "scores", "level_scores", "code_scores", "ablation_scores", "metrics", "data_card", "judge", "picture", "figure"
+        "scores",
+        "level_scores",
+        "code_scores",
+        "ablation_scores",
+        "metrics",
+        "data_card",
+        "model",
+        "judge",
+        "influences",
+        "picture",
+        "figure",
     ]
     under: str = ""
 
@@ -95,16 +107,35 @@ class RecordingHooks:
         tags = {names.RUN_NAME: f"{name} {version}", names.PIPELINE: name, names.VERSION: version}
         tags |= describe_machine(self.run)
         atexit.register(_end_interrupted_run, os.getpid())
-        tracking.start_run(self.settings, self.project, self.experiment, self.parameters, tags)
         start = versioned_files(pipeline.inputs(), catalog)
-        if "train_images" in start:
-            made = start["train_images"].resolve_load_version()
+        models = find_makers(_load_made(start), catalog)
+        made = made_parameters(self.parameters, models, self._trains(pipeline))
+        if sentence := overridden(self.parameters, made):
+            logger.warning(sentence)
+        tracking.start_run(self.settings, self.project, self.experiment, made, tags)
+        stages = {"seed.evaluation": str(self.run.seed)} if _evaluates(pipeline) else {}
+        for model in models.values():
+            stages |= stage_parameters(model)
+        tracking.log_parameters(stages)
+        for images in [name for name in ("train_images", f"{self.split}_images") if name in start][:1]:
+            version = loaded_version(images, catalog)
             try:
-                self._record_saved("data_card", catalog.load("data_card", made))
+                self._record_saved("data_card", catalog.load("data_card", version))
             except DatasetError:
-                logger.warning("The data card of version %s is missing; the run gets no data digest.", made)
+                logger.warning("The data card of version %s is missing; the run gets no data digest.", version)
         if "judge" in start:
-            self._record_saved("judge", start["judge"].load())
+            tracking.log_tags({names.JUDGE_DIGEST: models["judge"].digest()})
+
+    @property
+    def split(self) -> str:
+        """Against which real images everything is scored."""
+        return str(self.parameters["evaluation"]["split"])
+
+    def _trains(self, pipeline: Pipeline) -> bool:
+        """Whether a pipeline trains models with the seed of the moment, besides classifiers that only evaluate."""
+        kinds = {name: self._recorded(name) for name in pipeline.all_outputs()}
+        trained = {name for node in pipeline.nodes if "checkpoints" in node.inputs for name in node.outputs}
+        return any(kind and kind.record == "model" and name in trained for name, kind in kinds.items())
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:
@@ -136,13 +167,18 @@ class RecordingHooks:
                     tracking.log_tags({names.verdict_tag(recorded.under): word})
             case "level_scores" | "code_scores":
                 tracking.log_scores(tracking.score_metrics(data, recorded.under))
+            case "influences":
+                tracking.log_text(data.to_csv(index=False), f"{names.INFLUENCES}/{recorded.under}.csv")
             case "ablation_scores":
                 tracking.log_scores(tracking.ablation_metrics(data))
             case "metrics":
                 tracking.log_scores(tracking.stage_metrics(data, recorded.under))
             case "data_card":
-                _record_data(data)
+                _record_data(data, self.split)
+            case "model":
+                tracking.log_parameters(stage_parameters(data))
             case "judge":
+                tracking.log_parameters(stage_parameters(data))
                 tracking.log_tags({names.JUDGE_DIGEST: data.digest()})
             case "figure":
                 tracking.log_text(data.to_html(include_plotlyjs=True), f"{names.FIGURES}/{name}.html")
@@ -156,7 +192,7 @@ class RecordingHooks:
         for path in pictures:
             tracking.log_artifact(path, names.FIGURES)
         address = tracking.finish_run("FINISHED")
-        for text in _results(made, catalog, self.parameters["evaluation"]["split"]):
+        for text in _results(made, catalog, self.split):
             print(text, end="\n\n")
         for path in pictures:
             print(f"Picture: {os.path.relpath(path)}")
@@ -180,16 +216,29 @@ class RecordingHooks:
         tracking.finish_run("FAILED", str(error))
 
 
-def _record_data(card: dict[str, Any]) -> None:
-    tracking.log_tags({names.DATA_SOURCE: card["source"], names.DATA_DIGEST: card["train"]["sha256"]})
+def _record_data(card: dict[str, Any], split: str) -> None:
+    digests = {names.DATA_DIGEST: card["train"]["sha256"], names.REFERENCE_DIGEST: card[split]["sha256"]}
+    tracking.log_tags({names.DATA_SOURCE: card["source"], **digests})
     tracking.log_dataset(card["source"], card["train"]["sha256"], card["origin"], "training")
+
+
+def _load_made(start: dict[str, VersionedDataset]) -> dict[str, Any]:
+    """Models and samples, which say what made them."""
+    return {name: x.load() for name, x in start.items() if isinstance(x, ModelDataset | ImagesDataset)}
+
+
+def _evaluates(pipeline: Pipeline) -> bool:
+    return any("params:evaluation" in node.inputs for node in pipeline.nodes)
 
 
 def _results(made: dict[str, dict[str, str]], catalog: DataCatalog, split: str) -> Iterator[str]:
     """What a run found, as text: the scores of its generators in one table, what its codes mean, the ablation."""
     tables: dict[str, pd.DataFrame] = {under: catalog.load(name) for under, name in made["scores"].items()}
     if tables:
+        influences = {under: catalog.load(name) for under, name in made["influences"].items()}
         yield format_summary(tables, split)
+        if pairs := format_pairs({name: table for name, table in tables.items() if name in influences}, influences):
+            yield pairs
     notes = [f"{key}: {note}" for key, table in tables.items() if key != REAL for note in missing_scores(table)]
     if notes:
         yield "\n".join(notes)

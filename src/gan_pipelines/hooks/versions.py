@@ -40,6 +40,11 @@ def pin_input(name: str, dataset: VersionedDataset) -> None:
     dataset._version = Version(load=dataset.resolve_load_version(), save=dataset.resolve_save_version())
 
 
+def loaded_version(name: str, catalog: DataCatalog) -> str:
+    """The version of a dataset that this run loads."""
+    return str(versioned_files([name], catalog)[name].resolve_load_version())
+
+
 def newest_path(dataset: VersionedDataset) -> Path:
     """The file of the version that this run loads."""
     return Path(dataset._get_load_path())

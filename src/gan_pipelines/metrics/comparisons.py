@@ -15,6 +15,8 @@ from gan_pipelines.metrics.scores import Score
 
 MEASURED = ["score", "space", "samples"]
 """Columns that scores must share to be compared."""
+MEASURED_BY = ["judge", "reference"]
+"""Columns that hold the digests of what measured the scores; they must share them too."""
 GROUP_COLUMNS = [f"group_{group:02}" for group in range(GROUPS)]
 BETTER, WORSE, EQUAL, UNKNOWN = "better", "worse", "not told apart", "no interval"
 LEADER = "best"
@@ -100,8 +102,8 @@ def rank_scores(scores: pd.DataFrame, influences: pd.DataFrame) -> pd.DataFrame:
     """Compare each score with the best of those measured alike: the same score, space, count, judge and test images.
 
     Args:
-        scores: columns `run`, `generator`, `score`, `space`, `samples`, `value`, `low`, `high`, `expected`, and those
-            of `made_alike`.
+        scores: columns `run`, `generator`, `score`, `space`, `samples`, `value`, `low`, `high`, `expected`, `judge`,
+            `reference`.
         influences: of the scores, by `run`, `generator`, `score` and `space`.
 
     Returns:
@@ -112,8 +114,7 @@ def rank_scores(scores: pd.DataFrame, influences: pd.DataFrame) -> pd.DataFrame:
     keys = ["run", "generator", "score", "space"]
     rows = scores.merge(influences, on=keys, how="left", validate="many_to_one").set_index(scores.index)
     found = pd.DataFrame("", index=scores.index, columns=["place", "outcome"], dtype=object)
-    alike = [*MEASURED, *(column for column in ("judge", "reference") if column in scores)]
-    for (score, *_), group in rows[rows["generator"] != REAL].groupby(alike, dropna=False):
+    for (score, *_), group in rows[rows["generator"] != REAL].groupby([*MEASURED, *MEASURED_BY]):
         records = group.to_dict("records")
         results = [[outcome(difference(a, b, SCORES[str(score)].better)) for b in records] for a in records]
         leader = _leader(records, SCORES[str(score)].better)
@@ -141,8 +142,10 @@ def _place(others: Sequence[str]) -> str:
 def average_seeds(scores: pd.DataFrame, settings: Iterable[Sequence[str]], seeds: pd.Series) -> pd.DataFrame:
     """Mean and standard deviation of each score over the seeds of a setting; scores of a single seed are left out.
 
+    Only scores of the same judge and the same test images are averaged.
+
     Args:
-        scores: columns `run`, `generator`, `score`, `space`, `samples`, `value`.
+        scores: columns `run`, `generator`, `score`, `space`, `samples`, `value`, `judge`, `reference`.
         settings: for each setting, the runs that differ only in their seed.
         seeds: the seed of each run.
 
@@ -155,7 +158,7 @@ def average_seeds(scores: pd.DataFrame, settings: Iterable[Sequence[str]], seeds
     table, values = [], []
     for runs in settings:
         of_setting = scores[scores["run"].isin(runs)].dropna(subset="value")
-        for key, rows in of_setting.groupby(keys, sort=False):
+        for (*key, _, _), rows in of_setting.groupby([*keys, *MEASURED_BY], sort=False):
             if len(rows) > 1:
                 having = rows["run"]
                 names = [", ".join(having), ", ".join(seeds[run] for run in having)]

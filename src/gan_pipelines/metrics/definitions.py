@@ -35,7 +35,7 @@ SCORES = {
         "inception_v3.",
     ),
     "frechet_distance_infinity": Definition(
-        "Frechet distance, N to infinity",
+        "Frechet at infinity",
         "lower",
         "The Frechet distance extrapolated to infinitely many pictures on both sides; about 0 for equal laws.",
     ),

@@ -152,6 +152,9 @@ def kernel_distance(samples: Rows, real: Rows, sample_strata: Strata, real_strat
     """Squared maximum mean discrepancy with the kernel (x y / d + 1)^3, unbiased (Binkowski et al. 2018).
 
     It is computed from all pictures at once; torch-fidelity's mean over random subsets adds noise to the same value.
+    Where pictures were drawn in strata, each pair within a stratum of n pictures weighs n / (n - 1), because a picture
+    is no pair with itself; with a single stratum that is the usual U-statistic.
+
     Its uncertainty is of first order (Gretton et al. 2012). That vanishes at equal laws, where its estimate is twice
     the variance of the degenerate second order; what it overstates is computed from the kernel, centred within strata.
 
@@ -161,9 +164,7 @@ def kernel_distance(samples: Rows, real: Rows, sample_strata: Strata, real_strat
         sample_strata: the strata that samples were drawn in.
         real_strata: the same for real images.
     """
-    within, real_within = (
-        (_mean_kernel(rows, rows) * len(rows) - _own_kernels(rows)) / (len(rows) - 1) for rows in (samples, real)
-    )
+    within, real_within = _mean_kernel_within(samples, sample_strata), _mean_kernel_within(real, real_strata)
     across, real_across = _mean_kernel(samples, real), _mean_kernel(real, samples)
     value = (within.mean() + real_within.mean() - 2 * across.mean()).item()
     influences = 2 * (within - across), 2 * (real_within - real_across)
@@ -178,6 +179,18 @@ def _mean_kernel(ours: Rows, theirs: Rows) -> Float[Tensor, "ours"]:
         roots = (block @ theirs).add_(1)
         found.append((roots * roots).mul_(roots).mean(dim=1, dtype=torch.float64))
     return torch.cat(found)
+
+
+def _mean_kernel_within(rows: Rows, strata: Strata) -> Float[Tensor, "count"]:
+    """Mean of the kernel between each picture and all others, in which its own stratum has its full weight."""
+    sums = _mean_kernel(rows, rows) * len(rows)
+    own = _own_kernels(rows)
+    for stratum in strata.unique():
+        chosen = strata == stratum
+        count = int(chosen.sum())
+        others = _mean_kernel(rows[chosen], rows[chosen]) * count - own[chosen]
+        sums[chosen] += others / max(count - 1, 1) - own[chosen]
+    return sums / len(rows)
 
 
 def _own_kernels(rows: Rows) -> Float[Tensor, "count"]:

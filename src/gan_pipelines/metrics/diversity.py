@@ -15,8 +15,6 @@ from gan_pipelines.models import LevelGAN
 CONDITIONS, NOISES = 200, 20
 """For how many conditions a level is measured, and with how many noises each."""
 
-TINY = torch.finfo(torch.float64).tiny
-
 
 @dataclass(frozen=True)
 class Diversity:
@@ -24,7 +22,7 @@ class Diversity:
 
     Attributes:
         by_class: total variance of the samples' features, divided by that of real images; classes with fewer than two
-            pictures on either side, or whose real images are all alike, are left out.
+            pictures on either side are left out, and those whose real images are all the same.
         of_samples: influence of each sample on the mean over classes.
         of_real: influence of each real image.
     """
@@ -48,13 +46,13 @@ def within_class_diversity(samples: LabelledFeatures, real: LabelledFeatures) ->
         if min(int(of_class.sum()) for of_class in chosen) < 2:
             continue
         squares = [_squared_deviations(side.features[of]) for side, of in zip(sides, chosen, strict=True)]
-        variances = [values.sum() / (len(values) - 1) for values in squares]
+        variances = [(values.sum() / (len(values) - 1)).item() for values in squares]
         if variances[1] == 0:
             continue
-        ratios[label] = ratio = (variances[0] / variances[1]).item()
-        for influence, of, values, sign in zip(influences, chosen, squares, (1, -1), strict=True):
-            mean = values.mean().clamp(min=TINY)  # samples may all be equal
-            influence[of] = sign * ratio * (values / mean - 1) * len(influence) / len(values)
+        ratios[label] = ratio = variances[0] / variances[1]
+        for influence, of, values, slope in zip(influences, chosen, squares, (1, -ratio), strict=True):
+            moved = (values - values.mean()) / (len(values) - 1) * slope / variances[1]
+            influence[of] = moved * len(influence)
     return Diversity(ratios, *(influence / max(len(ratios), 1) for influence in influences))
 
 

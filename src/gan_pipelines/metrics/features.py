@@ -1,7 +1,7 @@
 """What networks compute from pictures; the statistics computed on it are in other modules."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float, Int64, UInt8
@@ -55,11 +55,15 @@ class RealFeatures:
         test: features of the test images, by network.
         test_distances: distances of each test image to its nearest training images, ascending, in the judge's features
             and in pixels.
+        representation: the judge's representation that its features are.
+        made_from: digests of the judge, the training images and the test images.
     """
 
     train: Mapping[str, LabelledFeatures]
     test: Mapping[str, LabelledFeatures]
     test_distances: Mapping[str, Float[Tensor, "tests neighbours"]]
+    representation: str = ""
+    made_from: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class Uncertainty:
         real: variance that comes from the test images.
         groups: how far each group of test images moves the score; what two generators share of it cancels when they are
             compared. Empty if the test images do not matter.
-        degenerate: what first order overstates if both sides have nearly the same law, to be subtracted.
+        degenerate: variance of second order, which remains if both sides have the same law; first order counts it twice.
         freedom: degrees of freedom of the variance.
     """
 
@@ -43,8 +43,8 @@ class Uncertainty:
 
     @property
     def variance(self) -> float:
-        """Of the score."""
-        return max(self.samples + self.real - self.degenerate, 0.0)
+        """Of the score; at least that of second order, since the estimate of first order may happen to be small."""
+        return max(self.samples + self.real - self.degenerate, self.degenerate)
 
 
 def stratified_variance(influence: Influence, strata: Strata) -> float:
@@ -113,14 +113,19 @@ def first_order(
 
 
 def group_influence(influence: Influence, strata: Strata) -> Float[Tensor, "groups"]:
-    """How far each group of pictures moves the score: the sum of its influences around the mean of their strata."""
-    centred = influence.double().clone()
+    """How far each group of pictures moves the score: the sum of its influences around the mean of their strata.
+
+    They are scaled so that `group_variance` estimates the variance of the score without bias, also from strata whose
+    pictures are too few for all groups.
+    """
+    dealt, centred = stratified_groups(strata), influence.double().clone()
     for stratum in strata.unique():
         chosen = strata == stratum
+        count, sizes = int(chosen.sum()), dealt[chosen].bincount(minlength=GROUPS).double()
         centred[chosen] -= centred[chosen].mean()
-        if chosen.sum() > 1:  # so that its sum of squares estimates the variance without bias
-            centred[chosen] *= math.sqrt(float(chosen.sum()) / (float(chosen.sum()) - 1))
-    return torch.zeros(GROUPS).double().index_add(0, stratified_groups(strata), centred) / len(strata)
+        if count > 1:
+            centred[chosen] *= math.sqrt((1 - 1 / GROUPS) / (1 - (sizes.square().sum().item() / count**2)))
+    return torch.zeros(GROUPS).double().index_add(0, dealt, centred) / len(strata)
 
 
 def group_variance(parts: Float[Tensor, "groups"]) -> float:

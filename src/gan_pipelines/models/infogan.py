@@ -11,6 +11,7 @@ from gan_pipelines.models.blocks import SAMPLING_BATCH, build_exact, build_netwo
 from gan_pipelines.models.latent import Latent
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import CategoricalCode, CodeDiscriminatorParameters, InfoGANParameters, Schema
+from gan_pipelines.tensor_file import digest_tensors
 
 
 class InfoGANSpec(Schema):
@@ -91,6 +92,10 @@ class InfoGAN(nn.Module):
     def _build_generator(self) -> nn.Sequential:
         latent_shape = (self.noise.size + self.codes.size,)
         return build_exact(self.spec.parameters.generator, latent_shape, self.spec.image_shape, "infogan.generator")
+
+    def digest(self) -> str:
+        """SHA-256 of its spec and its weights."""
+        return digest_tensors(self.state_dict(), self.spec.model_dump_json())
 
     @property
     def sampling_generator(self) -> nn.Sequential:

@@ -5,12 +5,14 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float, Int, UInt8
+from pydantic import Field
 from torch import Tensor, nn
 
 from gan_pipelines.data.images import no_condition, one_hot, to_bytes
 from gan_pipelines.models.blocks import SAMPLING_BATCH
 from gan_pipelines.models.level import LevelGAN, LevelSpec, build_generator, build_latent
 from gan_pipelines.parameters import PIXELS, Schema
+from gan_pipelines.tensor_file import digest_tensors
 
 
 class StackSpec(Schema):
@@ -21,6 +23,7 @@ class StackSpec(Schema):
         classes: names of the classes.
         averaged: whether the weights are running averages of the trained ones.
         data_digest: digest of the training images.
+        level_digests: digest of each level it was assembled from, by target; empty in files of earlier versions.
     """
 
     kind: Literal["stack"] = "stack"
@@ -28,6 +31,7 @@ class StackSpec(Schema):
     classes: tuple[str, ...]
     averaged: bool
     data_digest: str
+    level_digests: dict[str, str] = Field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -53,6 +57,7 @@ def assemble_stack(levels: Sequence[LevelGAN], classes: tuple[str, ...]) -> "Sta
         classes=classes,
         averaged=all(level.averaged_generator is not None for level in levels),
         data_digest=levels[0].spec.data_digest,
+        level_digests={level.spec.target: level.digest() for level in levels},
     )
     stack = StackedGenerator(spec)
     for own, level in zip(stack.generators.values(), levels, strict=True):
@@ -72,6 +77,10 @@ class StackedGenerator(nn.Module):
         self.spec = spec
         self.latents = {level.target: build_latent(level) for level in spec.levels}
         self.generators = nn.ModuleDict({level.target: build_generator(level) for level in spec.levels})
+
+    def digest(self) -> str:
+        """SHA-256 of its spec and its weights."""
+        return digest_tensors(self.state_dict(), self.spec.model_dump_json())
 
     def sample_noise(self, count: int, rng: torch.Generator) -> dict[str, Tensor]:
         """Draw z_i of every level for `count` images."""

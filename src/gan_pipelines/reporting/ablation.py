@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.metrics.definitions import JUDGE, REAL
 from gan_pipelines.reporting.pictures import sample_grid
-from gan_pipelines.reporting.tables import overall, table_verdict
+from gan_pipelines.reporting.tables import MADE_BY, overall, table_verdict
 
 PAPER = {
     "adv": "6.16 +- 0.07",
@@ -26,7 +26,7 @@ PANELS_PER_ROW = 4
 
 
 def ablation_table(tables: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame:
-    """One row per variant: mean and standard deviation of each score over the seeds, and the paper's score.
+    """One row per variant: mean and standard deviation of each score over the seeds, the paper's score, what made it.
 
     Args:
         tables: the tables of scores of each variant, one per seed.
@@ -44,6 +44,9 @@ def ablation_table(tables: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame
         for score in COLUMNS:
             found = values[score] if score in values else pd.Series(dtype=float)
             cells |= {score: found.mean(), f"{score}_std": found.std()}  # over n - 1; empty for one seed
+        for column in MADE_BY:
+            if all(column in table for table in of_seeds):
+                cells[column] = " ".join(dict.fromkeys(text for table in of_seeds for text in table[column].dropna()))
         rows.append({**cells, "verdict": "; ".join(verdicts)})
     return pd.DataFrame(rows)
 

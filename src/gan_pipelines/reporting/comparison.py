@@ -9,12 +9,13 @@ import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from gan_pipelines.metrics.comparisons import EQUAL, LEADER, MEASURED, UNKNOWN
 from gan_pipelines.metrics.definitions import REAL, SCORES
-from gan_pipelines.metrics.places import MEASURED, NO_INTERVAL
 
 TERMINAL_COLUMNS = 80
-KEY_COLUMNS = 48
-ANOTHER_JUDGE = "another judge"
+KEY_COLUMNS = 47
+ANOTHER = {"judge": "another judge", "reference": "other test images"}
+"""What is written at a score that something else measured, by the column in which it differs."""
 
 
 def comparison_page(
@@ -22,6 +23,7 @@ def comparison_page(
     left_out: pd.DataFrame,
     scores: pd.DataFrame,
     seeds: pd.DataFrame,
+    not_averaged: pd.DataFrame,
     differing: pd.DataFrame,
     curves: go.Figure,
     pictures: pd.DataFrame,
@@ -33,6 +35,7 @@ def comparison_page(
         left_out: `name` and `experiment` of matching runs that are not compared, and `why`.
         scores: one row per score, with interval, place and verdict.
         seeds: mean and deviation of scores over seeds.
+        not_averaged: `runs` that agree in all but seed and data, test images or judge, and `why` they have no mean.
         differing: `kind`, `name`, and one column per run.
         curves: the loss curves of all runs.
         pictures: `run`, `picture`, `png`, `gap`.
@@ -48,6 +51,7 @@ def comparison_page(
         sections=list(_sections(scores, names)),
         definitions=SCORES,
         seeds=seeds.to_dict("records"),
+        not_averaged=not_averaged.to_dict("records"),
         differing=differing.fillna("").to_dict("records"),
         curves=Markup(curves.to_html(full_html=False, include_plotlyjs=True, config={"displaylogo": False})),  # noqa: S704
         pictures=list(_picture_rows(pictures, names)),
@@ -63,7 +67,7 @@ def _sections(scores: pd.DataFrame, names: list[str]) -> Iterator[dict[str, Any]
     for score, of_score in scores.groupby("score", sort=False):
         rows = []
         for (space, samples, generator), measured in of_score.groupby(["space", "samples", "generator"], sort=False):
-            first = next(row["judge"] for name in names for row in measured.to_dict("records") if row["run"] == name)
+            first = next(row for name in names for row in measured.to_dict("records") if row["run"] == name)
             by_run = {row["run"]: _cell(row, first) for row in measured.to_dict("records")}
             cells = [by_run.get(name) for name in names]
             real = generator == REAL
@@ -71,16 +75,18 @@ def _sections(scores: pd.DataFrame, names: list[str]) -> Iterator[dict[str, Any]
         yield {"definition": SCORES[str(score)], "rows": rows}
 
 
-def _cell(row: dict[Any, Any], first_judge: str) -> dict[str, str]:
-    """Value, interval, spread, place, verdict, and whether another judge measured it, as text; empty if missing."""
+def _cell(row: dict[Any, Any], first: dict[Any, Any]) -> dict[str, str]:
+    """Value, interval, spread, place, verdict, and what measured it if not what measured the first, as text."""
     has_interval = pd.notna(row["low"]) and pd.notna(row["high"])
     return {
         "value": _number(row["value"]) if pd.notna(row["value"]) else "not a number",
         "interval": f"[{_number(row['low'])}, {_number(row['high'])}]" if has_interval else "no interval",
+        "expected": f"expected {_number(row['expected'])}" if pd.notna(row["expected"]) else "",
         "spread": f"spread {_number(row['spread'])}" if pd.notna(row["spread"]) else "",
         "place": row["place"] if has_interval else "",
+        "outcome": row["outcome"] if has_interval else "",
         "verdict": row["verdict"],
-        "judge": ANOTHER_JUDGE if row["judge"] != first_judge else "",
+        "measured_by": ", ".join(text for column, text in ANOTHER.items() if row[column] != first[column]),
     }
 
 
@@ -100,7 +106,8 @@ def format_comparison(scores: pd.DataFrame) -> str:
     """Who leads, one line per score, at most 80 columns wide, for the end of a run.
 
     Args:
-        scores: `run`, `generator`, `score`, `space`, `samples`, `value`, `place`, `judge`, in the order of reports.
+        scores: `run`, `generator`, `score`, `space`, `samples`, `value`, `place`, `judge`, `reference`, in the order of
+            reports.
     """
     lines = [f"{'score.network.samples':{KEY_COLUMNS}} best"]
     for measured, rows in scores[scores["generator"] != REAL].groupby(MEASURED, sort=False):
@@ -110,12 +117,13 @@ def format_comparison(scores: pd.DataFrame) -> str:
 
 
 def _leaders(rows: pd.DataFrame) -> str:
-    """The generator that is better than all others, or how many may be the best; none if the judges differ."""
-    if rows["judge"].nunique() > 1:
-        return f"{rows['judge'].nunique()} judges, not comparable"
-    for first in rows[rows["place"] == "1"].to_dict("records"):
-        return f"{first['run']} {first['generator']} {_number(first['value'])}"
-    leading = rows["place"].str.startswith("1-")
-    if not leading.any():
-        return " or ".join(rows["place"].drop_duplicates())
-    return f"{(leading | (rows['place'] == NO_INTERVAL)).sum()} of {len(rows)} may be the best"
+    """The generator with the best value, and how many cannot be told apart from it; none if measured differently."""
+    for column, plural in {"judge": "judges", "reference": "sets of test images"}.items():
+        if rows[column].nunique() > 1:
+            return f"{rows[column].nunique()} {plural}, not comparable"
+    best = rows[rows["outcome"] == LEADER]
+    if best.empty:
+        return UNKNOWN
+    first, equal = best.iloc[0], int((rows["outcome"] == EQUAL).sum())
+    leader = f"{first['run']} {first['generator']} {_number(first['value'])}"
+    return f"{equal + 1} {EQUAL}; {leader}" if equal else leader

@@ -16,13 +16,13 @@ def loss_curves(histories: Mapping[str, pd.DataFrame]) -> go.Figure:
     """One panel per stage, with one line per loss term over the steps.
 
     Args:
-        histories: by stage; columns `step`, `images_per_second` and one per term.
+        histories: by stage; columns `step`, `images_per_second` and one per term; columns of text are no terms.
     """
     figure = make_subplots(
         rows=len(histories), cols=1, subplot_titles=list(histories), vertical_spacing=0.25 / len(histories)
     )
     for row, (stage, history) in enumerate(histories.items(), start=1):
-        for term in history.columns.drop(["step", "images_per_second"]):
+        for term in history.select_dtypes("number").columns.drop(["step", "images_per_second"]):
             line = go.Scatter(x=history["step"], y=history[term], name=f"{stage}: {term}", mode="lines")
             figure.add_trace(line, row=row, col=1)
         figure.update_xaxes(title_text="step", row=row, col=1)

@@ -2,14 +2,18 @@
 
 import textwrap
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import pandas as pd
 
 from gan_pipelines.metrics import JUDGE, REAL, SCORES, Score, find_verdicts
+from gan_pipelines.metrics.comparisons import difference, outcome
 
-SUMMARY = {"label_accuracy": "3f", "frechet_distance": "2f", "within_class_diversity": "2f"}
+SUMMARY = {"label_accuracy": "3f", "frechet_distance_infinity": "2f", "within_class_diversity": "2f"}
 """The scores that are printed at the end of a run, and their number formats."""
+MADE_BY = ("data", "judge", "model")
+"""Columns of every saved table of scores that say what made it."""
 
 
 def score_table(scores: Sequence[Score]) -> pd.DataFrame:
@@ -24,8 +28,9 @@ def table_verdict(table: pd.DataFrame) -> str:
 
 
 def _scores(table: pd.DataFrame) -> list[Score]:
-    rows = table.astype({"of_class": object, "note": object}).fillna({"of_class": "", "note": ""})
-    return [Score(**{str(column): value for column, value in row.items()}) for row in rows.to_dict("records")]
+    found = table.drop(columns=[*MADE_BY], errors="ignore").astype({"of_class": object, "note": object})
+    rows = found.fillna({"of_class": "", "note": ""}).to_dict("records")
+    return [Score(**{str(column): value for column, value in row.items()}) for row in rows]
 
 
 def format_summary(tables: Mapping[str, pd.DataFrame], split: str) -> str:
@@ -43,13 +48,36 @@ def format_summary(tables: Mapping[str, pd.DataFrame], split: str) -> str:
     notes = (
         *(line for verdict in verdicts for line in textwrap.wrap(verdict, 80, subsequent_indent="  ")),
         f"Measured by the judge, against {split} images; {REAL}: the training images.",
-        "+-: half of a 95 % interval. N biases the distance: compare only equal N.",
+        "+-: half of a 95 % interval, over other pictures of the same generator.",
     )
     return "\n".join([*(line.rstrip() for line in lines), *notes])
 
 
 def _explained_verdict(table: pd.DataFrame) -> str:
     return "; ".join(f"{word} ({reason})" for word, reason in find_verdicts(_scores(table)).items())
+
+
+def format_pairs(tables: Mapping[str, pd.DataFrame], influences: Mapping[str, pd.DataFrame]) -> str:
+    """What each generator is against each other one, by their differences on the same test images.
+
+    Args:
+        tables: the table of scores of each generator.
+        influences: how far each group of test images moves them.
+    """
+    rows = {}
+    for name, table in tables.items():
+        joined = overall(table).merge(influences[name], on=["score", "space"], how="left")
+        rows[name] = {row["score"]: row for row in joined[joined["space"] == JUDGE].to_dict("records")}
+    lines = []
+    for ours, theirs in combinations([name for name in tables if name != REAL], 2):
+        found: dict[str, list[str]] = {}
+        for score in SUMMARY:
+            if score in rows[ours] and score in rows[theirs]:
+                word = outcome(difference(rows[ours][score], rows[theirs][score], SCORES[score].better))
+                found.setdefault(word, []).append(SCORES[score].title)
+        words = "; ".join(f"{word}: {', '.join(titles)}" for word, titles in found.items())
+        lines.append(f"{ours} against {theirs}: {words}.")
+    return "\n".join(lines)
 
 
 def _summary_row(generator: str, table: pd.DataFrame) -> list[str]:

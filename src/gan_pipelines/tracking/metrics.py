@@ -14,7 +14,7 @@ def score_metrics(table: pd.DataFrame, generator: str) -> dict[str, float]:
         metric_name(generator, row["score"], row["space"], row["samples"], part): float(row[part])
         for _, row in table[table["of_class"].isna()].iterrows()
         for part in PARTS
-        if pd.notna(row[part])
+        if part in row and pd.notna(row[part])
     }
 
 

@@ -33,6 +33,8 @@ CODE = "code"
 """Digest of the code that decides a training's result."""
 DATA_SOURCE = "data_source"
 DATA_DIGEST = "data_sha256"
+REFERENCE_DIGEST = "reference_sha256"
+"""Digest of the test images that samples are scored against."""
 JUDGE_DIGEST = "judge_sha256"
 STAGE = "stage"
 RESUMED_AT = "resumed_at_step"
@@ -41,22 +43,30 @@ _VERDICT = "verdict."
 
 INHERITED = (EXPERIMENT, DATA_SOURCE, DATA_DIGEST, USER, SOURCE_NAME, SOURCE_TYPE, COMMIT)
 """Tags that child runs copy from their parent, so that a search for stages can use them."""
-DECIDING = (DATA_DIGEST, COMMIT, CODE)
+DECIDING = (COMMIT, CODE)
 """Tags that, together with the parameters, decide a run's result."""
+YARDSTICK = (DATA_DIGEST, REFERENCE_DIGEST)
+"""Tags that runs must share for their scores to compare; on a judge's scores also `JUDGE_DIGEST`."""
 
 # Parameters, artifacts and metrics of trainings.
 SEED = "run.seed"
+"""The seed of the models behind a run, apart from the judge."""
+STAGE_SEED = "seed."
+"""How the parameters begin that hold the seed of each stage."""
 SPLIT = "evaluation.split"
 """Against which real images a run was scored; `test` where it is not recorded."""
 PARAMETERS_FILE = "parameters.json"
+INFLUENCES = "influences"
+"""The folder, among a run's artifacts, of how far each group of test images moves the scores of a generator."""
 FIGURES = "figures"
 """The folder of pictures and figures among a run's artifacts."""
 SAMPLES = "samples"
 """The series of sample grids that a training logs."""
 SPEED = "images_per_second"
 
-PARTS = ("value", "low", "high", "spread")
-"""What is recorded of a score: its value, the ends of its interval, and its spread."""
+PARTS = ("value", "low", "high", "expected", "spread")
+"""What is recorded of a score: its value, the ends of its interval, what the law of the real images would score, and,
+of a mean over seeds, its standard deviation."""
 
 _VALUE = "{generator}/{score}.{space}.{samples}"
 _INTERVAL = "{generator}/interval/{score}.{space}.{samples}.{part}"

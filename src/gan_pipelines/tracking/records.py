@@ -4,13 +4,14 @@ Runs get short names: R1 is the newest of those chosen.
 """
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from gan_pipelines.metrics.comparisons import influence_table
 from gan_pipelines.metrics.definitions import JUDGE, SCORES
 from gan_pipelines.parameters import CompareParameters, ExperimentError
 from gan_pipelines.tracking import names
@@ -28,6 +29,13 @@ ABOUT = {
     "data_sha256": names.DATA_DIGEST,
 }
 """Tags that say what a run is, by the column that shows them."""
+
+NOT_AVERAGED = {
+    names.DATA_DIGEST: "sets of training images: no score is averaged over all of them",
+    names.REFERENCE_DIGEST: "sets of test images: no score is averaged over all of them",
+    names.JUDGE_DIGEST: "judges: scores in a judge's space are averaged only among runs that share one",
+}
+"""Why runs are not averaged although they agree in all else, by the tag in which they differ."""
 
 PNG = b"\x89PNG\r\n\x1a\n"
 PAGE_RUNS = 100
@@ -133,21 +141,43 @@ def read_scores(uri: str, runs: pd.DataFrame) -> pd.DataFrame:
     Returns:
         `run`, `name`, `run_id`, `generator`, `verdict` (such as `collapsed`, or empty), `score`, `space` (the network
         or representation), `samples`, `value`, and, where recorded, `low` and `high` (ends of the interval) and
-        `spread`. In a judge's space `judge` is its digest, or, where none was recorded, the run itself.
+        `spread`. `reference` is the digest of the test images, and in a judge's space `judge` is its digest; where none
+        was recorded, they are the run itself.
     """
     rows = []
     with reading(uri) as client:
         for label, record in _records(client, runs):
             for (generator, *measured), values in _scores(record.data.metrics).items():
                 about = [label, record.info.run_name, record.info.run_id, generator]
-                own = record.data.tags.get(names.JUDGE_DIGEST, label) if measured[1] == JUDGE else ""
+                judge = record.data.tags.get(names.JUDGE_DIGEST, label) if measured[1] == JUDGE else ""
+                reference = record.data.tags.get(names.REFERENCE_DIGEST, label)
                 verdict = record.data.tags.get(names.verdict_tag(generator), "")
-                rows.append([*about, verdict, *measured, *(values.get(part) for part in names.PARTS), own])
-    columns = ["run", "name", "run_id", "generator", "verdict", "score", "space", "samples", *names.PARTS, "judge"]
+                rows.append([*about, verdict, *measured, *(values.get(part) for part in names.PARTS), judge, reference])
+    about = ["run", "name", "run_id", "generator", "verdict"]
+    columns = [*about, "score", "space", "samples", *names.PARTS, "judge", "reference"]
     table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(names.PARTS, float))
     places = {name: place for place, name in enumerate([*SCORES, *runs["run"]])}
     order = ["score", "space", "samples", "generator", "run"]
     return table.sort_values(order, key=lambda column: column.map(lambda x: places.get(x, x)), ignore_index=True)
+
+
+def read_influences(uri: str, runs: pd.DataFrame) -> pd.DataFrame:
+    """Read how far each group of test images moves the scores of chosen runs; see `metrics.comparisons`.
+
+    Returns:
+        `run`, `generator`, and the columns of `influence_table`; empty if none were recorded.
+    """
+    tables = [influence_table([]).assign(run="", generator="")]
+    with reading(uri) as client, tempfile.TemporaryDirectory() as folder:
+        for label, record in _records(client, runs):
+            try:
+                files = client.list_artifacts(record.info.run_id, names.INFLUENCES)
+                paths = [client.download_artifacts(record.info.run_id, file.path, folder) for file in files]
+                found = {Path(path).stem: pd.read_csv(path) for path in paths}
+            except (OSError, ValueError, mlflow_exception()):
+                continue  # without them scores are compared as if they had been measured on different images
+            tables += [table.assign(run=label, generator=generator) for generator, table in found.items()]
+    return pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)
 
 
 def _scores(metrics: Mapping[str, float]) -> dict[tuple[str, str, str, int], dict[str, float]]:
@@ -178,19 +208,48 @@ def differences(parameters: pd.DataFrame) -> pd.DataFrame:
 
 
 def same_but_for_seed(parameters: pd.DataFrame) -> list[list[str]]:
-    """Group runs that differ in their seed, but in no other parameter and not in data or code.
+    """Group runs that differ in their seeds, but in no other parameter and not in data, test images or code.
 
-    Of several runs with the same seed, the group holds the newest; a run that matches no other is in no group.
+    Of several runs with the same seed, the group holds the newest; a run that matches no other is in no group. The
+    judges of a group may differ (see `not_averaged`).
     """
+    groups = _settings(parameters, names.YARDSTICK)
+    return [list(group.values()) for group in groups if len(group) > 1]
+
+
+def not_averaged(parameters: pd.DataFrame) -> pd.DataFrame:
+    """Runs that differ in their seeds and, besides, only in what they were measured by: data, test images or judge.
+
+    Returns:
+        `runs`, such as `R1, R3`, and `why` no score of theirs, or none on a judge, is averaged over their seeds.
+    """
+    tags = parameters[parameters["kind"] == "tag"].set_index("name").drop(columns="kind").astype(object)
+    found = []
+    for group in _settings(parameters, ()):
+        runs = list(group.values())
+        values = tags.reindex([*names.YARDSTICK, names.JUDGE_DIGEST])[runs].fillna("").nunique(axis=1)
+        for tag, of_what in NOT_AVERAGED.items():
+            if values[tag] > 1:
+                found.append([", ".join(runs), f"{values[tag]} {of_what}"])
+                break
+    return pd.DataFrame(found, columns=["runs", "why"])
+
+
+def _settings(parameters: pd.DataFrame, yardstick: Sequence[str]) -> list[dict[str, str]]:
+    """For each setting, the newest run of each seed; runs of a setting share these tags."""
     table = parameters.set_index(["kind", "name"]).astype(object)
-    settings = [("parameter", name) for kind, name in table.index if kind == "parameter" and name != names.SEED]
-    settings += [("tag", name) for name in names.DECIDING]
+    settings = [(kind, name) for kind, name in table.index if kind == "parameter" and not _is_seed(name)]
+    settings += [("tag", name) for name in (*names.DECIDING, *yardstick)]
     deciding = table.reindex([*settings, ("parameter", names.SEED)]).fillna("")
     groups: dict[tuple[str, ...], dict[str, str]] = {}
     for run in deciding.columns:
         *setting, seed = deciding[run]
         groups.setdefault(tuple(setting), {}).setdefault(seed, run)
-    return [list(group.values()) for group in groups.values() if len(group) > 1]
+    return list(groups.values())
+
+
+def _is_seed(parameter: str) -> bool:
+    return parameter == names.SEED or parameter.startswith(names.STAGE_SEED)
 
 
 def read_histories(uri: str, runs: pd.DataFrame) -> pd.DataFrame:

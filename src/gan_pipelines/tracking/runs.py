@@ -131,6 +131,11 @@ def log_scores(scores: Mapping[str, float]) -> None:
     log_batch(os.environ.get(RUN_ID), [(time.time_ns() // 10**6, 0, scores)])
 
 
+def log_parameters(parameters: Mapping[str, str]) -> None:
+    """Record parameters that become known during the run, such as the seed of a model, of the active run."""
+    log_batch(os.environ.get(RUN_ID), parameters=parameters.items())
+
+
 def log_tags(tags: Mapping[str, str]) -> None:
     """Record facts that become known during the run, such as the data's digest, as tags of the active run."""
     log_batch(os.environ.get(RUN_ID), tags=tags.items())

@@ -5,7 +5,6 @@ import pandas as pd
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.models import Encoder
 from gan_pipelines.models.encoder import encode
-from gan_pipelines.models.origin import require_same_origin
 from gan_pipelines.parameters import (
     PIXELS,
     ClassifierParameters,
@@ -52,6 +51,5 @@ def encode_training_set(
     Returns:
         The representation of each level but the pixels, in the order of the levels.
     """
-    require_same_origin(encoder, train_images)
     with seeded_stage(run, "representations") as stage:
         return encode(encoder.to(stage.device), train_images.pixels(), [name for name in sgan.levels if name != PIXELS])

@@ -3,13 +3,15 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from gan_pipelines.metrics.places import average_seeds, place_scores
+from gan_pipelines.metrics.comparisons import average_seeds, rank_scores
 from gan_pipelines.reporting.comparison import comparison_page
 from gan_pipelines.reporting.curves import overlaid_curves
 from gan_pipelines.tracking.records import (
     differences,
     find_runs,
+    not_averaged,
     read_histories,
+    read_influences,
     read_parameters,
     read_pictures,
     read_scores,
@@ -23,6 +25,7 @@ __all__ = [
     "differences",
     "draw_curves",
     "find_runs",
+    "not_averaged",
     "read_histories",
     "read_parameters",
     "read_pictures",
@@ -30,9 +33,9 @@ __all__ = [
 
 
 def compare_scores(tracking_uri: str, runs: pd.DataFrame) -> pd.DataFrame:
-    """One row per score, with its place among all runs as far as the intervals determine it."""
+    """One row per score, with its place among all runs, and what it is against the best one."""
     scores = read_scores(tracking_uri, runs)
-    return scores.assign(place=place_scores(scores))
+    return scores.join(rank_scores(scores, read_influences(tracking_uri, runs)))
 
 
 def compare_seeds(runs: pd.DataFrame, scores: pd.DataFrame, parameters: pd.DataFrame) -> pd.DataFrame:

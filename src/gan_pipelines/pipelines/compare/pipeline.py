@@ -9,6 +9,7 @@ from gan_pipelines.pipelines.compare.nodes import (
     differences,
     draw_curves,
     find_runs,
+    not_averaged,
     read_histories,
     read_parameters,
     read_pictures,
@@ -38,6 +39,7 @@ def create_pipeline() -> Pipeline:
             outputs="compared_seeds",
             name="compare_seeds",
         ),
+        Node(not_averaged, inputs="compared_parameters", outputs="compared_not_averaged", name="find_not_averaged"),
         Node(read_histories, inputs=[*RECORD], outputs="compared_histories", name="read_histories"),
         Node(
             draw_curves, inputs=["compared_runs", "compared_histories"], outputs="compared_curves", name="draw_curves"
@@ -50,6 +52,7 @@ def create_pipeline() -> Pipeline:
                 "compared_left_out",
                 "compared_scores",
                 "compared_seeds",
+                "compared_not_averaged",
                 "compared_differences",
                 "compared_curves",
                 "pictures_side_by_side",

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pandas as pd
 import torch
 from PIL import Image
+from torch import Tensor
 
 from gan_pipelines.data.images import LabelledImages, labels_in_proportion
 from gan_pipelines.metrics import (
@@ -50,16 +51,22 @@ def sample_generator(
         test_images: a stack is asked for their classes, in their proportions.
 
     Returns:
-        The samples with the requested labels. The classes of an InfoGAN's samples are the categories of its first
-        categorical code; a generator that has neither labels nor categories has a single class.
+        The samples with the requested labels, and what made them. The classes of an InfoGAN's samples are the
+        categories of its first categorical code; a generator that has neither labels nor categories has a single class.
     """
+    made_from = {"generator": generator.digest(), "train_images": generator.spec.data_digest}
     with seeded_stage(run, "samples") as stage:
         if isinstance(generator, InfoGAN):
-            return _sample_infogan(stage, evaluation.samples, generator)
-        classes = generator.spec.classes if generator.spec.conditional else ("sample",)
-        asked = test_images.labels if generator.spec.conditional else torch.zeros(1, dtype=torch.int64)
-        labels = labels_in_proportion(asked, evaluation.samples)
-        return LabelledImages(stage.place(generator).sample(labels.to(stage.device), stage.rng), labels, classes)
+            samples = _sample_infogan(stage, evaluation.samples, generator)
+        else:
+            samples = _sample_stack(stage, evaluation.samples, generator, test_images.labels)
+    return replace(samples, made_from=made_from)
+
+
+def _sample_stack(stage: Stage, samples: int, stack: StackedGenerator, like: Tensor) -> LabelledImages:
+    classes = stack.spec.classes if stack.spec.conditional else ("sample",)
+    labels = labels_in_proportion(like if stack.spec.conditional else torch.zeros_like(like), samples)
+    return LabelledImages(stage.place(stack).sample(labels.to(stage.device), stage.rng), labels, classes)
 
 
 def _sample_infogan(stage: Stage, samples: int, infogan: InfoGAN) -> LabelledImages:
@@ -117,7 +124,9 @@ def extract_real(
     """
     with seeded_stage(run, "real_features") as stage:
         networks = open_networks(evaluation, judge, stage.device, project_folder())
-        return extract_real_features(networks, train_images, test_images)
+        features = extract_real_features(networks, train_images, test_images)
+    images = {"train_images": train_images.digest(), f"{evaluation.split}_images": test_images.digest()}
+    return replace(features, representation=evaluation.features, made_from={"judge": judge.digest(), **images})
 
 
 def score_samples(

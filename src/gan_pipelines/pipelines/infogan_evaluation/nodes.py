@@ -44,5 +44,5 @@ def draw_infogan_curves(infogan: InfoGAN, history: pd.DataFrame) -> tuple[go.Fig
     codes, entropy = infogan.spec.parameters.single_codes, infogan.codes.prior_entropy()
     ceilings = {name: entropy[name] for name, code in codes.items() if isinstance(code, CategoricalCode)}
     measures = history.columns[history.columns.str.startswith("information.")]
-    losses = loss_curves({"infogan": history.drop(columns=["stage", *measures])})
+    losses = loss_curves({"infogan": history.drop(columns=measures)})
     return information_curve(history, ceilings), losses

@@ -1,5 +1,6 @@
 """Read pictures from elsewhere."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from gan_pipelines.data.images import LabelledImages
@@ -27,7 +28,7 @@ def find_folder(evaluation: EvaluationParameters) -> Path:
 
 
 def read_folder(evaluation: EvaluationParameters, train_images: LabelledImages) -> LabelledImages:
-    """The pictures of `evaluation.pictures`, as they are, whoever made them.
+    """The pictures of `evaluation.pictures`, as they are, whoever made them; they stand for their own generator.
 
     Raises:
         ExperimentError: no folder is named, or it holds nothing to be scored.
@@ -36,4 +37,4 @@ def read_folder(evaluation: EvaluationParameters, train_images: LabelledImages) 
     pictures, needed = read_pictures(folder, train_images), fewest_scored(train_images.classes)
     if len(pictures) < needed:
         raise ExperimentError(f"evaluation.pictures: {folder}: scores need at least {needed}; found {len(pictures)}.")
-    return pictures
+    return replace(pictures, made_from={"generator": pictures.digest()})

@@ -45,4 +45,4 @@ def draw_noise_variations(run: RunParameters, evaluation: EvaluationParameters, 
 
 def draw_loss_curves(*histories: pd.DataFrame) -> go.Figure:
     """The loss terms of every stage over its steps."""
-    return loss_curves({history["stage"].iloc[0]: history.drop(columns="stage") for history in histories})
+    return loss_curves({history["stage"].iloc[0]: history for history in histories})

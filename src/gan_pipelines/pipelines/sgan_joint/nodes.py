@@ -4,7 +4,6 @@ import pandas as pd
 
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.models import Encoder, LevelGAN, StackedGenerator, assemble_stack
-from gan_pipelines.models.origin import require_same_origin
 from gan_pipelines.parameters import ExperimentError, RunParameters, SGANParameters
 from gan_pipelines.tracking import stage_run
 from gan_pipelines.training.checkpoint import CheckpointFolder
@@ -34,7 +33,6 @@ def train_joint_levels(
     """
     levels = [part for part in parts if isinstance(part, LevelGAN)]
     encoded = [part for part in parts if isinstance(part, Representation)]
-    require_same_origin(encoder, train_images, encoded, levels)
     for level in levels:
         _require_same_parameters(level, sgan)
     targets = {part.name: part for part in [*encoded, train_images.pixels()]}
@@ -51,7 +49,6 @@ def assemble_levels(encoder: Encoder, *levels: LevelGAN) -> StackedGenerator:
         encoder: knows the classes.
         levels: from the top down to the pixels.
     """
-    require_same_origin(encoder, levels=levels)
     return assemble_stack(levels, encoder.spec.classes)
 
 

@@ -4,7 +4,6 @@ import pandas as pd
 
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.models import Encoder, LevelGAN
-from gan_pipelines.models.origin import require_same_origin
 from gan_pipelines.models.plan import plan_levels
 from gan_pipelines.parameters import RunParameters, SGANParameters
 from gan_pipelines.tracking import stage_run
@@ -36,8 +35,6 @@ def train_level(
     lower = target.pixels() if isinstance(target, LabelledImages) else target
     above = sgan.levels[lower.name].condition
     upper = condition.conditions(above) if isinstance(condition, LabelledImages) else condition
-    images = next((x for x in (target, condition) if isinstance(x, LabelledImages)), None)
-    require_same_origin(encoder, images, [lower, upper])
     spec = plan_levels(sgan, encoder, encoder.digest())[lower.name]
     with stage_run(lower.name) as observer:
         level, history = fit_level(run, spec, encoder, lower, upper, observer, checkpoints)

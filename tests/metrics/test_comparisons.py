@@ -5,7 +5,6 @@ import random
 
 import pandas as pd
 import pytest
-
 from gan_pipelines.metrics.places import average_seeds, place_scores, places
 
 NAN = math.nan
@@ -59,7 +58,7 @@ def test_a_place_counts_the_values_that_are_certainly_better_and_certainly_worse
 
 def table(*rows: tuple[str, str, str, str, int, float, float, float]) -> pd.DataFrame:
     columns = ["run", "generator", "score", "space", "samples", "value", "low", "high"]
-    return pd.DataFrame(rows, columns=columns).assign(judge="")
+    return pd.DataFrame(rows, columns=columns).assign(judge="", reference="")
 
 
 def test_places_compare_equal_score_space_and_count_and_real_images_have_none() -> None:
@@ -77,10 +76,11 @@ def test_places_compare_equal_score_space_and_count_and_real_images_have_none() 
     assert place_scores(scores).index.equals(scores.index)
 
 
-def test_scores_of_two_judges_have_separate_places() -> None:
+def test_scores_of_two_judges_or_of_other_test_images_have_separate_places() -> None:
     score = ("joint_stack", "frechet_distance", "judge", 100)
     scores = table(("R1", *score, 2, 1, 3), ("R2", *score, 5, 4, 6), ("R3", *score, 0, 0, 0.5), ("R4", *score, 9, 8, 9))
     assert place_scores(scores.assign(judge=["a", "a", "b", "b"])).to_list() == ["1", "2", "1", "2"]
+    assert place_scores(scores.assign(reference=["a", "a", "b", "b"])).to_list() == ["1", "2", "1", "2"]
     assert place_scores(scores.assign(judge="a")).to_list() == ["2", "3", "1", "4"]
 
 
@@ -104,3 +104,14 @@ def test_mean_and_deviation_over_the_seeds_of_a_setting() -> None:
     assert stack["deviation"] == pytest.approx(math.sqrt((0.04 + 0.01 + 0.09) / 2))
     assert (real["runs"], real["count"], real["deviation"]) == ("R1, R3", 2, pytest.approx(0.2 / math.sqrt(2)))
     assert average_seeds(scores, [], seeds).empty
+
+
+@pytest.mark.parametrize("measured_by", ["judge", "reference"])
+def test_seeds_are_averaged_only_among_scores_that_were_measured_alike(measured_by: str) -> None:
+    score = ("joint_stack", "recall", "judge", 100)
+    scores = table(*((f"R{n}", *score, value, NAN, NAN) for n, value in enumerate((0.1, 0.3, 0.9), start=1)))
+    seeds = pd.Series({"R1": "0", "R2": "1", "R3": "2"})
+    (averaged,) = average_seeds(scores.assign(**{measured_by: ["a", "a", "b"]}), [["R1", "R2", "R3"]], seeds).to_dict(
+        "records"
+    )
+    assert (averaged["runs"], averaged["mean"]) == ("R1, R2", pytest.approx(0.2))

@@ -1,0 +1,234 @@
+"""How often 95 % intervals contain the truth, on generators of equal, slightly wrong and clearly wrong law.
+
+    .venv/bin/python benchmarks/coverage.py --repeats 300
+
+It needs the models of a run of the default experiment (`make run`). There, laws are known and pictures can be drawn
+without end: samples of the joint stack play the real images, 1,000 of them in each repeat the test images, read by the
+real judge. A generator of equal law draws 10,000 others of them; a slightly wrong one takes 5 % of its samples from the
+independent stack; a clearly wrong one takes all. InfoGAN's codes are those of the trained one, and of one in which a
+twentieth or half of the pictures get other codes than they should.
+
+The truth is the score of the law itself where a score is unbiased (Frechet distance at infinity, kernel distance), and
+otherwise the mean over all repeats: what the score is at these counts on average.
+"""
+
+import argparse
+import multiprocessing
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.metrics import (
+    JUDGE,
+    LabelledFeatures,
+    Reference,
+    Score,
+    extract_labelled,
+    judge_network,
+    score_classification,
+    score_codes,
+    score_pictures,
+)
+from gan_pipelines.metrics.distances import frechet_distances, kernel_distance
+from gan_pipelines.metrics.features import RealFeatures, pixel_rows
+from gan_pipelines.metrics.neighbours import nearest_distances
+from gan_pipelines.model_file import read_model
+from gan_pipelines.models import InfoGAN
+from gan_pipelines.parameters import PIXELS
+from measure import PROJECT, environment, print_table
+
+TESTS, TRAINING, SAMPLES = 1000, 4000, 10_000
+POPULATION = 60_000
+WRONG = {"equal": 0.0, "slightly wrong": 0.05, "clearly wrong": 1.0}
+"""Share of samples that come from the other law."""
+FORGOTTEN = {"equal": 0.0, "slightly wrong": 0.05, "clearly wrong": 0.5}
+"""Share of an InfoGAN's pictures whose codes are replaced."""
+FEATURES = "features"
+
+
+@dataclass(frozen=True)
+class Law:
+    """Many pictures of a generator, and what the judge sees in them.
+
+    Attributes:
+        pictures: with the labels that were asked for.
+        judged: features and logits.
+    """
+
+    pictures: LabelledImages
+    judged: LabelledFeatures
+
+    def take(self, index: Tensor) -> tuple[LabelledImages, LabelledFeatures]:
+        """Some of the pictures."""
+        judged = self.judged
+        chosen = LabelledFeatures(judged.features[index], judged.logits[index], judged.labels[index])
+        return self.pictures.subset(index), chosen
+
+    def draw(self, count: int, rng: torch.Generator, start: int = 0) -> Tensor:
+        """Indices of so many pictures, equally many of each class, beyond the first ones."""
+        classes = len(self.pictures.classes)
+        per_class = (len(self.pictures) - start) // classes
+        rows = torch.stack([torch.randperm(per_class, generator=rng)[: count // classes] for _ in range(classes)])
+        return (start + rows * classes + torch.arange(classes)[:, None]).T.flatten()  # labels alternate
+
+
+class Forgetful:
+    """An InfoGAN that gives some of its pictures other codes than it should."""
+
+    def __init__(self, gan: InfoGAN, share: float) -> None:
+        self._gan, self._share = gan, share
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._gan, name)
+
+    def pictures(self, noise: Tensor, codes: Tensor) -> Tensor:
+        """Pictures, some of them with drawn codes."""
+        rng = torch.Generator().manual_seed(int(codes.sum().item() * 1000) % 2**31)
+        others = self._gan.codes.sample(len(codes), rng)
+        forgotten = torch.rand(len(codes), 1, generator=rng) < self._share
+        return self._gan.pictures(noise, torch.where(forgotten, others, codes))
+
+
+def newest(experiment: str, name: str) -> Path:
+    """The newest version of a model."""
+    found = sorted((PROJECT / "data/06_models" / experiment / f"{name}.safetensors").glob(f"*/{name}.safetensors"))
+    if not found:
+        sys.exit(f"{name}: there is no model of the experiment {experiment}; `make run` trains it.")
+    return found[-1]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What all repeats share."""
+
+    laws: dict[str, Law]
+    judge: Any
+    infogan: InfoGAN
+
+
+def prepare(experiment: str) -> Study:
+    """Read the models, draw the populations."""
+    open_model = lambda name: read_model(newest(experiment, name))  # noqa: E731
+    judge, rng = open_model("judge"), torch.Generator().manual_seed(0)
+    network, laws = judge_network(judge, FEATURES), {}
+    for name in ("joint_stack", "independent_stack"):
+        stack: Any = open_model(name)
+        labels = torch.arange(POPULATION) % len(stack.spec.classes)
+        pictures = LabelledImages(stack.sample(labels, rng), labels, stack.spec.classes)
+        laws[name] = Law(pictures, extract_labelled(network, pictures))
+    return Study(laws, judge, open_model("infogan"))
+
+
+def repeat_pictures(study: Study, kind: str, rng: torch.Generator) -> Iterator[Score]:
+    """Every score of pictures, once."""
+    real, other = study.laws["joint_stack"], study.laws["independent_stack"]
+    train_images, train = real.take(torch.arange(TRAINING))
+    index = real.draw(TESTS + SAMPLES, rng, start=TRAINING)
+    test_images, test = real.take(index[:TESTS])
+    pictures, judged = real.take(index[TESTS:])
+    strangers = int(WRONG[kind] * SAMPLES)
+    mixed, strange = other.take(other.draw(SAMPLES, rng)[:strangers])
+    kept = slice(strangers, None)
+    images = torch.cat([mixed.images, pictures.images[kept]])
+    pictures = LabelledImages(images, torch.cat([mixed.labels, pictures.labels[kept]]), pictures.classes)
+    judged = LabelledFeatures(
+        *(torch.cat([getattr(strange, part), getattr(judged, part)[kept]]) for part in ("features", "logits", "labels"))
+    )
+    distances = {
+        JUDGE: nearest_distances(test.features, train.features),
+        PIXELS: nearest_distances(pixel_rows(test_images), pixel_rows(train_images)),
+    }
+    reference = Reference(train_images, test_images, RealFeatures({JUDGE: train}, {JUDGE: test}, distances))
+    yield from score_pictures({JUDGE: judged}, pictures, reference, "labelled", rng)
+    yield score_classification(test.logits, test_images, SAMPLES)
+
+
+def repeat_codes(study: Study, kind: str, rng: torch.Generator) -> Iterator[Score]:
+    """Every score of codes, once."""
+    real = study.laws["joint_stack"]
+    test_images, _ = real.take(real.draw(TESTS, rng))
+    gan: Any = Forgetful(study.infogan, FORGOTTEN[kind])
+    yield from score_codes(gan, study.judge, FEATURES, test_images, SAMPLES, rng)
+
+
+CASES = {"pictures": repeat_pictures, "codes": repeat_codes}
+
+
+studies: list[Study] = []
+"""The study of this process and of those forked from it."""
+
+
+def run_once(task: tuple[str, str, int]) -> list[tuple[str, str, str, float, float, float, float]]:
+    """One repeat: the scores of all pictures together, with their intervals."""
+    case, kind, seed = task
+    torch.set_num_threads(1)
+    rng = torch.Generator().manual_seed(seed)
+    scores = [score for score in CASES[case](studies[0], kind, rng) if not score.of_class]
+    return [(kind, s.score, s.space, s.value, s.low, s.high, s.samples) for s in scores]
+
+
+def truths(study: Study) -> dict[tuple[str, str], float]:
+    """The scores of the laws themselves, where a score is unbiased."""
+    real, other = (study.laws[name].judged for name in ("joint_stack", "independent_stack"))
+    found = {}
+    for kind, share in WRONG.items():
+        found[kind, "frechet_distance_infinity"] = found[kind, "kernel_distance"] = 0.0
+        if share:
+            strangers = int(share * len(real))
+            features, labels = (
+                torch.cat([getattr(other, part)[:strangers], getattr(real, part)[strangers:]])
+                for part in ("features", "labels")
+            )
+            sides, strata = (features, real.features), (labels, real.labels)
+            rng = torch.Generator().manual_seed(0)
+            found[kind, "frechet_distance_infinity"] = frechet_distances(*sides, *strata, rng).at_infinity
+            found[kind, "kernel_distance"] = kernel_distance(*sides, *strata)[0]
+    return found
+
+
+def main() -> None:
+    """Print one table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=300)
+    parser.add_argument("--experiment", default="base", help="whose models are read")
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    arguments = parser.parse_args()
+    study = prepare(arguments.experiment)
+    studies.append(study)
+    known = truths(study)
+    tasks = [(case, kind, seed) for seed in range(arguments.repeats) for case in arguments.cases for kind in WRONG]
+    found = defaultdict(list)
+    torch.set_num_threads(1)  # a process with threads must not fork
+    with multiprocessing.get_context("fork").Pool(arguments.processes) as pool:
+        for done, rows in enumerate(pool.imap_unordered(run_once, tasks), start=1):
+            for kind, score, space, *values in rows:
+                found[score, space, kind].append(values)
+            if done % 30 == 0:
+                print(f"{done} of {len(tasks)} repeats", file=sys.stderr, flush=True)
+    print(environment() + f" {arguments.repeats} repeats.\n")
+    table = []
+    for score, space in dict.fromkeys((score, space) for score, space, _ in found):
+        cells = []
+        for kind in WRONG:
+            values = torch.tensor(found[score, space, kind], dtype=torch.float64)
+            truth = known.get((kind, score), values[:, 0].mean().item())
+            if values[:, 1].isnan().all():
+                cells.append("no interval")
+                continue
+            held = ((values[:, 1] <= truth) & (truth <= values[:, 2])).double().mean().item()
+            cells.append(f"{held:.1%} ({truth:.3g})")
+        table.append((f"`{score}`", space, *cells))
+    print_table(("score", "space", *(f"{kind}: held (truth)" for kind in WRONG)), table)
+
+
+if __name__ == "__main__":
+    main()
