@@ -5,7 +5,13 @@ import yaml
 from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader
 from gan_pipelines.models import Encoder, EncoderSpec, InfoGANSpec, LevelSpec
 from gan_pipelines.models.plan import plan_classifier, plan_infogan, plan_levels
-from gan_pipelines.parameters import Experiment, InfoGANParameters, JointParameters, SGANParameters
+from gan_pipelines.parameters import (
+    ClassifierParameters,
+    Experiment,
+    InfoGANParameters,
+    JointParameters,
+    SGANParameters,
+)
 from measure import PROJECT
 
 IMAGE_SHAPE, CLASSES = (1, 28, 28), tuple("0123456789")
@@ -93,6 +99,13 @@ def official_sgan(steps: int, report_every_steps: int) -> tuple[Encoder, dict[st
 def default_levels() -> list[LevelSpec]:
     """The default experiment's levels, from the labels down to the pixels."""
     return list(plan_levels(_experiment("base").sgan, Encoder(_default_encoder())).values())
+
+
+def default_judge(steps: int) -> ClassifierParameters:
+    """The default experiment's judge, trained for that many steps."""
+    raw = _experiment("base").judge.classifier.model_dump()
+    raw["training"] |= {"steps": steps}
+    return ClassifierParameters.model_validate(raw)
 
 
 def paper_infogan(steps: int, report_every_steps: int) -> InfoGANSpec:

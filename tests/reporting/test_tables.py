@@ -125,7 +125,7 @@ def test_the_summary_fits_80_columns_with_real_images_last_and_verdicts(
     rows = [line.split() for line in lines[1:4]]
     assert [row[0] for row in rows] == ["independent_stack", "infogan", "real"]
     assert rows[0][1:] == ["10000", *["0.988", "+-", "0.056", "1234.56", "+-", "100.00", "0.20", "+-", "0.05"]]
-    assert lines[4] == "independent_stack: collapsed, copies"
+    assert lines[4] == "independent_stack: collapsed (pictures that are alike); copies (60% of samples)"
     assert rows[1][1:] == ["200", "-", "-", "0.20", "+-", "0.05"]
     assert rows[2][1:] == ["60000", *["0.988", "+-", "0.056", "1234.56", "+-", "100.00", "0.20", "+-", "0.05"]]
 

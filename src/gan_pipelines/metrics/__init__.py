@@ -13,9 +13,10 @@ from gan_pipelines.metrics.features import (
     extract_labelled,
     extract_real_features,
 )
-from gan_pipelines.metrics.generators import Kind, score_classification, score_levels, score_pictures, verdict
+from gan_pipelines.metrics.generators import Kind, score_classification, score_levels, score_pictures
 from gan_pipelines.metrics.networks import FeatureExtractor, Features, judge_network, open_networks, require_networks
 from gan_pipelines.metrics.scores import Score, missing_score
+from gan_pipelines.metrics.verdicts import find_verdicts
 
 __all__ = [
     "JUDGE",
@@ -35,6 +36,7 @@ __all__ = [
     "extract_features",
     "extract_labelled",
     "extract_real_features",
+    "find_verdicts",
     "judge_network",
     "level_variations",
     "missing_score",
@@ -44,5 +46,4 @@ __all__ = [
     "score_codes",
     "score_levels",
     "score_pictures",
-    "verdict",
 ]

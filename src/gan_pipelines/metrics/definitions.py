@@ -45,6 +45,12 @@ SCORES = {
         "lower",
         "The Frechet distance extrapolated to infinitely many pictures on both sides; about 0 for equal laws.",
     ),
+    "frechet_distance_relative": Definition(
+        "Frechet distance, relative",
+        "lower",
+        "The Frechet distance extrapolated, divided by the variance of real features; 1 is what a single average "
+        "picture has.",
+    ),
     "kernel_distance": Definition(
         "kernel distance",
         "lower",
@@ -72,6 +78,11 @@ SCORES = {
         "higher",
         "Accuracy on real test images of a classifier that was trained on samples only.",
     ),
+    "class_share": Definition(
+        "share of the class",
+        "near expected",
+        "Share of a class among samples, divided by its share among test images, by what the judge sees; 0 if missing.",
+    ),
     "within_class_diversity": Definition(
         "diversity",
         "near expected",
@@ -89,7 +100,8 @@ SCORES = {
     "near_duplicates": Definition(
         "near duplicates",
         "lower",
-        "Share of samples that are closer to another sample than all but 1 % of real images are to another one.",
+        "Share of samples that are at most half as far from another sample as all but 5 % of real images are from "
+        "another one, relative to how far pictures like it are from each other.",
     ),
     "neighbour_distance": Definition(
         "distance to training",
@@ -99,7 +111,8 @@ SCORES = {
     "copies": Definition(
         "copies",
         "lower",
-        "Share of samples that are closer to a training image than all but 1 % of real test images are.",
+        "Share of samples that are closer to one training image, relative to the eight nearest, than all but 5 % of "
+        "real test images are.",
     ),
     "information_nats": Definition(
         "L_I", "higher", "Lower bound of the information between a code and the pictures, in nats; Q gives it."

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gan_pipelines.data.images import LabelledImages, to_unit_range
 from gan_pipelines.metrics.definitions import JUDGE
-from gan_pipelines.metrics.neighbours import nearest_distances
+from gan_pipelines.metrics.neighbours import nearest_distances, picture_distances
 from gan_pipelines.metrics.networks import FeatureExtractor, Features
 from gan_pipelines.models import Encoder
 from gan_pipelines.parameters import PIXELS, FeatureNetworkName
@@ -64,8 +64,8 @@ class RealFeatures:
         train: features of the training images, by network.
         test: features of the test images, by network.
         second_opinion: the class that the second judge sees in each test image.
-        test_distances: distance of each test image to its nearest training image, in the judge's features and in
-            pixels.
+        test_distances: distances of each test image to its nearest training images, ascending, in the judge's features
+            and in pixels.
         representation: the judge's representation that its features are.
         made_from: digests of the judge, the training images and the test images.
     """
@@ -73,7 +73,7 @@ class RealFeatures:
     train: Mapping[str, LabelledFeatures]
     test: Mapping[str, LabelledFeatures]
     second_opinion: Int64[Tensor, "tests"]
-    test_distances: Mapping[str, Float[Tensor, "tests"]]
+    test_distances: Mapping[str, Float[Tensor, "tests neighbours"]]
     representation: str = ""
     made_from: Mapping[str, str] = field(default_factory=dict)
 
@@ -113,11 +113,6 @@ def extract_real_features(
     )
     distances = {
         JUDGE: nearest_distances(test[JUDGE].features, train[JUDGE].features),
-        PIXELS: nearest_distances(pixel_rows(test_images), pixel_rows(train_images)),
+        PIXELS: picture_distances(test_images.images, train_images.images),
     }
     return RealFeatures(train, test, class_logits(second_judge, test_images.images).argmax(dim=1), distances)
-
-
-def pixel_rows(pictures: LabelledImages) -> UInt8[Tensor, "count pixels"]:
-    """Pictures as rows of bytes; only ratios of distances between them are reported."""
-    return pictures.images.flatten(1)

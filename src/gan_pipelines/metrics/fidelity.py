@@ -12,11 +12,14 @@ from gan_pipelines.metrics.distances import (
     inception_score,
     kernel_distance,
 )
-from gan_pipelines.metrics.diversity import within_class_diversity
+from gan_pipelines.metrics.diversity import Diversity, within_class_diversity
 from gan_pipelines.metrics.features import LabelledFeatures
-from gan_pipelines.metrics.intervals import Strata, first_order
+from gan_pipelines.metrics.intervals import Strata, Uncertainty, first_order, normal_interval
 from gan_pipelines.metrics.manifolds import expected_coverage, manifold_scores
-from gan_pipelines.metrics.scores import POSITIVE, SHARE, UNBOUNDED, Score, missing_score, smooth_score
+from gan_pipelines.metrics.scores import POSITIVE, SHARE, UNBOUNDED, Score, missing_score, share_score, smooth_score
+
+FEWEST_OF_CLASS = 10
+"""Pictures of a class on either side, below which its diversity has no interval."""
 
 
 def score_fidelity(
@@ -43,7 +46,8 @@ def score_fidelity(
 def _score_frechet_distances(
     network: str, samples: LabelledFeatures, real: LabelledFeatures, strata: Strata, rng: torch.Generator
 ) -> Iterator[Score]:
-    names, dimensions = ("frechet_distance", "frechet_distance_infinity"), samples.features.shape[1]
+    names = ("frechet_distance", "frechet_distance_infinity", "frechet_distance_relative")
+    dimensions = samples.features.shape[1]
     if min(len(samples), len(real)) < 2 * (dimensions + 1):
         note = (
             f"with {dimensions} features it needs at least {2 * (dimensions + 1)} pictures on both sides; "
@@ -54,6 +58,10 @@ def _score_frechet_distances(
     found = frechet_distances(samples.features, real.features, strata, real.labels, rng)
     yield smooth_score(names[0], network, len(samples), found.value, found.uncertainty)
     yield smooth_score(names[1], network, len(samples), found.at_infinity, found.uncertainty, UNBOUNDED, expected=0.0)
+    # a single picture, repeated, that lies in the mean of the real features is as far from them as they vary
+    scale = 1 / real.features.double().var(dim=0).sum().item()
+    relative = Uncertainty(scale**2 * found.uncertainty.variance)
+    yield smooth_score(names[2], network, len(samples), scale * found.at_infinity, relative, UNBOUNDED, expected=0.0)
 
 
 def _score_manifold(
@@ -67,6 +75,32 @@ def _score_manifold(
         yield smooth_score(name, network, found.pictures, value, found.uncertainties[name], limits, known)
 
 
+def score_class_shares(judged: LabelledFeatures, real: LabelledFeatures, classes: Sequence[str]) -> Iterator[Score]:
+    """The share of each class among the samples, divided by its share among test images.
+
+    The judge sees a class also in some pictures of others. What it sees in test images of other classes is therefore
+    subtracted from both shares, so that a class without any sample has 0 (label shift; Lipton, Wang and Smola 2018, for
+    one class against the others).
+
+    Args:
+        judged: what the judge sees in the samples.
+        real: what it sees in test images.
+        classes: names of the classes.
+    """
+    ours, theirs = judged.logits.argmax(dim=1), real.logits.argmax(dim=1)
+    for label, of_class in enumerate(classes):
+        others = real.labels != label
+        mistaken = (theirs[others] == label).double().mean().item() if others.any() else 0.0
+        recognised = (theirs == label).double().mean().item() - mistaken
+        if recognised <= 0:
+            note = "the judge does not recognise this class"
+            yield replace(missing_score("class_share", JUDGE, len(judged), note), of_class=of_class)
+            continue
+        seen = share_score("class_share", JUDGE, ours == label)
+        ends = {end: max((getattr(seen, end) - mistaken) / recognised, 0.0) for end in ("value", "low", "high")}
+        yield replace(seen, of_class=of_class, expected=1.0, uncertainty=None, **ends)
+
+
 def score_diversity(judged: LabelledFeatures, real: LabelledFeatures, classes: Sequence[str]) -> Iterator[Score]:
     """Diversity within classes, in the judge's features: the mean over classes, then each class."""
     name = "within_class_diversity"
@@ -78,5 +112,20 @@ def score_diversity(judged: LabelledFeatures, real: LabelledFeatures, classes: S
     uncertainty = first_order(found.of_samples, judged.labels, found.of_real, real.labels)
     yield smooth_score(name, JUDGE, len(judged), found.mean, uncertainty, expected=1.0)
     for label, ratio in found.by_class.items():
-        count = int((judged.labels == label).sum())
-        yield replace(Score(name, JUDGE, count, ratio, expected=1.0), of_class=classes[label])
+        yield replace(_diversity_of_class(found, label, ratio, judged, real), of_class=classes[label])
+
+
+def _diversity_of_class(
+    found: Diversity, label: int, ratio: float, judged: LabelledFeatures, real: LabelledFeatures
+) -> Score:
+    """Diversity of one class, with an interval if there are enough pictures to know how it varies."""
+    counts = [int((side.labels == label).sum()) for side in (judged, real)]
+    score = Score("within_class_diversity", JUDGE, counts[0], ratio, expected=1.0)
+    if min(counts) < FEWEST_OF_CLASS:
+        return replace(score, note=f"no interval: it takes {FEWEST_OF_CLASS} pictures of the class on both sides")
+    variances = []
+    for influence, side, count in zip((found.of_samples, found.of_real), (judged, real), counts, strict=True):
+        on_class = influence[side.labels == label] * len(found.by_class) * count / len(side)  # not on the mean of all
+        variances.append(on_class.var().item() / count)
+    low, high = normal_interval(ratio, sum(variances), *POSITIVE)
+    return replace(score, low=low, high=high)

@@ -12,17 +12,12 @@ from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.metrics.definitions import JUDGE
 from gan_pipelines.metrics.diversity import LevelVariation
 from gan_pipelines.metrics.features import LabelledFeatures, Reference
-from gan_pipelines.metrics.fidelity import score_diversity, score_fidelity
+from gan_pipelines.metrics.fidelity import score_class_shares, score_diversity, score_fidelity
 from gan_pipelines.metrics.intervals import Uncertainty, group_influence, stratified_variance
 from gan_pipelines.metrics.judges import Opinions, score_agreement, score_labels
 from gan_pipelines.metrics.memorisation import missing_memorisation, score_memorisation, score_near_duplicates
 from gan_pipelines.metrics.scores import POSITIVE, Score, mean_score, share_score
-from gan_pipelines.parameters import PIXELS
 
-COLLAPSED_BELOW = 0.3
-"""A generator has collapsed if its diversity is certainly below this share of the real one."""
-COPIES_ABOVE = 0.5
-"""A generator copies if certainly more than this share of its samples are copies of training images."""
 Kind = Literal["labelled", "unlabelled", "real"]
 """Samples of requested labels, samples without requested labels, or the real training images."""
 
@@ -49,16 +44,17 @@ def score_pictures(
     judged, strata = features[JUDGE], features[JUDGE].labels
     if kind == "unlabelled":
         judged, strata = replace(judged, labels=judged.logits.argmax(dim=1)), torch.zeros_like(strata)
-    test = reference.features.test
+    test, classes = reference.features.test, reference.test_images.classes
     found = [score for name in features for score in score_fidelity(name, features[name], test[name], strata, rng)]
     unseen = Opinions(test[JUDGE].logits.argmax(dim=1), reference.features.second_opinion, test[JUDGE].labels)
     # the judges know the training images by heart; of real images, only the test images tell what they can read
     seen = unseen if kind == "real" else Opinions(judged.logits.argmax(dim=1), second_opinion, judged.labels)
     if kind != "unlabelled":
-        found += score_labels(seen, unseen, reference.test_images.classes)
+        found += score_labels(seen, unseen, classes)
     found.append(score_agreement(seen, unseen))
-    found += score_diversity(judged, test[JUDGE], reference.test_images.classes)
-    found.append(score_near_duplicates(pictures, reference, rng))
+    found += score_class_shares(judged, test[JUDGE], classes)
+    found += score_diversity(judged, test[JUDGE], classes)
+    found += score_near_duplicates(judged, pictures, reference, strata, rng)
     if kind == "real":
         return [*found, *missing_memorisation(len(pictures))]
     return [*found, *score_memorisation(judged, pictures, reference, strata)]
@@ -94,18 +90,3 @@ def score_levels(variations: Mapping[str, LevelVariation], samples: int) -> list
         recovery = mean_score("noise_recovery", level, variation.recovery, (-torch.inf, 1.0))
         found += [replace(variance, samples=samples, expected=variation.expected), replace(recovery, samples=samples)]
     return found
-
-
-def verdict(intervals: Mapping[tuple[str, str], tuple[float, float]]) -> str:
-    """What a reader must know before any other score: `collapsed`, `copies`, both, or nothing.
-
-    Args:
-        intervals: lower and upper end of each score, by its name and space.
-    """
-    unknown = (float("nan"), float("nan"))
-    words = []
-    if intervals.get(("within_class_diversity", JUDGE), unknown)[1] < COLLAPSED_BELOW:
-        words.append("collapsed")
-    if any(intervals.get(("copies", space), unknown)[0] > COPIES_ABOVE for space in (JUDGE, PIXELS)):
-        words.append("copies")
-    return ", ".join(words)

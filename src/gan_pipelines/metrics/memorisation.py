@@ -1,38 +1,82 @@
-"""Scores of repetition: samples that repeat each other, and samples that repeat training images."""
+"""Scores of repetition: samples that repeat each other, and samples that repeat training images.
+
+What is suspiciously close depends on how crowded the place is: two ones are always closer than two eights. Therefore a
+distance is compared with the mean distance to the eight nearest pictures (as Carlini et al. 2023 do to find what a
+generator has memorised), and the limit is what 5 % of real test images fall below.
+"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.metrics.definitions import JUDGE
-from gan_pipelines.metrics.features import LabelledFeatures, Reference, pixel_rows
-from gan_pipelines.metrics.intervals import Strata, first_order
-from gan_pipelines.metrics.neighbours import nearest_distances, neighbour_radii
-from gan_pipelines.metrics.scores import Score, missing_score, share_score, smooth_score
+from gan_pipelines.metrics.features import LabelledFeatures, Reference
+from gan_pipelines.metrics.intervals import Strata, Uncertainty, equal_parts, first_order
+from gan_pipelines.metrics.neighbours import NEIGHBOURS, nearest_distances, picture_distances
+from gan_pipelines.metrics.scores import SHARE, Score, missing_score, share_score, smooth_score
 from gan_pipelines.parameters import PIXELS
 
-CLOSE = 0.01
-"""The share of real images that are closer to another image than the limit below which samples are suspect."""
+CLOSE = 0.05
+"""The share of test images that are closer to another picture than the limit below which samples are suspect."""
+TWINS = 0.5
+"""Near duplicates are closer than this part of that limit: samples of one generator resemble each other more than real
+images do, and of a healthy one half or more fall below the limit itself."""
+MEMORY = ("neighbour_distance", "copies")
+TOO_FEW = f"it takes at least {round(1 / CLOSE) - 1} test images without an equal picture"
 
 
-def score_near_duplicates(pictures: LabelledImages, reference: Reference, rng: torch.Generator) -> Score:
-    """The share of samples that are suspiciously close to another sample, in pixels.
+def score_near_duplicates(
+    judged: LabelledFeatures, pictures: LabelledImages, reference: Reference, strata: Strata, rng: torch.Generator
+) -> Iterator[Score]:
+    """The share of samples that are suspiciously close to another sample, in pixels: of all, then of each class.
 
-    Neighbours get closer as their number grows, so samples and test images are compared in equal number. They are
-    chosen at random, because pictures may be sorted by class.
+    Neighbours get closer as their number grows, so samples are cut into parts of as many pictures as there are test
+    images. Duplicates come in pairs, so the interval comes from the spread of the share between the parts.
 
     Args:
+        judged: its labels are the classes of the samples.
         pictures: the samples.
         reference: holds the test images.
-        rng: chooses the pictures.
+        strata: in which the samples were drawn.
+        rng: cuts the parts.
     """
-    test_images = reference.test_images
-    count = min(len(pictures), len(test_images))
-    chosen, others = (torch.randperm(len(side), generator=rng)[:count] for side in (pictures, test_images))
-    ours, theirs = pixel_rows(pictures)[chosen], pixel_rows(test_images)[others]
-    limit = neighbour_radii(theirs, 1).quantile(CLOSE)
-    return share_score("near_duplicates", PIXELS, neighbour_radii(ours, 1) <= limit)
+    name, test_images = "near_duplicates", reference.test_images
+    size = min(len(pictures), len(test_images))
+    real = test_images.images[equal_parts(test_images.labels, size, rng)[0]]
+    others = picture_distances(real, real, NEIGHBOURS + 1)[:, 1:]
+    limit = _limit(others[others[:, 0] > 0]) if others.shape[1] else None
+    if limit is None:
+        yield missing_score(name, PIXELS, size, TOO_FEW)
+        return
+    parts = equal_parts(strata, size, rng)
+    suspect = [_repeats(pictures.images[part], real) < TWINS * limit for part in parts]
+    of_parts = [judged.labels[part] for part in parts]
+    yield _share_of_parts(name, [part.double().mean() for part in suspect], size)
+    for label, of_class in enumerate(reference.test_images.classes):
+        shares = [part[labels == label].double().mean() for part, labels in zip(suspect, of_parts, strict=True)]
+        shares = [share for share in shares if not share.isnan()]
+        if shares:
+            yield replace(_share_of_parts(name, shares, size), of_class=of_class)
+
+
+def _repeats(samples: Tensor, real: Tensor) -> Float[Tensor, "samples"]:
+    """Distance to the nearest other sample, divided by the mean distance to the nearest real images."""
+    nearest = picture_distances(samples, samples, 2)[:, -1]
+    usual = picture_distances(samples, real).mean(dim=1)
+    return torch.where(usual > 0, nearest / usual, 0.0)
+
+
+def _share_of_parts(name: str, shares: list[Tensor], size: int) -> Score:
+    values = torch.stack(shares)
+    if len(values) == 1:
+        note = f"no interval: it takes twice as many samples as test images, {2 * size}"
+        return Score(name, PIXELS, size, values.item(), note=note)
+    uncertainty = Uncertainty(values.var().item() / len(values), freedom=len(values) - 1)
+    return smooth_score(name, PIXELS, size, values.mean().item(), uncertainty, SHARE)
 
 
 def score_memorisation(
@@ -40,32 +84,50 @@ def score_memorisation(
 ) -> Iterator[Score]:
     """How close samples are to training images, compared with test images, which can be close only by chance.
 
+    A test image that is also a training image says nothing about chance, and is left out of the limit.
+
     Args:
         judged: what the judge sees in the samples.
         pictures: the samples.
         reference: holds the training images, and the distances of the test images to them.
         strata: in which the samples were drawn.
     """
-    rows = {
-        JUDGE: (judged.features, reference.features.train[JUDGE].features),
-        PIXELS: (pixel_rows(pictures), pixel_rows(reference.train_images)),
+    found = {
+        JUDGE: nearest_distances(judged.features, reference.features.train[JUDGE].features),
+        PIXELS: picture_distances(pictures.images, reference.train_images.images),
     }
-    for space, (queries, training) in rows.items():
-        distances, expected = nearest_distances(queries, training), reference.features.test_distances[space]
-        ours, theirs = distances.double().mean(), expected.double().mean()
-        if theirs == 0:
-            note = "every test image is also a training image"
-            yield from (missing_score(name, space, len(pictures), note) for name in ("neighbour_distance", "copies"))
+    unseen = reference.features.test_distances[PIXELS][:, 0] > 0
+    for space, distances in found.items():
+        expected = reference.features.test_distances[space]
+        limit = _limit(expected[unseen])
+        if limit is None:
+            yield from (missing_score(score, space, len(pictures), TOO_FEW) for score in MEMORY)
             continue
-        ratio = (ours / theirs).item()
-        influences = (distances.double() - ours) / theirs, -ratio * (expected.double() - theirs) / theirs
+        nearest, theirs = distances[:, 0].double(), expected[:, 0].double()
+        ratio = (nearest.mean() / theirs.mean()).item()
+        influences = (nearest - nearest.mean()) / theirs.mean(), -ratio * (theirs / theirs.mean() - 1)
         uncertainty = first_order(influences[0], strata, influences[1], reference.test_images.labels)
         yield smooth_score("neighbour_distance", space, len(pictures), ratio, uncertainty, expected=1.0)
-        yield share_score("copies", space, distances <= expected.quantile(CLOSE), expected=CLOSE)
+        yield share_score("copies", space, _closeness(distances) < limit, expected=CLOSE)
+
+
+def _closeness(distances: Float[Tensor, "count neighbours"]) -> Float[Tensor, "count"]:
+    """Distance to the nearest picture, divided by the mean distance to the nearest ones."""
+    mean = distances.mean(dim=1)
+    return torch.where(mean > 0, distances[:, 0] / mean, 0.0)
+
+
+def _limit(distances: Float[Tensor, "tests neighbours"]) -> float | None:
+    """The closeness that another real image falls below with a chance of 5 % at most; None with too few images.
+
+    The k-th smallest of n values has the chance k / (n + 1), whatever their law.
+    """
+    place = int(CLOSE * (len(distances) + 1))
+    return _closeness(distances).kthvalue(place).values.item() if place else None
 
 
 def missing_memorisation(samples: int) -> Iterator[Score]:
     """The same scores for the training images themselves, which have no distance to training images."""
     for space in (JUDGE, PIXELS):
-        for score in ("neighbour_distance", "copies"):
+        for score in MEMORY:
             yield missing_score(score, space, samples, "these are the training images")

@@ -1,10 +1,11 @@
 """Distances to nearest neighbours, block by block, so that memory does not grow with the number of pictures."""
 
-from collections.abc import Sequence
+import itertools
 
 import torch
-from jaxtyping import Float, Num
+from jaxtyping import Float, Num, UInt8
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 BLOCK = 2**24
 """Distances held at once. The system gets blocks of 64 MiB back immediately; smaller ones would fragment the heap."""
@@ -13,24 +14,65 @@ PRECISION_NEIGHBOURS = 3
 COVERAGE_NEIGHBOURS = 5
 """k of density and coverage (Naeem et al. 2020)."""
 
+NEIGHBOURS = 8
+"""How many nearest pictures tell what distance is usual around a picture."""
+COARSE = 8
+"""Fields a side over which pictures are averaged to find candidates for their neighbours."""
+SHIFT = 1
+"""By how many pixels a copy may be shifted."""
+COMPARED = 2**19
+"""Pixels compared at once, so few that they stay in the processor's cache."""
+
 Rows = Num[Tensor, "count dimensions"]
+Images = UInt8[Tensor, "count channels size size"]
 
 
-def nearest_distances(queries: Rows, pool: Rows) -> Float[Tensor, "count"]:
-    """Euclidean distance of each query to its nearest neighbour in the pool."""
+def nearest_distances(queries: Rows, pool: Rows, neighbours: int = NEIGHBOURS) -> Float[Tensor, "count neighbours"]:
+    """Euclidean distances of each query to its nearest rows of the pool, ascending; fewer if the pool is smaller."""
+    return _nearest(queries, pool, neighbours)[0]
+
+
+def _nearest(queries: Rows, pool: Rows, neighbours: int) -> tuple[Tensor, Tensor]:
     pool = pool.float()
-    return torch.cat([torch.cdist(block.float(), pool).amin(dim=1) for block in _blocks(queries, pool)])
+    found = [
+        torch.cdist(block.float(), pool).topk(min(neighbours, len(pool)), dim=1, largest=False)
+        for block in queries.split(max(1, BLOCK // len(pool)))
+    ]
+    return torch.cat([block.values for block in found]), torch.cat([block.indices for block in found])
 
 
-def neighbour_radii(rows: Rows, neighbour: int) -> Float[Tensor, "count"]:
-    """Distance of each row to its k-th nearest other row."""
-    pool = rows.float()
-    radii = torch.empty(len(rows))
-    for block, found in zip(_blocks(rows, rows), _blocks(radii, rows), strict=True):
-        found.copy_(torch.cdist(block.float(), pool).kthvalue(neighbour + 1, dim=1).values)
-    return radii
+def picture_distances(queries: Images, pool: Images, neighbours: int = NEIGHBOURS) -> Float[Tensor, "count neighbours"]:
+    """Distances in pixels of each picture to its nearest ones of a pool, whichever shift brings them closest.
+
+    Neighbours are those of pictures averaged over 8 x 8 fields, so that the cost does not grow with all pairs times all
+    pixels. Each of them is shifted by up to one pixel in all nine ways, and the border that this moves out of sight is
+    left out. The distance to an equal picture is exactly 0.
+
+    Args:
+        queries: the pictures.
+        pool: others of the same shape.
+        neighbours: how many distances, at most.
+
+    Returns:
+        The distances, ascending; fewer if the pool is smaller.
+    """
+    candidates = _nearest(_coarse(queries), _coarse(pool), neighbours)[1]
+    size = queries.shape[-1]
+    border = min(SHIFT, (size - 1) // 2)
+    inner, offsets = size - 2 * border, range(2 * border + 1)
+    distances = torch.full(candidates.shape, torch.inf)
+    at_once = max(1, COMPARED // (candidates.shape[1] * queries[0].numel()))
+    for found, images, chosen in zip(*(side.split(at_once) for side in (distances, queries, candidates)), strict=True):
+        ours = images[:, None, :, border : border + inner, border : border + inner].float()
+        theirs = pool[chosen].float()  # (at_once, neighbours, channels, size, size)
+        for down, right in itertools.product(offsets, offsets):
+            apart = (theirs[..., down : down + inner, right : right + inner] - ours).square_().sum(dim=(2, 3, 4))
+            torch.minimum(found, apart, out=found)
+    return distances.sqrt_().sort(dim=1).values
 
 
-def _blocks(rows: Tensor, others: Tensor) -> Sequence[Tensor]:
-    blocks: Sequence[Tensor] = rows.split(max(1, BLOCK // len(others)))
-    return blocks
+def _coarse(images: Images) -> Float[Tensor, "count dimensions"]:
+    """Means over square fields of each picture."""
+    fields = min(COARSE, images.shape[-1])
+    blocks = images.split(max(1, BLOCK // images[0].numel()))
+    return torch.cat([adaptive_avg_pool2d(block.float(), fields).flatten(1) for block in blocks])

@@ -1,12 +1,13 @@
 """Tables of scores."""
 
+import textwrap
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
 import pandas as pd
 
-from gan_pipelines.metrics import JUDGE, REAL, SCORES, Score, verdict
+from gan_pipelines.metrics import JUDGE, REAL, SCORES, Score, find_verdicts
 from gan_pipelines.metrics.comparisons import difference, outcome
 
 SUMMARY = {"label_accuracy": "3f", "frechet_distance_infinity": "2f", "within_class_diversity": "2f"}
@@ -22,9 +23,14 @@ def score_table(scores: Sequence[Score]) -> pd.DataFrame:
 
 
 def table_verdict(table: pd.DataFrame) -> str:
-    """`collapsed`, `copies`, both, or nothing."""
-    rows = overall(table)
-    return verdict({(row["score"], row["space"]): (row["low"], row["high"]) for _, row in rows.iterrows()})
+    """The words of all verdicts, such as `collapsed, copies`, or nothing."""
+    return ", ".join(find_verdicts(_scores(table)))
+
+
+def _scores(table: pd.DataFrame) -> list[Score]:
+    found = table.drop(columns=[*MADE_BY], errors="ignore").astype({"of_class": object, "note": object})
+    rows = found.fillna({"of_class": "", "note": ""}).to_dict("records")
+    return [Score(**{str(column): value for column, value in row.items()}) for row in rows]
 
 
 def format_summary(tables: Mapping[str, pd.DataFrame], split: str) -> str:
@@ -38,13 +44,17 @@ def format_summary(tables: Mapping[str, pd.DataFrame], split: str) -> str:
     rows = [_summary_row(name, tables[name]) for name in sorted(tables, key=lambda name: name == REAL)]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows)]
-    verdicts = [f"{name}: {word}" for name in tables if (word := table_verdict(tables[name]))]
+    verdicts = [f"{name}: {said}" for name in tables if (said := _explained_verdict(tables[name]))]
     notes = (
-        *verdicts,
+        *(line for verdict in verdicts for line in textwrap.wrap(verdict, 80, subsequent_indent="  ")),
         f"Measured by the judge, against {split} images; {REAL}: the training images.",
         "+-: half of a 95 % interval, over other pictures of the same generator.",
     )
     return "\n".join([*(line.rstrip() for line in lines), *notes])
+
+
+def _explained_verdict(table: pd.DataFrame) -> str:
+    return "; ".join(f"{word} ({reason})" for word, reason in find_verdicts(_scores(table)).items())
 
 
 def format_pairs(tables: Mapping[str, pd.DataFrame], influences: Mapping[str, pd.DataFrame]) -> str:
