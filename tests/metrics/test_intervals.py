@@ -160,8 +160,11 @@ def test_the_uncertainty_of_a_score_of_two_sides_is_the_sum_of_theirs(values: Te
     assert (alone.samples, alone.real, alone.variance, len(alone.groups)) == (parts[0], 0, parts[0], 0)
 
 
-def test_a_variance_is_never_negative() -> None:
-    assert Uncertainty(0.1, 0.1, degenerate=0.3).variance == 0
+def test_a_variance_is_at_least_that_of_second_order() -> None:
+    """Which remains at equal laws; the estimate of first order holds it twice, but may happen to be less."""
+    assert Uncertainty(0.5, 0.3, degenerate=0.3).variance == pytest.approx(0.5)
+    assert Uncertainty(0.2, 0.2, degenerate=0.3).variance == 0.3
+    assert Uncertainty(0.1, 0.1, degenerate=0.3).variance == 0.3
 
 
 def test_a_normal_interval_is_1_96_standard_deviations_wide_on_either_side() -> None:
