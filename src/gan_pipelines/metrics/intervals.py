@@ -38,7 +38,7 @@ class Uncertainty:
 
     samples: float
     real: float = 0.0
-    groups: Float[Tensor, "groups"] = field(default_factory=lambda: torch.empty(0))
+    groups: Float[Tensor, "groups"] = field(default_factory=lambda: torch.empty(0), compare=False)
     degenerate: float = 0.0
     freedom: float = math.inf
 
