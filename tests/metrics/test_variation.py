@@ -8,7 +8,14 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from gan_pipelines.metrics.variation import category_changes, contour_length, drift, explained_share, measure_pictures
+from gan_pipelines.metrics.variation import (
+    category_changes,
+    contour_length,
+    drift,
+    explained_share,
+    left_out_shares,
+    measure_pictures,
+)
 
 SIZE, GRAIN = 28, 16
 MEASURES = ("slant", "stroke_width", "size")
@@ -282,6 +289,15 @@ def test_rows_with_a_value_missing_are_left_out() -> None:
     holed[2, 3] = holed[4, 0] = math.nan
     assert explained_share(holed) == explained_share(values[[0, 1, 3, 5]])
     assert explained_share(holed) != explained_share(values)
+
+
+def test_each_base_without_nan_is_left_out_of_the_share_in_turn() -> None:
+    values = torch.randn(6, 10, generator=torch.Generator().manual_seed(1), dtype=torch.float64) + POINTS
+    values[2, 3] = math.nan
+    kept = [0, 1, 3, 4, 5]
+    expected = [explained_share(values[[base for base in kept if base != out]]) for out in kept]
+    assert left_out_shares(values).tolist() == pytest.approx(expected, rel=1e-12)
+    assert left_out_shares(values[[0, 1]]).isnan().all()  # of a single base there is no variance
 
 
 def test_the_share_of_fewer_than_two_rows_is_undefined() -> None:
