@@ -4,17 +4,15 @@ import math
 
 import pytest
 import torch
+from sklearn.metrics import normalized_mutual_info_score
 from torch.testing import assert_close
 
-from gan_pipelines.metrics.categories import (
-    CategoryScores,
-    classification_error,
-    contingency,
-    match_categories,
-    score_categories,
-)
+from gan_pipelines.metrics.categories import contingency, match_categories, misclassified, score_categories
+from gan_pipelines.metrics.intervals import share_interval
+from gan_pipelines.metrics.scores import Score
 
 CLASSES = 4
+NAMES = ("classification_error", "normalised_mutual_information", "purity")
 
 
 def spread(table: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -24,9 +22,24 @@ def spread(table: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
     return cells // counts.shape[1], cells % counts.shape[1]
 
 
-def scored(table: list[list[int]]) -> CategoryScores:
-    categories, labels = spread(table)
-    return score_categories(categories, labels, len(table), len(table[0]), torch.Generator().manual_seed(1))
+def rows(
+    categories: torch.Tensor, labels: torch.Tensor, category_count: int, class_count: int, rng: torch.Generator
+) -> dict[str, Score]:
+    """The scores of real images, by name."""
+    found = list(score_categories(categories, labels, category_count, class_count, rng))
+    assert [row.score for row in found] == list(NAMES)
+    assert {(row.space, row.samples) for row in found} == {("real", len(labels))}
+    return {row.score: row for row in found}
+
+
+def scored(table: list[list[int]], seed: int = 1) -> dict[str, Score]:
+    return rows(*spread(table), len(table), len(table[0]), torch.Generator().manual_seed(seed))
+
+
+def error(
+    categories: torch.Tensor, labels: torch.Tensor, category_count: int, class_count: int, rng: torch.Generator
+) -> float:
+    return misclassified(categories, labels, category_count, class_count, rng).double().mean().item()
 
 
 def halves(count: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -47,15 +60,15 @@ def test_the_contingency_table_counts_each_pair() -> None:
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 1, 0, 2], [1, 2, 3, 0]])
 def test_renumbered_classes_are_a_perfect_fit(labels: torch.Tensor, rng: torch.Generator, order: list[int]) -> None:
-    found = score_categories(torch.tensor(order)[labels], labels, CLASSES, CLASSES, rng)
-    assert found.classification_error == 0
-    assert found.purity == 1
-    assert_close(found.normalised_mutual_information, 1.0, rtol=0, atol=1e-9)
+    found = rows(torch.tensor(order)[labels], labels, CLASSES, CLASSES, rng)
+    assert found["classification_error"].value == 0
+    assert found["purity"].value == 1
+    assert_close(found["normalised_mutual_information"].value, 1.0, rtol=0, atol=1e-9)
 
 
 def test_images_sorted_by_class_fit_as_well_since_they_are_shuffled(labels: torch.Tensor, rng: torch.Generator) -> None:
     ordered = labels.sort().values
-    assert classification_error(ordered, ordered, CLASSES, CLASSES, rng) == 0
+    assert error(ordered, ordered, CLASSES, CLASSES, rng) == 0
 
 
 def test_categories_are_matched_to_fit_most_images_in_total() -> None:
@@ -89,7 +102,7 @@ def test_each_half_is_judged_by_the_matching_found_on_the_other(rng: torch.Gener
     for half in (first, second):
         matching = match_categories(categories[half], labels[half], CLASSES, CLASSES)
         assert_close(matching[categories[half]], labels[half], rtol=0, atol=0)
-    assert classification_error(categories, labels, CLASSES, CLASSES, rng) == 1
+    assert error(categories, labels, CLASSES, CLASSES, rng) == 1
 
 
 def test_every_image_counts_once_if_the_halves_are_unequal(rng: torch.Generator) -> None:
@@ -97,26 +110,26 @@ def test_every_image_counts_once_if_the_halves_are_unequal(rng: torch.Generator)
     categories, labels = torch.zeros(2, 5, dtype=torch.int64)
     categories[second], labels[second] = torch.tensor([0, 1, 0]), torch.tensor([0, 1, 1])
     assert len(first) == 2
-    assert_close(classification_error(categories, labels, 2, 2, rng), 1 / 5)
+    assert_close(error(categories, labels, 2, 2, rng), 1 / 5)
 
 
 def test_two_images_are_enough_and_each_is_judged_by_the_other(rng: torch.Generator) -> None:
     same, different = torch.tensor([1, 1]), torch.tensor([0, 1])
-    assert score_categories(same, same, 2, 2, rng).classification_error == 0
-    assert score_categories(same, different, 2, 2, rng).classification_error == 1
+    assert rows(same, same, 2, 2, rng)["classification_error"].value == 0
+    assert rows(same, different, 2, 2, rng)["classification_error"].value == 1
 
 
 def test_the_error_of_a_noisy_fit_is_the_share_of_the_noise() -> None:
     found = scored([[0, 95, 5], [90, 5, 5], [10, 0, 90]])
-    assert_close(found.classification_error, 25 / 300)
+    assert_close(found["classification_error"].value, 25 / 300)
 
 
 def test_images_of_a_category_without_a_class_are_errors() -> None:
-    assert_close(scored([[50, 0], [30, 0], [0, 40]]).classification_error, 30 / 120)
+    assert_close(scored([[50, 0], [30, 0], [0, 40]])["classification_error"].value, 30 / 120)
 
 
 def test_images_of_a_class_without_a_category_are_errors() -> None:
-    assert_close(scored([[50, 0, 0], [0, 60, 10]]).classification_error, 10 / 120)
+    assert_close(scored([[50, 0, 0], [0, 60, 10]])["classification_error"].value, 10 / 120)
 
 
 def test_random_categories_have_the_error_of_chance_even_with_few_images() -> None:
@@ -125,7 +138,7 @@ def test_random_categories_have_the_error_of_chance_even_with_few_images() -> No
     errors, flattered = [], []
     for _ in range(400):
         categories, labels = torch.randint(CLASSES, (2, 20), generator=draw)
-        errors.append(classification_error(categories, labels, CLASSES, CLASSES, draw))
+        errors.append(error(categories, labels, CLASSES, CLASSES, draw))
         matching = match_categories(categories, labels, CLASSES, CLASSES)
         flattered.append((matching[categories] != labels).double().mean().item())
     assert 0.73 < sum(errors) / 400 < 0.77
@@ -133,48 +146,49 @@ def test_random_categories_have_the_error_of_chance_even_with_few_images() -> No
 
 
 def test_purity_is_the_share_of_each_category_s_most_frequent_class() -> None:
-    assert_close(scored([[6, 1, 1], [2, 7, 3]]).purity, (6 + 7) / 20)
+    assert_close(scored([[6, 1, 1], [2, 7, 3]])["purity"].value, (6 + 7) / 20)
 
 
 def test_categories_that_share_a_class_are_pure_although_one_of_them_is_an_error() -> None:
     found = scored([[50, 0], [30, 0], [0, 40]])
-    assert found.purity == 1
-    assert found.classification_error > 0.2
+    assert found["purity"].value == 1
+    assert found["classification_error"].value > 0.2
 
 
 def test_the_mutual_information_is_its_closed_form_over_the_mean_entropy() -> None:
     """Of 4, 2 and 2 images: H(categories) = 1 bit, H(classes) = 3/2 bits, which give the category away."""
     found = scored([[4, 0, 0], [0, 2, 2]])
-    assert_close(found.normalised_mutual_information, 1 / ((1 + 1.5) / 2), rtol=1e-9, atol=0)
+    assert_close(found["normalised_mutual_information"].value, 1 / ((1 + 1.5) / 2), rtol=1e-9, atol=0)
 
 
 def test_the_mutual_information_of_a_noisy_pair_is_its_closed_form() -> None:
     """Both halves of one bit; an eighth of the images are on the wrong side."""
     left = -(0.125 * math.log2(0.125) + 0.875 * math.log2(0.875))
     found = scored([[7, 1], [1, 7]])
-    assert_close(found.normalised_mutual_information, 1 - left, rtol=1e-9, atol=0)
+    assert_close(found["normalised_mutual_information"].value, 1 - left, rtol=1e-9, atol=0)
 
 
 def test_a_single_category_for_all_images_has_no_information(labels: torch.Tensor, rng: torch.Generator) -> None:
-    found = score_categories(torch.full((400,), 2), labels, CLASSES, CLASSES, rng)
+    found = rows(torch.full((400,), 2), labels, CLASSES, CLASSES, rng)
     most = labels.bincount().max().item() / 400
-    assert_close(found.normalised_mutual_information, 0.0, rtol=0, atol=1e-12)
-    assert_close(found.purity, most)
-    assert 1 - most <= found.classification_error < 0.85
+    assert_close(found["normalised_mutual_information"].value, 0.0, rtol=0, atol=1e-12)
+    assert_close(found["purity"].value, most)
+    assert 1 - most <= found["classification_error"].value < 0.85
 
 
 def test_random_categories_score_as_chance(labels: torch.Tensor, rng: torch.Generator) -> None:
-    found = score_categories(torch.randint(CLASSES, (400,), generator=rng), labels, CLASSES, CLASSES, rng)
-    assert 0.65 < found.classification_error < 0.85
-    assert 0 <= found.normalised_mutual_information < 0.03
-    assert 0.25 < found.purity < 0.4
+    found = rows(torch.randint(CLASSES, (400,), generator=rng), labels, CLASSES, CLASSES, rng)
+    assert 0.65 < found["classification_error"].value < 0.85
+    assert 0 <= found["normalised_mutual_information"].value < 0.03
+    assert 0.25 < found["purity"].value < 0.4
 
 
 def test_scores_do_not_depend_on_how_the_categories_are_numbered(labels: torch.Tensor) -> None:
     noisy = torch.where(torch.arange(400) % 3 == 0, torch.arange(400) % CLASSES, labels)
 
     def found(categories: torch.Tensor) -> dict[str, float]:
-        return vars(score_categories(categories, labels, CLASSES, CLASSES, torch.Generator().manual_seed(1)))
+        found = rows(categories, labels, CLASSES, CLASSES, torch.Generator().manual_seed(1))
+        return {name: row.value for name, row in found.items()}
 
     assert 0.1 < found(noisy)["classification_error"] < 0.4
     assert_close(found(torch.tensor([2, 0, 3, 1])[noisy]), found(noisy), rtol=0, atol=1e-12)
@@ -186,7 +200,7 @@ def test_the_split_into_halves_depends_only_on_the_given_generator() -> None:
 
     def found(seed: int, state: int) -> float:
         torch.manual_seed(state)
-        return classification_error(categories, labels, CLASSES, CLASSES, torch.Generator().manual_seed(seed))
+        return error(categories, labels, CLASSES, CLASSES, torch.Generator().manual_seed(seed))
 
     assert found(1, state=1) == found(1, state=2)
     assert len({found(seed, state=1) for seed in range(10)}) > 1
@@ -194,9 +208,50 @@ def test_the_split_into_halves_depends_only_on_the_given_generator() -> None:
 
 def test_a_single_image_is_refused(rng: torch.Generator) -> None:
     with pytest.raises(ValueError, match=r"judged on the other; found 1 image"):
-        score_categories(torch.tensor([0]), torch.tensor([0]), 2, 2, rng)
+        rows(torch.tensor([0]), torch.tensor([0]), 2, 2, rng)
 
 
 def test_categories_and_labels_of_different_length_are_refused(rng: torch.Generator) -> None:
     with pytest.raises(ValueError, match="found 3 categories for 2 labels"):
-        score_categories(torch.tensor([0, 1, 0]), torch.tensor([0, 1]), 2, 2, rng)
+        rows(torch.tensor([0, 1, 0]), torch.tensor([0, 1]), 2, 2, rng)
+
+
+def test_shares_of_images_have_the_interval_of_wilson() -> None:
+    found = scored([[0, 95, 5], [90, 5, 5], [10, 0, 90]])
+    for name, count in {"classification_error": 25, "purity": 275}.items():
+        assert (found[name].low, found[name].high) == pytest.approx(share_interval(count, 300))
+
+
+def test_the_interval_of_the_mutual_information_is_that_of_a_jackknife_over_images() -> None:
+    """Of 60 images, each of which is left out in turn."""
+    table = [[12, 3, 1], [2, 14, 4], [5, 2, 17]]
+    found = scored(table)["normalised_mutual_information"]
+    categories, labels = spread(table)
+    left_out = []
+    for image in range(60):
+        kept = torch.arange(60) != image
+        left_out.append(normalized_mutual_info_score(labels[kept].numpy(), categories[kept].numpy()))
+    values = torch.tensor(left_out).double()
+    deviation = math.sqrt(59 / 60 * ((values - values.mean()) ** 2).sum().item())
+    assert (found.low, found.high) == pytest.approx(
+        (found.value - 1.96 * deviation, found.value + 1.96 * deviation), rel=1e-4
+    )
+
+
+def test_the_interval_of_the_mutual_information_has_the_width_of_repeated_draws() -> None:
+    draw, values, halves = torch.Generator().manual_seed(3), [], []
+    law = torch.tensor([[12.0, 3, 1], [2, 14, 4], [5, 2, 17]]).flatten()
+    for _ in range(100):
+        cells = torch.multinomial(law, 300, replacement=True, generator=draw)
+        found = rows(cells // 3, cells % 3, 3, 3, draw)["normalised_mutual_information"]
+        values.append(found.value)
+        halves.append((found.high - found.low) / 2)
+    assert 0.9 < sum(halves) / 100 / (1.96 * torch.tensor(values).std().item()) < 1.15
+
+
+def test_a_perfect_fit_is_the_end_of_its_intervals() -> None:
+    found = scored([[20, 0], [0, 20]])
+    assert (found["normalised_mutual_information"].low, found["normalised_mutual_information"].high) == (1, 1)
+    assert found["purity"].high == 1
+    assert 0.85 < found["purity"].low < 1
+    assert (found["classification_error"].low, found["classification_error"].high < 0.15) == (0, True)

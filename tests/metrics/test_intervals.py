@@ -160,8 +160,11 @@ def test_the_uncertainty_of_a_score_of_two_sides_is_the_sum_of_theirs(values: Te
     assert (alone.samples, alone.real, alone.variance, len(alone.groups)) == (parts[0], 0, parts[0], 0)
 
 
-def test_a_variance_is_never_negative() -> None:
-    assert Uncertainty(0.1, 0.1, degenerate=0.3).variance == 0
+def test_a_variance_is_at_least_that_of_second_order() -> None:
+    """Which remains at equal laws; the estimate of first order holds it twice, but may happen to be less."""
+    assert Uncertainty(0.5, 0.3, degenerate=0.3).variance == pytest.approx(0.5)
+    assert Uncertainty(0.2, 0.2, degenerate=0.3).variance == 0.3
+    assert Uncertainty(0.1, 0.1, degenerate=0.3).variance == 0.3
 
 
 def test_a_normal_interval_is_1_96_standard_deviations_wide_on_either_side() -> None:
@@ -200,12 +203,12 @@ def test_the_interval_of_a_share_is_the_closed_form_of_wilson(count: int) -> Non
     share = count / total
     middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
     half = z / (1 + z**2 / total) * math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
-    assert_close(share_interval(count, total), (middle - half, middle + half), rtol=1e-9, atol=1e-12)
+    assert_close(share_interval(count / total, total), (middle - half, middle + half), rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.95])
 def test_the_interval_of_a_share_contains_it_in_about_95_percent_of_cases(share: float) -> None:
-    held = [low <= share <= high for low, high in (share_interval(count, 100) for count in range(101))]
+    held = [low <= share <= high for low, high in (share_interval(count / 100, 100) for count in range(101))]
     coverage = float(np.dot(stats.binom.pmf(np.arange(101), 100, share), held))  # exact, not drawn
     assert 0.92 < coverage < 0.99
 

@@ -15,7 +15,7 @@ from gan_pipelines.metrics.features import extract_features
 from gan_pipelines.metrics.intervals import Uncertainty, jackknife_variance
 from gan_pipelines.metrics.networks import judge_network
 from gan_pipelines.metrics.scores import POSITIVE, SHARE, UNBOUNDED, Score, mean_score, smooth_score
-from gan_pipelines.metrics.variation import category_changes, drift, explained_share, measure_pictures
+from gan_pipelines.metrics.variation import category_changes, drift, explained_share, left_out_shares, measure_pictures
 from gan_pipelines.models import Encoder, InfoGAN
 from gan_pipelines.parameters import CategoricalCode, ContinuousCode
 
@@ -114,9 +114,7 @@ def _strokes(name: str, pictures: Tensor) -> Iterator[Score]:
         share = explained_share(by_base)
         if math.isnan(share):
             continue
-        kept = ~torch.eye(BASES, dtype=torch.bool)
-        left_out = torch.tensor([explained_share(by_base[others]) for others in kept])
-        uncertainty = Uncertainty(jackknife_variance(left_out))
+        uncertainty = Uncertainty(jackknife_variance(left_out_shares(by_base)))
         yield smooth_score(f"{measure}_share", name, len(pictures), share, uncertainty, SHARE)
 
 

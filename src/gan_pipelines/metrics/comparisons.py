@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from jaxtyping import Float
 from scipy import stats
 
 from gan_pipelines.metrics.definitions import REAL, SCORES, Better
-from gan_pipelines.metrics.intervals import CONFIDENCE, GROUPS
+from gan_pipelines.metrics.intervals import CONFIDENCE, GROUPS, group_variance, normal_interval
 from gan_pipelines.metrics.scores import Score
 
 MEASURED = ["score", "space", "samples"]
@@ -51,23 +52,27 @@ def difference(ours: Mapping[Any, Any], theirs: Mapping[Any, Any], better: Bette
         theirs: the same of another generator, scored against the same test images.
         better: which direction is better; distances from what is expected are compared for `near expected`.
 
+    Scores on which no test image has an influence are independent: the squares of the sides of their intervals, which
+    may be unequal, add up (Newcombe 1998, method 10).
+
     Returns:
-        The difference and the ends of its interval, positive if ours is worse; None if a score has no interval.
+        The difference and the ends of its interval, positive if ours is worse; None if a score has no interval, or if
+        nobody knows what is expected of it.
     """
-    if better == "neither" or any(pd.isna(row["low"]) or pd.isna(row["value"]) for row in (ours, theirs)):
+    needed = ["value", "low", *(["expected"] if better == "near expected" else [])]
+    if better == "neither" or any(pd.isna(row[column]) for row in (ours, theirs) for column in needed):
         return None
     badness, signs = zip(*(_badness(row, better) for row in (ours, theirs)), strict=True)
-    paired = all(pd.notna(row.get("samples_variance", math.nan)) for row in (ours, theirs))
-    if paired:
-        groups = [sign * _groups(row) for row, sign in zip((ours, theirs), signs, strict=True)]
-        apart = groups[0] - groups[1]
-        shared = float(((apart - apart.mean()) ** 2).sum()) * GROUPS / (GROUPS - 1)
-        variance = ours["samples_variance"] + theirs["samples_variance"] + shared
-    else:
-        variance = sum(_variance(row) for row in (ours, theirs))
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, GROUPS - 1 if paired else math.inf)) * math.sqrt(variance)
     found = badness[0] - badness[1]
-    return found, found - half, found + half
+    if any(pd.isna(row.get("samples_variance", math.nan)) for row in (ours, theirs)):
+        (down, up), (their_down, their_up) = (
+            _sides(row, sign) for row, sign in zip((ours, theirs), signs, strict=True)
+        )
+        return found, found - math.hypot(down, their_up), found + math.hypot(up, their_down)
+    groups = [sign * _groups(row) for row, sign in zip((ours, theirs), signs, strict=True)]
+    shared = group_variance(torch.from_numpy(groups[0] - groups[1]))
+    variance = ours["samples_variance"] + theirs["samples_variance"] + shared
+    return found, *normal_interval(found, variance, freedom=GROUPS - 1)
 
 
 def _badness(row: Mapping[Any, Any], better: Better) -> tuple[float, float]:
@@ -80,10 +85,10 @@ def _badness(row: Mapping[Any, Any], better: Better) -> tuple[float, float]:
     return row["value"], 1.0
 
 
-def _variance(row: Mapping[Any, Any]) -> float:
-    """Of a score that depends on its own pictures alone, from its interval."""
-    half = (row["high"] - row["low"]) / 2 / float(stats.norm.ppf((1 + CONFIDENCE) / 2))
-    return float(half**2)
+def _sides(row: Mapping[Any, Any], sign: float) -> tuple[float, float]:
+    """How far the interval reaches below and above the badness."""
+    sides = row["value"] - row["low"], row["high"] - row["value"]
+    return sides if sign > 0 else sides[::-1]
 
 
 def _groups(row: Mapping[Any, Any]) -> Float[np.ndarray, " groups"]:
@@ -123,12 +128,13 @@ def rank_scores(scores: pd.DataFrame, influences: pd.DataFrame) -> pd.DataFrame:
         for index, (row, own) in enumerate(zip(group.index, results, strict=True)):
             others = own[:index] + own[index + 1 :]
             found.loc[row, "place"] = _place(others)
-            found.loc[row, "outcome"] = LEADER if index == leader and len(records) > 1 else own[leader]
+            found.loc[row, "outcome"] = LEADER if index == leader and set(others) - {UNKNOWN} else own[leader]
     return found
 
 
 def _leader(records: Sequence[Mapping[Any, Any]], better: Better) -> int:
-    badness = [_badness(row, better)[0] for row in records]
+    """The best of those that can be compared."""
+    badness = [math.nan if difference(row, row, better) is None else _badness(row, better)[0] for row in records]
     return int(np.nanargmin(badness)) if not np.isnan(badness).all() else 0
 
 
@@ -153,8 +159,8 @@ def average_seeds(scores: pd.DataFrame, settings: Iterable[Sequence[str]], seeds
 
     Returns:
         Columns `runs`, `seeds`, `generator`, `score`, `space`, `samples`, `mean`, `deviation` (with n - 1), `count`,
-        and `outcome` against the setting with the best mean of the same generator, by Welch's test: `best`, `worse` or
-        `not told apart`; empty where fewer than three seeds stand on a side.
+        and `outcome` by Welch's test against the setting with the best mean of the same generator: `best`, `worse` or
+        `not told apart`. It is empty for settings with fewer than three seeds, and if no two have as many.
     """
     keys = ["generator", *MEASURED]
     table, values = [], []
@@ -173,16 +179,19 @@ def average_seeds(scores: pd.DataFrame, settings: Iterable[Sequence[str]], seeds
 def _compare_recipes(averaged: pd.DataFrame, values: Sequence[Float[np.ndarray, " seeds"]]) -> list[str]:
     """What each recipe is against the one with the best mean (Welch 1947, two-sided, 5 %)."""
     found = [""] * len(averaged)
-    for (_, score, *_), rows in averaged.groupby(["generator", *MEASURED], sort=False):
+    tested = averaged[averaged["count"] >= FEWEST_SEEDS]
+    for (_, score, *_), rows in tested.groupby(["generator", *MEASURED], sort=False):
         better = SCORES[str(score)].better
         if len(rows) < 2 or better in ("neither", "near expected"):
             continue
         sign = -1 if better == "higher" else 1
         leader = rows.index[int((sign * rows["mean"]).argmin())]
         for row in rows.index.tolist():
-            if row == leader:
-                found[row] = LEADER
-            elif min(len(values[row]), len(values[leader])) >= FEWEST_SEEDS:
-                test = stats.ttest_ind(values[row], values[leader], equal_var=False)
-                found[row] = WORSE if test.pvalue < 1 - CONFIDENCE else EQUAL
+            found[row] = LEADER if row == leader else _welch(values[row], values[leader])
     return found
+
+
+def _welch(ours: Float[np.ndarray, " seeds"], best: Float[np.ndarray, " seeds"]) -> str:
+    if ours.std() == best.std() == 0:  # for which the test is not defined
+        return EQUAL if ours[0] == best[0] else WORSE
+    return WORSE if stats.ttest_ind(ours, best, equal_var=False).pvalue < 1 - CONFIDENCE else EQUAL

@@ -31,14 +31,14 @@ class Uncertainty:
         real: variance that comes from the test images.
         groups: how far each group of test images moves the score; what two generators share of it cancels when they are
             compared. Empty if the test images do not matter.
-        degenerate: variance of second order, all that is left if both sides have the same law; first order counts it
-            twice.
+        degenerate: variance of second order, which remains if both sides have the same law; it is counted twice in the
+            estimate of first order.
         freedom: degrees of freedom of the variance.
     """
 
     samples: float
     real: float = 0.0
-    groups: Float[Tensor, "groups"] = field(default_factory=lambda: torch.empty(0))
+    groups: Float[Tensor, "groups"] = field(default_factory=lambda: torch.empty(0), compare=False)
     degenerate: float = 0.0
     freedom: float = math.inf
 

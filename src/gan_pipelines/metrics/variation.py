@@ -78,13 +78,28 @@ def explained_share(values: Float[Tensor, "bases points"]) -> float:
     Returns:
         The share; NaN if fewer than two rows are left, or if all values are equal.
     """
-    kept = values[~values.isnan().any(dim=1)].double()
-    if len(kept) < 2 or kept.min() == kept.max():
-        return math.nan
-    centred = kept - kept.mean(dim=1, keepdim=True)
-    excess = centred.var(dim=0).mean() / len(kept)
-    explained = (kept.mean(dim=0).var(correction=0) - excess).clamp(min=0)
-    return (explained / (explained + kept.var(dim=0).mean())).item()
+    kept = _complete(values)
+    return math.nan if len(kept) < 2 or kept.min() == kept.max() else _share(kept).item()
+
+
+def left_out_shares(values: Float[Tensor, "bases points"]) -> Float[Tensor, "kept"]:
+    """The explained share with one base left out at a time, of those without NaN; NaN of fewer than three."""
+    kept = _complete(values)
+    if len(kept) < 3:
+        return torch.full((len(kept),), math.nan)
+    others = (~torch.eye(len(kept), dtype=torch.bool)).nonzero()[:, 1].view(len(kept), -1)
+    return _share(kept[others])
+
+
+def _complete(values: Float[Tensor, "bases points"]) -> Float[Tensor, "kept points"]:
+    return values[~values.isnan().any(dim=1)].double()
+
+
+def _share(values: Float[Tensor, "... bases points"]) -> Float[Tensor, "..."]:
+    centred = values - values.mean(dim=-1, keepdim=True)
+    excess = centred.var(dim=-2).mean(dim=-1) / values.shape[-2]
+    explained = (values.mean(dim=-2).var(dim=-1, correction=0) - excess).clamp(min=0)
+    return explained / (explained + values.var(dim=-2).mean(dim=-1))
 
 
 def category_changes(categories: Int64[Tensor, "bases points"]) -> Float[Tensor, "bases"]:
