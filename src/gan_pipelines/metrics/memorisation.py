@@ -147,8 +147,8 @@ def _limit_influence(
 ) -> Float[Tensor, "tests"]:
     """How far each test image moves the share of samples below the limit, by moving the limit.
 
-    With one test image more below it the limit falls, and with it the share of samples, in proportion to how densely they
-    lie there, compared with test images.
+    With one test image more below it the limit falls, and with it the share of samples, in proportion to how densely
+    they lie there, compared with test images.
 
     Args:
         samples: closeness of the samples, in the unit of the limit.
