@@ -150,8 +150,11 @@ def repeat_pictures(study: Study, kind: str, rng: torch.Generator) -> Iterator[S
     training = real.take(torch.arange(TRAINING))
     index = real.draw(TESTS + SAMPLES, rng, start=TRAINING)
     tests, samples = real.take(index[:TESTS]), real.take(index[TESTS:])
-    if strangers := int(WRONG[kind] * SAMPLES):
-        samples = other.take(other.draw(SAMPLES, rng)[:strangers]).join(samples.take(torch.arange(strangers, SAMPLES)))
+    strange, strangers = other.take(other.draw(SAMPLES, rng)), int(WRONG[kind] * SAMPLES)
+    if strangers == SAMPLES:
+        samples = strange
+    elif strangers:
+        samples = strange.take(torch.arange(strangers)).join(samples.take(torch.arange(strangers, SAMPLES)))
     distances = {
         JUDGE: nearest_distances(tests.judged.features, training.judged.features),
         PIXELS: picture_distances(tests.pictures.images, training.pictures.images),
