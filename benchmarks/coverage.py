@@ -6,7 +6,7 @@ It needs the models of a run of the default experiment (`make run`). There, laws
 without end: samples of the joint stack play the real images, 1,000 of them in each repeat the test images, read by the
 real judge. A generator of equal law draws 10,000 others of them; a slightly wrong one takes 5 % of its samples from the
 independent stack; a clearly wrong one takes all. InfoGAN's codes are those of the trained one, and of one in which a
-twentieth or half of the pictures get other codes than they should.
+twentieth or half of the pictures get other codes than they should; levels ignore the noise of as many conditions.
 
 The truth is the score of the law itself where a score is unbiased (Frechet distance at infinity, kernel distance), and
 otherwise the mean over all repeats: what the score is at these counts on average.
@@ -18,14 +18,15 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.metrics import (
     JUDGE,
     LabelledFeatures,
@@ -34,15 +35,19 @@ from gan_pipelines.metrics import (
     class_logits,
     extract_labelled,
     judge_network,
+    level_variations,
     score_classification,
     score_codes,
+    score_levels,
     score_pictures,
 )
 from gan_pipelines.metrics.distances import frechet_distances, kernel_distance
+from gan_pipelines.metrics.diversity import CONDITIONS, NOISES
 from gan_pipelines.metrics.features import RealFeatures
 from gan_pipelines.metrics.neighbours import nearest_distances, picture_distances
 from gan_pipelines.model_file import read_model
-from gan_pipelines.models import InfoGAN
+from gan_pipelines.models import Encoder, InfoGAN, LevelGAN
+from gan_pipelines.models.encoder import encode
 from gan_pipelines.models.standing import standing_infogan
 from gan_pipelines.parameters import PIXELS
 from measure import PROJECT, environment, print_table
@@ -54,6 +59,8 @@ WRONG = {"equal": 0.0, "slightly wrong": 0.05, "clearly wrong": 1.0}
 FORGOTTEN = {"equal": 0.0, "slightly wrong": 0.05, "clearly wrong": 0.5}
 """Share of an InfoGAN's pictures whose codes are replaced."""
 FEATURES = "features"
+REGRESSED = 200
+"""Real images from which a level's unit comes; it is the same in all repeats."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +117,20 @@ class Forgetful:
         return self._gan.pictures(noise, torch.where(forgotten, others, codes))
 
 
+class Deaf(nn.Module):
+    """A generator that ignores the noise of some of its pictures."""
+
+    def __init__(self, generator: nn.Module, share: float, seed: int) -> None:
+        super().__init__()
+        self.generator, self.share, self.rng = generator, share, torch.Generator().manual_seed(seed)
+
+    def forward(self, condition: Tensor, noise: Tensor) -> Tensor:
+        """Pictures, those of a condition either with or without noise."""
+        deaf = torch.rand(CONDITIONS, generator=self.rng).repeat_interleave(NOISES) < self.share
+        pictures: Tensor = self.generator(condition, noise * ~deaf[:, None])
+        return pictures
+
+
 def newest(experiment: str, name: str) -> Path:
     """The newest version of a model."""
     found = sorted((PROJECT / "data/06_models" / experiment / f"{name}.safetensors").glob(f"*/{name}.safetensors"))
@@ -126,6 +147,8 @@ class Study:
     judge: Any
     infogan: InfoGAN
     standing: InfoGAN
+    levels: list[LevelGAN]
+    representations: dict[str, Representation]
 
 
 def prepare(experiment: str) -> Study:
@@ -141,7 +164,13 @@ def prepare(experiment: str) -> Study:
         opinions = class_logits(second_judge, pictures.images).argmax(dim=1)
         laws[name] = Law(pictures, extract_labelled(network, pictures), opinions)
     infogan: Any = open_model("infogan")
-    return Study(laws, judge, infogan, standing_infogan(infogan, rng))
+    levels: list[Any] = [open_model(f"joint_level_{level.target}") for level in stack.spec.levels]
+    some = laws["joint_stack"].take(torch.arange(REGRESSED)).pictures
+    encoded = encode(
+        cast("Encoder", open_model("encoder")), some.pixels(), [level.spec.target for level in levels[:-1]]
+    )
+    representations = {part.name: part for part in [*encoded, some.pixels()]}
+    return Study(laws, judge, infogan, standing_infogan(infogan, rng), levels, representations)
 
 
 def repeat_pictures(study: Study, kind: str, rng: torch.Generator) -> Iterator[Score]:
@@ -174,7 +203,22 @@ def repeat_codes(study: Study, kind: str, rng: torch.Generator) -> Iterator[Scor
     yield from score_codes(study.infogan, standing, study.judge, FEATURES, test_images, SAMPLES, rng)
 
 
-CASES = {"pictures": repeat_pictures, "codes": repeat_codes}
+def repeat_levels(study: Study, kind: str, rng: torch.Generator) -> Iterator[Score]:
+    """Both scores of each level, once."""
+    levels = [copy(level) for level in study.levels]
+    for place, level in enumerate(levels):
+        # in front of the property of the class, which the copy would follow
+        level.__class__ = type(
+            "DeafLevel",
+            (LevelGAN,),
+            {"sampling_generator": Deaf(level.sampling_generator, FORGOTTEN[kind], rng.initial_seed() + place)},
+        )
+    labels = torch.arange(REGRESSED) % len(study.laws["joint_stack"].pictures.classes)
+    variations = level_variations(levels, study.representations, labels, 10, rng)
+    yield from score_levels(variations, CONDITIONS * NOISES)
+
+
+CASES = {"pictures": repeat_pictures, "codes": repeat_codes, "levels": repeat_levels}
 
 
 studies: list[Study] = []
