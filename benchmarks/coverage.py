@@ -31,6 +31,7 @@ from gan_pipelines.metrics import (
     LabelledFeatures,
     Reference,
     Score,
+    class_logits,
     extract_labelled,
     judge_network,
     score_classification,
@@ -38,10 +39,11 @@ from gan_pipelines.metrics import (
     score_pictures,
 )
 from gan_pipelines.metrics.distances import frechet_distances, kernel_distance
-from gan_pipelines.metrics.features import RealFeatures, pixel_rows
-from gan_pipelines.metrics.neighbours import nearest_distances
+from gan_pipelines.metrics.features import RealFeatures
+from gan_pipelines.metrics.neighbours import nearest_distances, picture_distances
 from gan_pipelines.model_file import read_model
 from gan_pipelines.models import InfoGAN
+from gan_pipelines.models.standing import standing_infogan
 from gan_pipelines.parameters import PIXELS
 from measure import PROJECT, environment, print_table
 
@@ -61,16 +63,27 @@ class Law:
     Attributes:
         pictures: with the labels that were asked for.
         judged: features and logits.
+        second_opinion: the class that the second judge sees.
     """
 
     pictures: LabelledImages
     judged: LabelledFeatures
+    second_opinion: Tensor
 
-    def take(self, index: Tensor) -> tuple[LabelledImages, LabelledFeatures]:
+    def take(self, index: Tensor) -> "Law":
         """Some of the pictures."""
         judged = self.judged
         chosen = LabelledFeatures(judged.features[index], judged.logits[index], judged.labels[index])
-        return self.pictures.subset(index), chosen
+        return Law(self.pictures.subset(index), chosen, self.second_opinion[index])
+
+    def join(self, other: "Law") -> "Law":
+        """These pictures, then others."""
+        pictures, judged = (
+            [torch.cat([getattr(getattr(law, part), name) for law in (self, other)]) for name in names]
+            for part, names in (("pictures", ("images", "labels")), ("judged", ("features", "logits", "labels")))
+        )
+        opinions = torch.cat([self.second_opinion, other.second_opinion])
+        return Law(LabelledImages(*pictures, self.pictures.classes), LabelledFeatures(*judged), opinions)
 
     def draw(self, count: int, rng: torch.Generator, start: int = 0) -> Tensor:
         """Indices of so many pictures, equally many of each class, beyond the first ones."""
@@ -112,53 +125,50 @@ class Study:
     laws: dict[str, Law]
     judge: Any
     infogan: InfoGAN
+    standing: InfoGAN
 
 
 def prepare(experiment: str) -> Study:
     """Read the models, draw the populations."""
     open_model = lambda name: read_model(newest(experiment, name))  # noqa: E731
     judge, rng = open_model("judge"), torch.Generator().manual_seed(0)
+    second_judge: Any = open_model("second_judge")
     network, laws = judge_network(judge, FEATURES), {}
     for name in ("joint_stack", "independent_stack"):
         stack: Any = open_model(name)
         labels = torch.arange(POPULATION) % len(stack.spec.classes)
         pictures = LabelledImages(stack.sample(labels, rng), labels, stack.spec.classes)
-        laws[name] = Law(pictures, extract_labelled(network, pictures))
-    return Study(laws, judge, open_model("infogan"))
+        opinions = class_logits(second_judge, pictures.images).argmax(dim=1)
+        laws[name] = Law(pictures, extract_labelled(network, pictures), opinions)
+    infogan: Any = open_model("infogan")
+    return Study(laws, judge, infogan, standing_infogan(infogan, rng))
 
 
 def repeat_pictures(study: Study, kind: str, rng: torch.Generator) -> Iterator[Score]:
     """Every score of pictures, once."""
     real, other = study.laws["joint_stack"], study.laws["independent_stack"]
-    train_images, train = real.take(torch.arange(TRAINING))
+    training = real.take(torch.arange(TRAINING))
     index = real.draw(TESTS + SAMPLES, rng, start=TRAINING)
-    test_images, test = real.take(index[:TESTS])
-    pictures, judged = real.take(index[TESTS:])
+    tests, samples = real.take(index[:TESTS]), real.take(index[TESTS:])
     if strangers := int(WRONG[kind] * SAMPLES):
-        mixed, strange = other.take(other.draw(SAMPLES, rng)[:strangers])
-        joined = (
-            torch.cat([getattr(mixed, part), getattr(pictures, part)[strangers:]]) for part in ("images", "labels")
-        )
-        pictures = LabelledImages(*joined, pictures.classes)
-        parts = ("features", "logits", "labels")
-        judged = LabelledFeatures(
-            *(torch.cat([getattr(strange, part), getattr(judged, part)[strangers:]]) for part in parts)
-        )
+        samples = other.take(other.draw(SAMPLES, rng)[:strangers]).join(samples.take(torch.arange(strangers, SAMPLES)))
     distances = {
-        JUDGE: nearest_distances(test.features, train.features),
-        PIXELS: nearest_distances(pixel_rows(test_images), pixel_rows(train_images)),
+        JUDGE: nearest_distances(tests.judged.features, training.judged.features),
+        PIXELS: picture_distances(tests.pictures.images, training.pictures.images),
     }
-    reference = Reference(train_images, test_images, RealFeatures({JUDGE: train}, {JUDGE: test}, distances))
-    yield from score_pictures({JUDGE: judged}, pictures, reference, "labelled", rng)
-    yield score_classification(test.logits, test_images, SAMPLES)
+    features = RealFeatures({JUDGE: training.judged}, {JUDGE: tests.judged}, tests.second_opinion, distances)
+    reference = Reference(training.pictures, tests.pictures, features)
+    judged = {JUDGE: samples.judged}
+    yield from score_pictures(judged, samples.second_opinion, samples.pictures, reference, "labelled", rng)
+    yield score_classification(tests.judged.logits, tests.pictures, SAMPLES)
 
 
 def repeat_codes(study: Study, kind: str, rng: torch.Generator) -> Iterator[Score]:
     """Every score of codes, once."""
     real = study.laws["joint_stack"]
-    test_images, _ = real.take(real.draw(TESTS, rng))
-    gan: Any = Forgetful(study.infogan, FORGOTTEN[kind])
-    yield from score_codes(gan, study.judge, FEATURES, test_images, SAMPLES, rng)
+    test_images = real.take(real.draw(TESTS, rng)).pictures
+    standing: Any = Forgetful(study.standing, FORGOTTEN[kind])
+    yield from score_codes(study.infogan, standing, study.judge, FEATURES, test_images, SAMPLES, rng)
 
 
 CASES = {"pictures": repeat_pictures, "codes": repeat_codes}

@@ -241,12 +241,12 @@ def test_the_interval_of_the_mutual_information_is_that_of_a_jackknife_over_imag
 def test_the_interval_of_the_mutual_information_has_the_width_of_repeated_draws() -> None:
     draw, values, halves = torch.Generator().manual_seed(3), [], []
     law = torch.tensor([[12.0, 3, 1], [2, 14, 4], [5, 2, 17]]).flatten()
-    for _ in range(100):
-        cells = torch.multinomial(law, 300, replacement=True, generator=draw)
+    for _ in range(60):
+        cells = torch.multinomial(law, 200, replacement=True, generator=draw)
         found = rows(cells // 3, cells % 3, 3, 3, draw)["normalised_mutual_information"]
         values.append(found.value)
         halves.append((found.high - found.low) / 2)
-    assert 0.9 < sum(halves) / 100 / (1.96 * torch.tensor(values).std().item()) < 1.15
+    assert 0.8 < sum(halves) / 60 / (1.96 * torch.tensor(values).std().item()) < 1.25
 
 
 def test_a_perfect_fit_is_the_end_of_its_intervals() -> None:

@@ -71,7 +71,7 @@ def test_precision_and_recall_agree_with_torch_fidelity(draw: Draw, shift: float
     assert_close(precision_and_recall(samples, real), expected, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("count", [12, 30, 80])
+@pytest.mark.parametrize("count", [12, 45])
 def test_the_jackknife_leaves_out_each_group_of_either_side_and_finds_all_neighbours_anew(
     draw: Draw, rng: torch.Generator, count: int
 ) -> None:
@@ -118,18 +118,18 @@ def test_a_score_of_the_jackknife_is_never_scaled_up_and_at_most_down_to_a_sixth
 def test_the_intervals_have_the_width_of_repeated_draws(draw: Draw, counts: tuple[int, int]) -> None:
     """Those of the jackknife alone are 1.3 to 2.3 times as wide; more pictures on one side make them narrower."""
     values, variances = [], []
-    for trial in range(50):
+    for trial in range(40):
         found = scored(0.8 * draw(counts[0]), draw(counts[1]), trial)
         assert found.pictures == 150
         values.append([*found.values.values()])
         variances.append([found.uncertainties[name].variance for name in MANIFOLD_SCORES])
     drawn, estimated = torch.tensor(values).double(), torch.tensor(variances).double()
     ratios = estimated.mean(dim=0).sqrt() / drawn.std(dim=0)
-    assert ratios.min() > 0.7
-    assert ratios.max() < 1.4
+    assert ratios.min() > 0.6
+    assert ratios.max() < 1.6
     half = float(stats.t.ppf(0.975, GROUPS - 1)) * estimated.sqrt()
     held = ((drawn - drawn.mean(dim=0)).abs() <= half).double().mean(dim=0)
-    assert held.min() >= 0.8
+    assert held.min() >= 0.75
     assert 0.9 < held.mean() < 0.995
 
 
@@ -164,10 +164,10 @@ def test_the_expected_coverage_is_31_over_32_of_many_pictures() -> None:
 
 @pytest.mark.parametrize("pictures", [8, 25])
 def test_samples_of_the_real_law_have_the_expected_coverage_and_a_density_of_1(draw: Draw, pictures: int) -> None:
-    found = [scored(draw(pictures), draw(pictures)).values for _ in range(100)]
+    found = [scored(draw(pictures), draw(pictures)).values for _ in range(64)]
     for name, expected in {"coverage": expected_coverage(pictures), "density": 1.0}.items():
         values = torch.tensor([scores[name] for scores in found])
-        assert abs(values.mean().item() - expected) < 3 * values.std().item() / 10
+        assert abs(values.mean().item() - expected) < 3 * values.std().item() / 8
 
 
 def test_ten_times_as_many_samples_do_not_raise_coverage(draw: Draw) -> None:

@@ -15,9 +15,16 @@ from torch import Tensor
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.metrics.definitions import JUDGE
 from gan_pipelines.metrics.features import LabelledFeatures, Reference
-from gan_pipelines.metrics.intervals import Strata, Uncertainty, equal_parts, first_order
+from gan_pipelines.metrics.intervals import (
+    Strata,
+    Uncertainty,
+    equal_parts,
+    first_order,
+    group_influence,
+    stratified_variance,
+)
 from gan_pipelines.metrics.neighbours import NEIGHBOURS, nearest_distances, picture_distances
-from gan_pipelines.metrics.scores import SHARE, Score, missing_score, share_score, smooth_score
+from gan_pipelines.metrics.scores import SHARE, Score, missing_score, smooth_score
 from gan_pipelines.parameters import PIXELS
 
 CLOSE = 0.05
@@ -25,6 +32,8 @@ CLOSE = 0.05
 TWINS = 0.5
 """Near duplicates are closer than this part of that limit: samples of one generator resemble each other more than real
 images do, and of a healthy one half or more fall below the limit itself."""
+SLOPE = 1.25
+"""How densely closenesses lie at the limit is counted between the limit divided and multiplied by this."""
 MEMORY = ("neighbour_distance", "copies")
 TOO_FEW = f"it takes at least {round(1 / CLOSE) - 1} test images without an equal picture"
 
@@ -46,16 +55,28 @@ def score_near_duplicates(
     """
     name, test_images = "near_duplicates", reference.test_images
     size = min(len(pictures), len(test_images))
-    real = test_images.images[equal_parts(test_images.labels, size, rng)[0]]
+    chosen = equal_parts(test_images.labels, size, rng)[0]
+    real, real_strata = test_images.images[chosen], test_images.labels[chosen]
     others = picture_distances(real, real, NEIGHBOURS + 1)[:, 1:]
     limit = _limit(others[others[:, 0] > 0]) if others.shape[1] else None
     if limit is None:
         yield missing_score(name, PIXELS, size, TOO_FEW)
         return
     parts = equal_parts(strata, size, rng)
-    suspect = [_repeats(pictures.images[part], real) < TWINS * limit for part in parts]
+    repeats = [_repeats(pictures.images[part], real) for part in parts]
+    suspect = [part < TWINS * limit for part in repeats]
     of_parts = [judged.labels[part] for part in parts]
-    yield _share_of_parts(name, [part.double().mean() for part in suspect], size)
+    overall = _share_of_parts(name, [part.double().mean() for part in suspect], size)
+    if overall.uncertainty is None:
+        yield overall
+    else:
+        moved = _limit_influence(torch.cat(repeats) / TWINS, _closeness(others), limit)
+        uncertainty = replace(
+            overall.uncertainty,
+            real=stratified_variance(moved, real_strata),
+            groups=group_influence(moved, real_strata),
+        )
+        yield smooth_score(name, PIXELS, size, overall.value, uncertainty, SHARE)
     for label, of_class in enumerate(reference.test_images.classes):
         shares = [part[labels == label].double().mean() for part, labels in zip(suspect, of_parts, strict=True)]
         shares = [share for share in shares if not share.isnan()]
@@ -108,13 +129,37 @@ def score_memorisation(
         influences = (nearest - nearest.mean()) / theirs.mean(), -ratio * (theirs / theirs.mean() - 1)
         uncertainty = first_order(influences[0], strata, influences[1], reference.test_images.labels)
         yield smooth_score("neighbour_distance", space, len(pictures), ratio, uncertainty, expected=1.0)
-        yield share_score("copies", space, _closeness(distances) < limit, expected=CLOSE)
+        close, theirs = _closeness(distances), _closeness(expected)
+        copied = (close < limit).double()
+        moved = _limit_influence(close, theirs, limit)
+        uncertainty = first_order(copied, strata, moved, reference.test_images.labels)
+        yield smooth_score("copies", space, len(pictures), copied.mean().item(), uncertainty, SHARE, expected=CLOSE)
 
 
 def _closeness(distances: Float[Tensor, "count neighbours"]) -> Float[Tensor, "count"]:
     """Distance to the nearest picture, divided by the mean distance to the nearest ones."""
     mean = distances.mean(dim=1)
     return torch.where(mean > 0, distances[:, 0] / mean, 0.0)
+
+
+def _limit_influence(
+    samples: Float[Tensor, "samples"], real: Float[Tensor, "tests"], limit: float
+) -> Float[Tensor, "tests"]:
+    """How far each test image moves the share of samples below the limit, by moving the limit.
+
+    With one test image more below it the limit falls, and with it the share of samples, in proportion to how densely
+    they lie there, compared with test images.
+
+    Args:
+        samples: closeness of the samples, in the unit of the limit.
+        real: closeness of the test images.
+        limit: which 5 % of them fall below.
+    """
+    ours, theirs = (
+        ((values > limit / SLOPE) & (values < limit * SLOPE)).double().mean().item() for values in (samples, real)
+    )
+    below = (real < limit).double()
+    return -(ours / theirs if theirs else 0.0) * (below - below.mean())
 
 
 def _limit(distances: Float[Tensor, "tests neighbours"]) -> float | None:

@@ -18,6 +18,8 @@ NEIGHBOURS = 8
 """How many nearest pictures tell what distance is usual around a picture."""
 COARSE = 8
 """Fields a side over which pictures are averaged to find candidates for their neighbours."""
+FINE = 64
+"""Larger pictures are averaged to this many fields a side before they are compared."""
 SHIFT = 1
 """By how many pixels a copy may be shifted."""
 COMPARED = 2**19
@@ -56,7 +58,11 @@ def picture_distances(queries: Images, pool: Images, neighbours: int = NEIGHBOUR
     Returns:
         The distances, ascending; fewer if the pool is smaller.
     """
-    candidates = _nearest(_coarse(queries), _coarse(pool), neighbours)[1]
+    candidates = _nearest(_averaged(queries, COARSE), _averaged(pool, COARSE), neighbours)[1]
+    if queries.shape[-1] > FINE:
+        queries, pool = (
+            _averaged(side, FINE).round().to(torch.uint8).unflatten(1, (-1, FINE, FINE)) for side in (queries, pool)
+        )
     size = queries.shape[-1]
     border = min(SHIFT, (size - 1) // 2)
     inner, offsets = size - 2 * border, range(2 * border + 1)
@@ -71,8 +77,8 @@ def picture_distances(queries: Images, pool: Images, neighbours: int = NEIGHBOUR
     return distances.sqrt_().sort(dim=1).values
 
 
-def _coarse(images: Images) -> Float[Tensor, "count dimensions"]:
-    """Means over square fields of each picture."""
-    fields = min(COARSE, images.shape[-1])
+def _averaged(images: Images, fields: int) -> Float[Tensor, "count dimensions"]:
+    """Means over that many square fields a side of each picture, at most one per pixel."""
     blocks = images.split(max(1, BLOCK // images[0].numel()))
-    return torch.cat([adaptive_avg_pool2d(block.float(), fields).flatten(1) for block in blocks])
+    side = min(fields, images.shape[-1])
+    return torch.cat([adaptive_avg_pool2d(block.float(), side).flatten(1) for block in blocks])
