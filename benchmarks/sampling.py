@@ -17,8 +17,8 @@ from torch import Tensor
 
 from gan_pipelines.data.images import one_hot
 from gan_pipelines.models import LevelGAN, StackedGenerator, assemble_stack
-from gan_pipelines.parameters import EvaluationParameters, RunParameters
-from gan_pipelines.pipelines.evaluation.nodes import sample_generator
+from gan_pipelines.parameters import RunParameters
+from gan_pipelines.training.stage import seeded_stage
 from measure import Contestant, Race, count_flops, parse_arguments, run_races
 from networks import CLASSES, default_levels
 from plain import plain_layers
@@ -38,9 +38,9 @@ def race(count: int) -> Race:
 
 
 def ours(stack: StackedGenerator, labels: Tensor) -> Tensor:
-    """The node that samples a generator."""
-    evaluation = EvaluationParameters(samples=len(labels), features="features")
-    return sample_generator(RunParameters(), evaluation, stack).images
+    """As the node that samples a generator, without the statistics that it computes beforehand."""
+    with seeded_stage(RunParameters(), "samples") as stage:
+        return stage.place(stack).sample(labels.to(stage.device), stage.rng)
 
 
 @torch.no_grad()

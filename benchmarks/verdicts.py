@@ -81,7 +81,7 @@ def digit_cases(data: Path, experiment: str, samples: int) -> tuple[FeatureExtra
         for name in ("train_images", "test_images")
     )
     network = judge_network(expect(judge, Encoder), "features")
-    reference = Reference(train, test, extract_real_features({JUDGE: network}, train, test))
+    reference = reference_of(network, expect(judge, Encoder), train, test)
     good, fair, other = expect(joint, StackedGenerator), expect(independent, StackedGenerator), expect(infogan, InfoGAN)
     asked = labels_in_proportion(test.labels, samples)
 
@@ -122,7 +122,7 @@ def digit_cases(data: Path, experiment: str, samples: int) -> tuple[FeatureExtra
     def unlabelled(rng: torch.Generator) -> LabelledImages:
         return LabelledImages(other.sample(samples, rng)[0], torch.zeros_like(asked), ("sample",))
 
-    unequal = with_unequal_classes(network, train, test)
+    unequal = with_unequal_classes(network, expect(judge, Encoder), train, test)
     proportions = labels_in_proportion(unequal.test_images.labels, samples)
 
     def usual(draw: Callable[[torch.Generator], LabelledImages]) -> Draw:
@@ -153,7 +153,7 @@ def colour_cases(path: Path, samples: int) -> tuple[FeatureExtractor, dict[str, 
     test = source.test.subset(stratified_indices(source.test.labels, COLOUR_TEST, rng))
     judge = fit_classifier(RunParameters(), "judge", default_judge(COLOUR_STEPS), train, test, Silent())[0]
     network = judge_network(judge, "features")
-    reference = Reference(train, test, extract_real_features({JUDGE: network}, train, test))
+    reference = reference_of(network, judge, train, test)
 
     def accuracy(strength: float) -> float:
         seen = extract_labelled(network, mush(test, strength))
@@ -204,17 +204,25 @@ def against(reference: Reference, index: Tensor) -> Reference:
     found = features.test[JUDGE]
     test = {JUDGE: LabelledFeatures(found.features[index], found.logits[index], found.labels[index])}
     distances = {space: rows[index] for space, rows in features.test_distances.items()}
-    chosen = replace(features, test=test, test_distances=distances)
+    opinion = features.second_opinion[index]
+    chosen = replace(features, test=test, second_opinion=opinion, test_distances=distances)
     return replace(reference, test_images=reference.test_images.subset(index), features=chosen)
 
 
-def with_unequal_classes(network: FeatureExtractor, train: LabelledImages, test: LabelledImages) -> Reference:
+def reference_of(network: FeatureExtractor, judge: Encoder, train: LabelledImages, test: LabelledImages) -> Reference:
+    """The real images; the judge is its own second judge, on which no verdict depends."""
+    return Reference(train, test, extract_real_features({JUDGE: network}, judge, train, test))
+
+
+def with_unequal_classes(
+    network: FeatureExtractor, judge: Encoder, train: LabelledImages, test: LabelledImages
+) -> Reference:
     """A reference in which the class 0 has all its images, the class 1 half as many, then a third, and so on."""
     kept = []
     for side in (train, test):
         of_classes = [(side.labels == label).nonzero().squeeze(1) for label in range(len(side.classes))]
         kept.append(side.subset(torch.cat([rows[: len(rows) // (at + 1)] for at, rows in enumerate(of_classes)])))
-    return Reference(*kept, extract_real_features({JUDGE: network}, *kept))
+    return reference_of(network, judge, *kept)
 
 
 def newest(folder: Path, name: str) -> Path:
@@ -237,7 +245,8 @@ def called(network: FeatureExtractor, case: Case, rng: torch.Generator) -> str:
     samples, reference = case.draw(rng)
     features = {JUDGE: extract_labelled(network, samples)}
     kind: Kind = "labelled" if case.labelled else "unlabelled"
-    return ", ".join(find_verdicts(score_pictures(features, samples, reference, kind, rng)))
+    opinion = features[JUDGE].logits.argmax(dim=1)
+    return ", ".join(find_verdicts(score_pictures(features, opinion, samples, reference, kind, rng)))
 
 
 def main(arguments: argparse.Namespace) -> None:

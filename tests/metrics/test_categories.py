@@ -219,7 +219,7 @@ def test_categories_and_labels_of_different_length_are_refused(rng: torch.Genera
 def test_shares_of_images_have_the_interval_of_wilson() -> None:
     found = scored([[0, 95, 5], [90, 5, 5], [10, 0, 90]])
     for name, count in {"classification_error": 25, "purity": 275}.items():
-        assert (found[name].low, found[name].high) == pytest.approx(share_interval(count, 300))
+        assert (found[name].low, found[name].high) == pytest.approx(share_interval(count / 300, 300))
 
 
 def test_the_interval_of_the_mutual_information_is_that_of_a_jackknife_over_images() -> None:
@@ -232,10 +232,11 @@ def test_the_interval_of_the_mutual_information_is_that_of_a_jackknife_over_imag
         kept = torch.arange(60) != image
         left_out.append(normalized_mutual_info_score(labels[kept].numpy(), categories[kept].numpy()))
     values = torch.tensor(left_out).double()
-    deviation = math.sqrt(59 / 60 * ((values - values.mean()) ** 2).sum().item())
-    assert (found.low, found.high) == pytest.approx(
-        (found.value - 1.96 * deviation, found.value + 1.96 * deviation), rel=1e-4
-    )
+    variance = 59 / 60 * ((values - values.mean()) ** 2).sum().item()
+    assert found.uncertainty is not None
+    assert found.uncertainty.variance == pytest.approx(variance)
+    pictures = found.value * (1 - found.value) / variance  # of which a share would have this variance
+    assert (found.low, found.high) == pytest.approx(share_interval(found.value, pictures))
 
 
 def test_the_interval_of_the_mutual_information_has_the_width_of_repeated_draws() -> None:

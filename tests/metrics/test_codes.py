@@ -13,7 +13,7 @@ from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.metrics import codes
 from gan_pipelines.metrics.codes import BASES, information_on_samples, moved_pictures, score_codes
 from gan_pipelines.metrics.definitions import SCORES
-from gan_pipelines.metrics.intervals import normal_interval
+from gan_pipelines.metrics.intervals import normal_interval, share_interval
 from gan_pipelines.metrics.scores import Score
 from gan_pipelines.metrics.variation import explained_share, measure_pictures
 from gan_pipelines.models import Encoder, EncoderSpec, InfoGAN, InfoGANSpec
@@ -400,8 +400,8 @@ def test_the_interval_of_a_share_is_that_of_a_jackknife_over_bases(linear: Build
     left_out = [explained_share(torch.cat([measured[:base], measured[base + 1 :]])) for base in range(BASES)]
     deviation = math.sqrt(BASES - 1) * torch.tensor(left_out).double().std(correction=0).item()
     size = found["size_share"]
-    half = 1.96 * deviation
-    assert (size.low, size.high) == pytest.approx((size.value - half, size.value + half), abs=1e-4)
+    pictures_alike = size.value * (1 - size.value) / deviation**2  # of which a share would deviate so
+    assert (size.low, size.high) == pytest.approx(share_interval(size.value, pictures_alike), abs=1e-4)
     assert 0.005 < deviation < 0.1
 
 

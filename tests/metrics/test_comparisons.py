@@ -57,7 +57,7 @@ def test_the_difference_of_two_shares_has_the_interval_of_newcombe() -> None:
         ((56, 70), (48, 80), (0.0524, 0.3339)),
         ((10, 10), (0, 20), (0.6791, 1.0)),
     ):
-        rows = [unpaired(a / n, *share_interval(a, n)) for a, n in ((count, total), (other, others))]
+        rows = [unpaired(a / n, *share_interval(a / n, n)) for a, n in ((count, total), (other, others))]
         found = difference(*rows, "lower")
         assert found is not None
         assert found[1:] == pytest.approx(expected, abs=1e-4)
@@ -141,7 +141,7 @@ def test_the_outcome_at_equal_laws_is_certain_in_about_5_percent_of_cases() -> N
 
 
 def table(*rows: Row) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=COLUMNS).assign(judge="", expected=NAN)
+    return pd.DataFrame(rows, columns=COLUMNS).assign(judge="", reference="", expected=NAN)
 
 
 NO_INFLUENCES = influence_table([]).assign(run="", generator="")

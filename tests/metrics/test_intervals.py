@@ -206,6 +206,13 @@ def test_the_interval_of_a_share_is_the_closed_form_of_wilson(count: int) -> Non
     assert_close(share_interval(count / total, total), (middle - half, middle + half), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_the_interval_of_a_share_reaches_the_share_whatever_the_rounding(share: float) -> None:
+    for total in range(1, 1000):
+        low, high = share_interval(share, total)
+        assert low <= share <= high
+
+
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.95])
 def test_the_interval_of_a_share_contains_it_in_about_95_percent_of_cases(share: float) -> None:
     held = [low <= share <= high for low, high in (share_interval(count / 100, 100) for count in range(101))]

@@ -21,7 +21,12 @@ def scored(
     digits: Any, pictures: LabelledImages, kind: str = "labelled", reference: Reference | None = None
 ) -> list[Score]:
     features, rng = {JUDGE: digits.extract(pictures)}, torch.Generator().manual_seed(1)
-    return score_pictures(features, pictures, reference or digits.reference, kind, rng)  # type: ignore[arg-type]
+    opinion = digits.second_opinion(pictures)
+    return score_pictures(features, opinion, pictures, reference or digits.reference, kind, rng)  # type: ignore[arg-type]
+
+
+def reference_of(digits: Any, train: LabelledImages, test: LabelledImages) -> Reference:
+    return Reference(train, test, extract_real_features({JUDGE: digits.judge}, digits.second_judge, train, test))
 
 
 def verdicts(digits: Any, pictures: LabelledImages, kind: str = "labelled") -> dict[str, str]:
@@ -120,7 +125,7 @@ def test_healthy_samples_of_unequal_classes_get_no_verdict_if_they_have_the_prop
         return pictures.subset(kept.nonzero().squeeze(1))
 
     train, test = unequal(digits.train), unequal(digits.test)
-    reference = Reference(train, test, extract_real_features({JUDGE: digits.judge}, train, test))
+    reference = reference_of(digits, train, test)
     assert find_verdicts(scored(digits, unequal(digits.fresh), reference=reference)) == {}
 
 
@@ -177,7 +182,7 @@ def test_near_duplicates_have_an_interval_from_parts_and_without_parts_say_why(d
 
 def memorised(digits: Any, test: LabelledImages, pictures: LabelledImages) -> dict[tuple[str, str], Score]:
     """Copies among pictures, against other test images."""
-    reference = Reference(digits.train, test, extract_real_features({JUDGE: digits.judge}, digits.train, test))
+    reference = reference_of(digits, digits.train, test)
     found = score_memorisation(digits.extract(pictures), pictures, reference, pictures.labels)
     return {(score.score, score.space): score for score in found}
 
@@ -203,7 +208,7 @@ def test_if_all_test_images_are_training_images_copies_are_not_measured(digits: 
 def test_equal_pictures_are_copies_and_duplicates_and_nothing_is_divided_by_zero(digits: Any, level: int) -> None:
     plain = replace(digits.fresh, images=torch.full_like(digits.fresh.images, level))
     train = replace(digits.train, images=torch.full_like(digits.train.images, level))
-    reference = Reference(train, digits.test, extract_real_features({JUDGE: digits.judge}, train, digits.test))
+    reference = reference_of(digits, train, digits.test)
     found = find_verdicts(scored(digits, plain, reference=reference))
     assert {"collapsed", "copies"} <= set(found)
 

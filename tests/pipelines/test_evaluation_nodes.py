@@ -41,4 +41,7 @@ def test_pictures_of_one_class_have_every_score_that_needs_no_judge(smoke_experi
         judged = tables[name][tables[name]["space"].isin(["judge", "second_judge", "judges"])]
         assert {"frechet_distance", "within_class_diversity", "judge_agreement"} <= set(judged["score"])
         assert judged["note"].str.contains("one class").all()
-    assert tables["real"]["of_class"].dropna().tolist() == ["only", "only"]  # label accuracy and diversity
+    of_class = tables["real"].dropna(subset="of_class")
+    assert set(of_class["of_class"]) == {"only"}
+    expected = ["label_accuracy", "class_share", "within_class_diversity", "near_duplicates"]
+    assert of_class["score"].tolist() == expected

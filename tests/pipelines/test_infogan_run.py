@@ -11,11 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
+from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.model_file import read_model
-from gan_pipelines.models import InfoGAN, InfoGANSpec
+from gan_pipelines.models import InfoGAN, InfoGANSpec, standing_infogan
 from gan_pipelines.parameters import EvaluationParameters, RunParameters
 from gan_pipelines.pipelines.evaluation.nodes import sample_generator
-from gan_pipelines.reporting.tables import MADE_BY
 from gan_pipelines.tracking.names import metric_name
 from gan_pipelines.training.stage import stage_seed
 from tests.pipelines.conftest import Project
@@ -24,13 +24,14 @@ CATEGORY, RANGE = {"distribution": "categorical"}, {"distribution": "uniform"}
 SPLITS = {"train": 100, "test": 24}
 CODES = ["category", "style_1", "style_2", "width"]
 CATEGORY_SCORES = {
-    "ceiling_nats", "classification_error", "normalised_mutual_information", "purity", "within_category_diversity"
+    "prior_entropy_nats", "classification_error", "normalised_mutual_information", "purity", "within_category_diversity"
 }  # fmt: skip
 
 
 def by_code(project: Project) -> pd.DataFrame:
-    table = project.table("code_scores")
-    return table.set_index(table.columns[0]).drop(columns=list(MADE_BY))
+    """The value of each score, one row per code."""
+    found = project.table("code_scores").set_index(["space", "score"])["value"].unstack("score")
+    return found.reindex(CODES)
 
 
 def history(project: Project) -> pd.DataFrame:
@@ -49,12 +50,14 @@ def test_the_infogan_is_a_versioned_file_that_opens_on_its_own(finished_project:
         assert networks.loc[f"infogan {name}", "parameters"] == sum(value.numel() for value in module.parameters())
 
 
-def test_samples_are_labelled_by_category_and_the_model_alone_reproduces_them(finished_project: Project) -> None:
+def test_samples_are_labelled_by_category_and_the_model_with_standing_statistics_reproduces_them(
+    finished_project: Project,
+) -> None:
     samples = finished_project.images("infogan_samples")
     assert samples.classes == tuple(f"category {number}" for number in range(5))
     assert samples.images.shape == (200, 1, 28, 28)
-    rng = torch.Generator().manual_seed(stage_seed(0, "samples"))
-    pictures, codes = finished_project.model("infogan").sample(200, rng)
+    shown, drawn = (torch.Generator().manual_seed(stage_seed(0, name)) for name in ("standing_statistics", "samples"))
+    pictures, codes = standing_infogan(finished_project.model("infogan"), shown).sample(200, drawn)
     assert samples.labels.tolist() == codes[:, :5].argmax(dim=1).tolist()
     assert (pictures.int() - samples.images.int()).abs().max() <= 1
 
@@ -68,10 +71,14 @@ def test_samples_are_labelled_by_category_and_the_model_alone_reproduces_them(fi
     ids=["no category", "two categories"],
 )
 def test_samples_are_labelled_by_the_first_categorical_code(
-    infogan_spec: Callable[..., InfoGANSpec], codes: dict[str, object], place: slice | None, classes: int
+    infogan_spec: Callable[..., InfoGANSpec],
+    images: LabelledImages,
+    codes: dict[str, object],
+    place: slice | None,
+    classes: int,
 ) -> None:
     gan = InfoGAN(infogan_spec(codes=codes)).eval()
-    samples = sample_generator(RunParameters(seed=3), EvaluationParameters(samples=50, features="fc"), gan)
+    samples = sample_generator(RunParameters(seed=3), EvaluationParameters(samples=50, features="fc"), gan, images)
     rng = torch.Generator().manual_seed(stage_seed(3, "samples"))
     gan.noise.sample(50, rng)
     drawn = gan.codes.sample(50, rng)
@@ -99,7 +106,7 @@ def test_every_code_has_its_scores(finished_project: Project) -> None:
     for code in CODES[1:]:
         assert set(scores.columns[scores.loc[code].isna()]) == CATEGORY_SCORES
     category = scores.loc["category"]
-    assert category["ceiling_nats"] == pytest.approx(math.log(5))
+    assert category["prior_entropy_nats"] == pytest.approx(math.log(5))
     assert -1 < category["information_nats"] <= math.log(5)
     assert 0.5 <= category["classification_error"] <= 1  # 5 categories match at most 5 of 10 equally large classes
     assert 0.1 <= category["purity"] <= 0.5
@@ -144,20 +151,18 @@ def test_mlflow_has_the_scores_of_the_infogan_and_of_each_code(finished_project:
     run = record.parent.data
     assert run.params["infogan.information_weights.continuous"] == "0.1"
     assert run.params["infogan.codes.category.classes"] == "5"
-    for code, scores in by_code(finished_project).iterrows():
-        for score, value in scores.items():
-            found = run.metrics.get(f"{code}.{score}")
-            assert found == (None if pd.isna(value) else pytest.approx(value, abs=1e-9)), f"{code}.{score}"
+    codes = finished_project.table("code_scores").set_index(["score", "space"])
     expected = {
-        metric_name("infogan", score, space, 200, column): row[column]
-        for (score, space), row in finished_project.scores("infogan").iterrows()
-        for column in ("value", "low", "high", "spread")
+        metric_name("infogan", score, space, int(row["samples"]), column): row[column]
+        for table in (finished_project.scores("infogan"), codes)
+        for (score, space), row in table.iterrows()
+        for column in ("value", "low", "high", "expected")
         if pd.notna(row[column])
     }
     assert {name: x for name, x in run.metrics.items() if name.startswith("infogan/")} == pytest.approx(
         expected, abs=1e-9
     )
-    names = {"infogan/interval/frechet_distance.judge.200.low", "category.information_nats", "width.leakage"}
+    names = {"infogan/interval/frechet_distance.judge.200.low", "infogan/information_nats.category.200"}
     assert names <= set(run.metrics)
     figures = {"infogan_categories.png", "infogan_traversals.png", "information_curve.html"}
     assert figures <= record.artifacts("figures")
@@ -212,7 +217,7 @@ def test_coloured_pictures_of_one_class_run_through_without_scores_that_have_no_
         assert judged["note"].str.contains("one class").all()
         assert set(in_pixels.dropna(subset="value").index) == measured
     codes = by_code(project)
-    assert set(codes.columns[codes.notna().any()]) == {"information_nats", "ceiling_nats", "leakage"}
+    assert set(codes.columns) == {"information_nats", "prior_entropy_nats", "leakage"}
     assert codes[["information_nats", "leakage"]].notna().all(axis=None)
     with Image.open(project.only("infogan_traversals.png")) as picture:
         assert picture.mode == "RGB"

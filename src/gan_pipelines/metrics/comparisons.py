@@ -121,7 +121,7 @@ def rank_scores(scores: pd.DataFrame, influences: pd.DataFrame) -> pd.DataFrame:
         influences[[*keys, "samples_variance", *GROUP_COLUMNS]], on=keys, how="left", validate="many_to_one"
     ).set_index(scores.index)
     found = pd.DataFrame("", index=scores.index, columns=["place", "outcome"], dtype=object)
-    for (score, *_), group in rows[rows["generator"] != REAL].groupby([*MEASURED, *MEASURED_BY]):
+    for (score, *_), group in rows[rows["generator"] != REAL].groupby([*MEASURED, *MEASURED_BY], dropna=False):
         records = group.to_dict("records")
         results = [[outcome(difference(a, b, SCORES[str(score)].better)) for b in records] for a in records]
         leader = _leader(records, SCORES[str(score)].better)
@@ -166,7 +166,7 @@ def average_seeds(scores: pd.DataFrame, settings: Iterable[Sequence[str]], seeds
     table, values = [], []
     for runs in settings:
         of_setting = scores[scores["run"].isin(runs)].dropna(subset="value")
-        for (*key, _, _), rows in of_setting.groupby([*keys, *MEASURED_BY], sort=False):
+        for (*key, _, _), rows in of_setting.groupby([*keys, *MEASURED_BY], sort=False, dropna=False):
             if len(rows) > 1:
                 having = rows["run"]
                 names = [", ".join(having), ", ".join(seeds[run] for run in having)]

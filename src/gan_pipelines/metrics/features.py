@@ -67,7 +67,7 @@ class RealFeatures:
         test_distances: distances of each test image to its nearest training images, ascending, in the judge's features
             and in pixels.
         representation: the judge's representation that its features are.
-        made_from: digests of the judge, the training images and the test images.
+        made_from: digests of both judges, the training images and the test images.
     """
 
     train: Mapping[str, LabelledFeatures]

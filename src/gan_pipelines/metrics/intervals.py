@@ -163,7 +163,7 @@ def share_interval(share: float, pictures: float, freedom: float = math.inf) -> 
     centre = (share + quantile / (2 * pictures)) / (1 + quantile / pictures)
     half = math.sqrt(quantile * (share * (1 - share) / pictures + quantile / (4 * pictures**2)))
     half /= 1 + quantile / pictures
-    return max(centre - half, 0.0), min(centre + half, 1.0)
+    return max(min(centre - half, share), 0.0), min(max(centre + half, share), 1.0)  # up to rounding
 
 
 def jackknife_variance(left_out: Float[Tensor, "units"]) -> float:
