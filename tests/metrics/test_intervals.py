@@ -22,6 +22,7 @@ from gan_pipelines.metrics.intervals import (
     share_interval,
     stratified_groups,
     stratified_variance,
+    variance_freedom,
 )
 
 STRATA = torch.tensor([0] * 37 + [1] * 41 + [2] * 3 + [5])[
@@ -236,3 +237,14 @@ def test_the_interval_of_a_mean_contains_the_truth_in_about_95_percent_of_cases(
         low, high = normal_interval(values.mean().item(), stratified_variance(values, strata))
         held += low <= 0 <= high
     assert 0.93 <= held / 1000 <= 0.965 if stratified else held == 1000
+
+
+def test_the_variance_of_normal_values_has_full_freedom_and_that_of_rare_ones_little(rng: torch.Generator) -> None:
+    """The kurtosis of a share p of ones is 1 / (p (1 - p)) - 3."""
+    assert 0.7 < variance_freedom(torch.randn(2000, generator=rng)) / 1999 < 1.3
+    rare = torch.zeros(1000)
+    rare[:5] = 1
+    kurtosis = 1 / (0.005 * 0.995) - 3
+    assert_close(variance_freedom(rare), 2000 / (kurtosis - 1 + 2 / 999), rtol=1e-6, atol=0)
+    assert variance_freedom(torch.ones(10)) == math.inf
+    assert variance_freedom(torch.tensor([0.0, 1.0])) == 1

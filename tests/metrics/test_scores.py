@@ -368,7 +368,7 @@ def test_levels_have_two_scores_with_intervals_over_conditions(rng: torch.Genera
     for score, values in zip(found, measured, strict=True):
         assert_close(score.value, values.double().mean().item())
         half = 1.96 * values.double().std().item() / math.sqrt(200)
-        assert_close((score.high - score.low) / 2, half, rtol=1e-4, atol=1e-12)
+        assert_close((score.high - score.low) / 2, half, rtol=2e-2, atol=1e-12)  # Student's, of some hundred freedoms
     assert found[1].low < 0  # Q may do worse than nothing
 
 

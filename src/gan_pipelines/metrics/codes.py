@@ -12,7 +12,7 @@ from gan_pipelines.data.images import LabelledImages, to_bytes, to_unit_range
 from gan_pipelines.losses import information_bound
 from gan_pipelines.metrics.categories import score_categories
 from gan_pipelines.metrics.features import extract_features
-from gan_pipelines.metrics.intervals import Uncertainty, jackknife_variance
+from gan_pipelines.metrics.intervals import Uncertainty, jackknife_variance, variance_freedom
 from gan_pipelines.metrics.networks import judge_network
 from gan_pipelines.metrics.scores import POSITIVE, SHARE, UNBOUNDED, Score, mean_score, smooth_score
 from gan_pipelines.metrics.variation import category_changes, drift, explained_share, left_out_shares, measure_pictures
@@ -114,7 +114,8 @@ def _strokes(name: str, pictures: Tensor) -> Iterator[Score]:
         share = explained_share(by_base)
         if math.isnan(share):
             continue
-        uncertainty = Uncertainty(jackknife_variance(left_out_shares(by_base)))
+        left_out = left_out_shares(by_base)
+        uncertainty = Uncertainty(jackknife_variance(left_out), freedom=variance_freedom(left_out))
         yield smooth_score(f"{measure}_share", name, len(pictures), share, uncertainty, SHARE)
 
 

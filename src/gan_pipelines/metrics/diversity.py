@@ -9,10 +9,10 @@ from torch import Tensor
 
 from gan_pipelines.data.images import Representation, no_condition, one_hot
 from gan_pipelines.metrics.features import LabelledFeatures
-from gan_pipelines.metrics.intervals import Influence
+from gan_pipelines.metrics.intervals import Influence, Strata
 from gan_pipelines.metrics.regression import conditional_variance
 from gan_pipelines.models import LevelGAN
-from gan_pipelines.parameters import LABELS, UNCONDITIONAL
+from gan_pipelines.parameters import LABELS, UNCONDITIONAL, Noise, UniformNoise
 
 CONDITIONS, NOISES = 200, 20
 """For how many conditions a level is measured, and with how many noises each."""
@@ -72,11 +72,13 @@ class LevelVariation:
         recovery: share of the noise's variance that Q recovers from the output; 0 or less means none.
         expected: what the variance should be: that of the real representation, given the real condition, divided by the
             same; an upper estimate.
+        strata: the label of each condition; None without labels.
     """
 
     variance: Float[Tensor, "conditions"]
     recovery: Float[Tensor, "conditions"]
     expected: float
+    strata: Strata | None = None
 
 
 @torch.no_grad()
@@ -107,16 +109,23 @@ def level_variations(
         noise = level.latent.sample(CONDITIONS * NOISES, rng)
         outputs = level.sampling_generator.eval()(condition.repeat_interleave(NOISES, dim=0), noise)
         head = level.discriminator.eval()(outputs).recovered_noise
-        missed = ((level.latent.posterior_mean(head)["noise"] - noise) ** 2).mean(dim=1) / noise.var()
+        missed = ((level.latent.posterior_mean(head)["noise"] - noise) ** 2).mean(dim=1)
+        missed /= _prior_variance(level.spec.parameters.noise)
         by_condition = outputs.flatten(1).unflatten(0, (CONDITIONS, NOISES)).double()
         within = real_variance(real[level.spec.target], _groups(level, labels))
         found[level.spec.target] = LevelVariation(
             variance=by_condition.var(dim=1).sum(dim=1) / within,
             recovery=1 - missed.unflatten(0, (CONDITIONS, NOISES)).mean(dim=1),
             expected=expected[level.spec.target],
+            strata=requested if levels[0].spec.conditional else None,
         )
         condition = outputs.unflatten(0, (CONDITIONS, NOISES))[:, 0]
     return found
+
+
+def _prior_variance(noise: Noise) -> float:
+    """Of each entry of the noise."""
+    return (noise.high - noise.low) ** 2 / 12 if isinstance(noise, UniformNoise) else 1.0
 
 
 def _expected_variance(

@@ -86,7 +86,7 @@ def score_levels(variations: Mapping[str, LevelVariation], samples: int) -> list
     """
     found = []
     for level, variation in variations.items():
-        variance = mean_score("noise_variance", level, variation.variance, POSITIVE)
-        recovery = mean_score("noise_recovery", level, variation.recovery, (-torch.inf, 1.0))
+        variance = mean_score("noise_variance", level, variation.variance, POSITIVE, variation.strata)
+        recovery = mean_score("noise_recovery", level, variation.recovery, (-torch.inf, 1.0), variation.strata)
         found += [replace(variance, samples=samples, expected=variation.expected), replace(recovery, samples=samples)]
     return found

@@ -166,6 +166,20 @@ def share_interval(share: float, pictures: float, freedom: float = math.inf) -> 
     return max(min(centre - half, share), 0.0), min(max(centre + half, share), 1.0)  # up to rounding
 
 
+def variance_freedom(values: Float[Tensor, "units"]) -> float:
+    """Degrees of freedom of the variance of values: few if it hangs on few of them (Satterthwaite 1946).
+
+    The relative variance of an estimated variance is (kurtosis - 1) / n + 2 / (n (n - 1)), and 2 divided by that is as
+    many degrees of freedom as n - 1 for normal values.
+    """
+    count, squares = len(values), (values.double() - values.double().mean()) ** 2
+    spread = squares.mean()
+    if count < 2 or spread == 0:
+        return math.inf
+    kurtosis = ((squares**2).mean() / spread**2).item()
+    return min(max(2 * count / (kurtosis - 1 + 2 / (count - 1)), 1.0), count - 1.0)
+
+
 def jackknife_variance(left_out: Float[Tensor, "units"]) -> float:
     """Variance of a score from its values with one unit left out at a time (Tukey 1958)."""
     return (len(left_out) - 1) * left_out.double().var(correction=0).item()

@@ -21,7 +21,6 @@ from gan_pipelines.metrics.intervals import (
     equal_parts,
     first_order,
     group_influence,
-    share_interval,
     stratified_variance,
 )
 from gan_pipelines.metrics.neighbours import NEIGHBOURS, nearest_distances, picture_distances
@@ -135,11 +134,7 @@ def score_memorisation(
         moved = _limit_influence(close, theirs, limit)
         uncertainty = first_order(copied, strata, moved, reference.test_images.labels)
         share = copied.mean().item()
-        score = smooth_score("copies", space, len(pictures), share, uncertainty, SHARE, expected=CLOSE)
-        if share in (0, 1):  # which have no variance, and yet an interval
-            low, high = share_interval(share, len(pictures))
-            score = replace(score, low=low, high=high)
-        yield score
+        yield smooth_score("copies", space, len(pictures), share, uncertainty, SHARE, expected=CLOSE)
 
 
 def _closeness(distances: Float[Tensor, "count neighbours"]) -> Float[Tensor, "count"]:

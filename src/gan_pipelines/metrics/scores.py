@@ -3,9 +3,17 @@
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from gan_pipelines.metrics.intervals import Uncertainty, normal_interval, share_interval
+from gan_pipelines.metrics.intervals import (
+    Strata,
+    Uncertainty,
+    normal_interval,
+    share_interval,
+    stratified_variance,
+    variance_freedom,
+)
 
 SHARE = (0.0, 1.0)
 """The limits of scores that are shares."""
@@ -67,7 +75,9 @@ def smooth_score(
         limits: the lowest and the highest possible value.
         expected: what samples of the real images' law would score.
     """
-    if limits == SHARE and 0 < value < 1 and uncertainty.variance > 0:
+    if limits == SHARE and (uncertainty.variance == 0 or value in SHARE):  # which is no certainty
+        ends = share_interval(value, samples)
+    elif limits == SHARE:
         ends = share_interval(value, value * (1 - value) / uncertainty.variance, uncertainty.freedom)
     else:
         ends = normal_interval(value, uncertainty.variance, *limits, uncertainty.freedom)
@@ -91,7 +101,18 @@ def share_score(score: str, space: str, holds: Tensor, expected: float = math.na
     )
 
 
-def mean_score(score: str, space: str, values: Tensor, limits: tuple[float, float]) -> Score:
-    """The mean of one value per independent picture."""
-    variance = values.double().var().item() / len(values) if len(values) > 1 else 0.0
-    return smooth_score(score, space, len(values), values.double().mean().item(), Uncertainty(variance), limits)
+def mean_score(
+    score: str, space: str, values: Tensor, limits: tuple[float, float], strata: Strata | None = None
+) -> Score:
+    """The mean of one value per independent picture.
+
+    Args:
+        score: its name.
+        space: the network or representation.
+        values: one per picture.
+        limits: the lowest and the highest possible value.
+        strata: in which the pictures were drawn; None if they have none.
+    """
+    variance = stratified_variance(values, torch.zeros(len(values), dtype=torch.int64) if strata is None else strata)
+    uncertainty = Uncertainty(variance, freedom=variance_freedom(values))
+    return smooth_score(score, space, len(values), values.double().mean().item(), uncertainty, limits)
