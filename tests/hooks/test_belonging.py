@@ -30,7 +30,7 @@ def make_world(
         torch.manual_seed(seed)
         data = train_images.digest()
         from_images = {"data_digest": data}
-        encoder, judge = (Encoder(encoder_spec.model_copy(update=from_images)).freeze() for _ in range(2))
+        encoder, judge, second_judge = (Encoder(encoder_spec.model_copy(update=from_images)).freeze() for _ in range(3))
         learnt = {**from_images, "encoder_digest": encoder.digest()}
         specs = [level_spec(*pair).model_copy(update=learnt) for pair in (("fc", "labels"), ("pixels", "fc"))]
         levels = [LevelGAN(spec) for spec in specs]
@@ -44,6 +44,7 @@ def make_world(
             "test_images": test_images,
             "encoder": encoder,
             "judge": judge,
+            "second_judge": second_judge,
             "representation_fc": Representation("fc", torch.zeros(64, 2), encoder.digest()),
             **{f"level_{level.spec.target}": level for level in levels},
             **{f"joint_level_{level.spec.target}": level for level in joint},
@@ -57,8 +58,9 @@ def make_world(
             world[f"{name}_samples"] = LabelledImages(pixels, torch.arange(20) % 4, train_images.classes, made)
         on_samples = {"data_digest": world["joint_stack_samples"].digest()}
         world["classifier_on_joint_stack"] = Encoder(encoder_spec.model_copy(update=on_samples)).freeze()
-        read = {name: world[name].digest() for name in ("judge", "train_images", "test_images")}
-        world["real_features"] = RealFeatures({"judge": None}, {"judge": None}, {}, "fc", read)
+        read = {name: world[name].digest() for name in ("judge", "second_judge", "train_images", "test_images")}
+        opinion = torch.zeros(20, dtype=torch.int64)
+        world["real_features"] = RealFeatures({"judge": None}, {"judge": None}, opinion, {}, "fc", read)
         return world
 
     return make

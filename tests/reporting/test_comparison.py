@@ -237,9 +237,9 @@ def test_the_short_table_names_who_leads_within_80_columns() -> None:
     lines = text.splitlines()
     assert max(map(len, lines)) <= 80
     assert [" ".join(line.split()) for line in lines] == [
-        "score.network.samples best",
+        "score.network.samples best + others not told apart",
         f"classification_accuracy.{space}.10000 R1 independent_stack 0.98",
-        "recall.judge.100 2 not told apart; R1 infogan 0.5",
+        "recall.judge.100 R1 infogan 0.5 + 1",
         "copies.judge.100 no interval",
     ]
 

@@ -109,21 +109,21 @@ def format_comparison(scores: pd.DataFrame) -> str:
         scores: `run`, `generator`, `score`, `space`, `samples`, `value`, `place`, `judge`, `reference`, in the order of
             reports.
     """
-    lines = [f"{'score.network.samples':{KEY_COLUMNS}} best"]
+    lines = [f"{'score.network.samples':{KEY_COLUMNS}} best + others {EQUAL}"]
     for measured, rows in scores[scores["generator"] != REAL].groupby(MEASURED, sort=False):
         key = ".".join(str(part) for part in measured)
-        lines.append(f"{key:{KEY_COLUMNS}} {_leaders(rows)}"[:TERMINAL_COLUMNS])
+        lines.append(f"{key:{KEY_COLUMNS}} {_leaders(rows, TERMINAL_COLUMNS - max(len(key), KEY_COLUMNS) - 1)}")
     return "\n".join(lines)
 
 
-def _leaders(rows: pd.DataFrame) -> str:
+def _leaders(rows: pd.DataFrame, width: int) -> str:
     """The generator with the best value, and how many cannot be told apart from it; none if measured differently."""
     for column, plural in {"judge": "judges", "reference": "sets of test images"}.items():
         if rows[column].nunique() > 1:
-            return f"{rows[column].nunique()} {plural}, not comparable"
+            return f"{rows[column].nunique()} {plural}, not comparable"[:width]
     best = rows[rows["outcome"] == LEADER]
     if best.empty:
         return UNKNOWN
     first, equal = best.iloc[0], int((rows["outcome"] == EQUAL).sum())
-    leader = f"{first['run']} {first['generator']} {_number(first['value'])}"
-    return f"{equal + 1} {EQUAL}; {leader}" if equal else leader
+    others = f" + {equal}" if equal else ""
+    return f"{first['run']} {first['generator']} {_number(first['value'])}"[: width - len(others)] + others
