@@ -33,18 +33,19 @@ Scores = Callable[[float], list[Score]]
 @pytest.fixture
 def scored(recorder: Callable[[], Observer], smoke_experiment: Experiment) -> Scores:
     """Scores of 1,000 digits from a small stack whose levels were trained with a given weight of the entropy loss."""
-    smoke = smoke_experiment.model_dump()
     digits = read_source(Mnist5k(name="mnist_5k"), Path(), torch.Generator().manual_seed(0))
 
-    def classifier(stage: str, block: str) -> Encoder:
-        training = {**smoke[block]["training"], "steps": STEPS[stage]}
-        parameters = ClassifierParameters.model_validate({**smoke[block], "training": training})
+    def classifier(stage: str, smoke: ClassifierParameters) -> Encoder:
+        block = smoke.model_dump()
+        block["training"] |= {"steps": STEPS[stage]}
+        parameters = ClassifierParameters.model_validate(block)
         return fit_classifier(RUN, stage, parameters, digits.train, digits.test, recorder())[0]
 
-    encoder, judge = classifier("encoder", "classifier"), classifier("judge", "judge")
+    encoder = classifier("encoder", smoke_experiment.classifier)
+    judge = classifier("judge", smoke_experiment.judge.classifier)
     (features,) = encode(encoder, digits.train.pixels(), ["fc3"])
     network = judge_network(judge, "features")
-    real = extract_real_features({"judge": network}, digits.train, digits.test)
+    real = extract_real_features({"judge": network}, judge, digits.train, digits.test)  # no verdict asks the second one
     reference = Reference(digits.train, digits.test, real)
 
     def of_stack(entropy: float) -> list[Score]:
@@ -58,7 +59,9 @@ def scored(recorder: Callable[[], Observer], smoke_experiment: Experiment) -> Sc
         labels, rng = torch.arange(1000) % 10, torch.Generator().manual_seed(1)
         stack = assemble_stack([upper, lower], digits.train.classes)
         samples = LabelledImages(stack.sample(labels, rng), labels, digits.train.classes)
-        return score_pictures({"judge": extract_labelled(network, samples)}, samples, reference, "labelled", rng)
+        seen = extract_labelled(network, samples)
+        opinion = seen.logits.argmax(dim=1)
+        return score_pictures({"judge": seen}, opinion, samples, reference, "labelled", rng)
 
     return of_stack
 
