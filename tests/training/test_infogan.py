@@ -675,8 +675,7 @@ def test_codes_become_recoverable_only_with_a_positive_weight(
     for code in ("style_1", "style_2"):
         assert untold[f"information.{code}"] < 0.3
         assert 0.6 < told[f"information.{code}"] < 5
-    # without a weight Q reads between nothing and 0.075 of the width by chance, depending on the processor
-    assert unread - 0.02 < untold["information.width"] < told["information.width"] - 0.01
+    assert unread < untold["information.width"] < unread + 0.05
     assert unread + 0.07 < told["information.width"] < perfect
 
 
