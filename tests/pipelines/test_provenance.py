@@ -58,7 +58,8 @@ def test_a_part_run_on_older_models_records_what_made_them(project: Project, cap
 def test_a_whole_run_records_the_seed_of_each_stage(finished_project: Project) -> None:
     params = finished_project.record().parent.data.params
     assert {name for name in params if name.startswith("seed.")} == {
-        f"seed.{stage}" for stage in ("encoder", "judge", "fc3", "pixels", "joint", "infogan", "evaluation")
+        f"seed.{stage}"
+        for stage in ("encoder", "judge", "second_judge", "fc3", "pixels", "joint", "infogan", "evaluation")
     }
     assert {params[name] for name in params if name.startswith("seed.")} == {"0"}
 
@@ -70,12 +71,13 @@ def short(project: Project, model: str) -> str:
 def test_scores_pictures_and_figures_name_what_made_them(finished_project: Project) -> None:
     card, judge = finished_project.json("data_card"), short(finished_project, "judge")
     train, test = (card[split]["sha256"][:12] for split in ("train", "test"))
+    judges = f"{judge}+{short(finished_project, 'second_judge')[7:]}"
     for generator in ("independent_stack", "joint_stack", "infogan"):
         model = short(finished_project, generator)
         table = finished_project.table(f"{generator}_scores")
         assert [set(table[name]) for name in ("data", "judge", "model")] == [
             {f"sha256:{train}+{test}"},
-            {judge},
+            {judges},
             {model},
         ]
         with Image.open(finished_project.newest(f"{generator}_sample_grid.png")) as grid:
@@ -119,10 +121,10 @@ def test_real_features_that_were_read_otherwise_than_asked_are_refused(
 
 def test_test_images_of_another_split_are_refused(project: Project) -> None:
     first = project.version("test_images.safetensors")
-    project.run({"run": {"seed": 1}}, pipeline_names=["data_preparation"])
+    project.run({"data": {"seed": 1}}, pipeline_names=["data_preparation"])
     message = refusal(project, pipeline_names=["classifier"], load_versions={"test_images": first})
-    assert message.startswith("test_images: does not belong")
-    assert "another train_images" in message
+    assert message.startswith("test_images: must be of the same version as train_images")
+    assert first in message
 
 
 UNLABELLED = {"fc3": {"condition": "none", "generator": {"condition": []}}}
