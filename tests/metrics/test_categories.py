@@ -252,7 +252,7 @@ def test_the_interval_of_the_mutual_information_has_the_width_of_repeated_draws(
 
 def test_a_perfect_fit_is_the_end_of_its_intervals() -> None:
     found = scored([[20, 0], [0, 20]])
-    assert (found["normalised_mutual_information"].low, found["normalised_mutual_information"].high) == (1, 1)
-    assert found["purity"].high == 1
-    assert 0.85 < found["purity"].low < 1
+    for name in ("normalised_mutual_information", "purity"):  # of 40 images, which do not make certain
+        assert found[name].high == 1
+        assert 0.85 < found[name].low < 1
     assert (found["classification_error"].low, found["classification_error"].high < 0.15) == (0, True)
