@@ -1,16 +1,8 @@
 """MLflow: what is recorded and under which names, and how the record is read."""
 
+from gan_pipelines.tracking.groups import differences, not_averaged, same_but_for_seed
 from gan_pipelines.tracking.metrics import ablation_metrics, score_metrics, stage_metrics
-from gan_pipelines.tracking.records import (
-    differences,
-    find_runs,
-    not_averaged,
-    read_histories,
-    read_parameters,
-    read_pictures,
-    read_scores,
-    same_but_for_seed,
-)
+from gan_pipelines.tracking.records import find_runs, read_histories, read_parameters, read_pictures, read_scores
 from gan_pipelines.tracking.runs import (
     finish_run,
     log_artifact,

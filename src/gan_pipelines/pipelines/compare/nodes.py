@@ -6,16 +6,14 @@ import plotly.graph_objects as go
 from gan_pipelines.metrics.comparisons import average_seeds, rank_scores
 from gan_pipelines.reporting.comparison import comparison_page
 from gan_pipelines.reporting.curves import overlaid_curves
+from gan_pipelines.tracking.groups import differences, not_averaged, same_but_for_seed
 from gan_pipelines.tracking.records import (
-    differences,
     find_runs,
-    not_averaged,
     read_histories,
     read_influences,
     read_parameters,
     read_pictures,
     read_scores,
-    same_but_for_seed,
 )
 
 __all__ = [
