@@ -17,11 +17,11 @@ import multiprocessing
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
-from copy import copy
+from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,8 +45,8 @@ from gan_pipelines.metrics.distances import frechet_distances, kernel_distance
 from gan_pipelines.metrics.diversity import CONDITIONS, NOISES
 from gan_pipelines.metrics.features import RealFeatures
 from gan_pipelines.metrics.neighbours import nearest_distances, picture_distances
-from gan_pipelines.model_file import read_model
-from gan_pipelines.models import Encoder, InfoGAN, LevelGAN
+from gan_pipelines.model_file import Model, read_model
+from gan_pipelines.models import InfoGAN, LevelGAN
 from gan_pipelines.models.encoder import encode
 from gan_pipelines.models.standing import standing_infogan
 from gan_pipelines.parameters import PIXELS
@@ -131,12 +131,12 @@ class Deaf(nn.Module):
         return pictures
 
 
-def newest(experiment: str, name: str) -> Path:
-    """The newest version of a model."""
+def read_newest(experiment: str, name: str) -> Model:
+    """Read the newest version of a model."""
     found = sorted((PROJECT / "data/06_models" / experiment / f"{name}.safetensors").glob(f"*/{name}.safetensors"))
     if not found:
         sys.exit(f"{name}: there is no model of the experiment {experiment}; `make run` trains it.")
-    return found[-1]
+    return read_model(found[-1])
 
 
 @dataclass(frozen=True)
@@ -153,22 +153,20 @@ class Study:
 
 def prepare(experiment: str) -> Study:
     """Read the models, draw the populations."""
-    open_model = lambda name: read_model(newest(experiment, name))  # noqa: E731
+    open_model: Callable[[str], Any] = partial(read_newest, experiment)
     judge, rng = open_model("judge"), torch.Generator().manual_seed(0)
-    second_judge: Any = open_model("second_judge")
+    second_judge = open_model("second_judge")
     network, laws = judge_network(judge, FEATURES), {}
     for name in ("joint_stack", "independent_stack"):
-        stack: Any = open_model(name)
+        stack = open_model(name)
         labels = torch.arange(POPULATION) % len(stack.spec.classes)
         pictures = LabelledImages(stack.sample(labels, rng), labels, stack.spec.classes)
         opinions = class_logits(second_judge, pictures.images).argmax(dim=1)
         laws[name] = Law(pictures, extract_labelled(network, pictures), opinions)
-    infogan: Any = open_model("infogan")
-    levels: list[Any] = [open_model(f"joint_level_{level.target}") for level in stack.spec.levels]
+    infogan = open_model("infogan")
+    levels = [open_model(f"joint_level_{level.target}") for level in stack.spec.levels]
     some = laws["joint_stack"].take(torch.arange(REGRESSED)).pictures
-    encoded = encode(
-        cast("Encoder", open_model("encoder")), some.pixels(), [level.spec.target for level in levels[:-1]]
-    )
+    encoded = encode(open_model("encoder"), some.pixels(), [level.spec.target for level in levels[:-1]])
     representations = {part.name: part for part in [*encoded, some.pixels()]}
     return Study(laws, judge, infogan, standing_infogan(infogan, rng), levels, representations)
 
@@ -205,16 +203,11 @@ def repeat_codes(study: Study, kind: str, rng: torch.Generator) -> Iterator[Scor
 
 def repeat_levels(study: Study, kind: str, rng: torch.Generator) -> Iterator[Score]:
     """Both scores of each level, once."""
-    levels = [copy(level) for level in study.levels]
+    levels, classes = deepcopy(study.levels), len(study.laws["joint_stack"].pictures.classes)
     for place, level in enumerate(levels):
-        # in front of the property of the class, which the copy would follow
-        level.__class__ = type(
-            "DeafLevel",
-            (LevelGAN,),
-            {"sampling_generator": Deaf(level.sampling_generator, FORGOTTEN[kind], rng.initial_seed() + place)},
-        )
-    labels = torch.arange(REGRESSED) % len(study.laws["joint_stack"].pictures.classes)
-    variations = level_variations(levels, study.representations, labels, 10, rng)
+        level.averaged_generator = Deaf(level.sampling_generator, FORGOTTEN[kind], rng.initial_seed() + place)
+    labels = torch.arange(REGRESSED) % classes
+    variations = level_variations(levels, study.representations, labels, classes, rng)
     yield from score_levels(variations, CONDITIONS * NOISES)
 
 
