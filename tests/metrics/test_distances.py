@@ -24,11 +24,10 @@ from gan_pipelines.metrics.distances import (
     inception_influence,
     inception_score,
     kernel_distance,
-    precision_and_recall,
 )
 from gan_pipelines.metrics.diversity import within_class_diversity
 from gan_pipelines.metrics.intervals import Uncertainty, first_order, jackknife_variance, normal_interval
-from gan_pipelines.metrics.manifolds import manifold_scores
+from gan_pipelines.metrics.manifolds import manifold_scores, precision_and_recall
 
 CLASSES = 4
 Draw = Callable[..., Tensor]

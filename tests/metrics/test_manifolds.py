@@ -11,9 +11,14 @@ from torch.testing import assert_close
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from gan_pipelines.metrics import manifolds
-from gan_pipelines.metrics.distances import precision_and_recall
 from gan_pipelines.metrics.intervals import GROUPS, group_variance, stratified_groups
-from gan_pipelines.metrics.manifolds import MANIFOLD_SCORES, ManifoldScores, expected_coverage, manifold_scores
+from gan_pipelines.metrics.manifolds import (
+    MANIFOLD_SCORES,
+    ManifoldScores,
+    expected_coverage,
+    manifold_scores,
+    precision_and_recall,
+)
 
 Draw = Callable[..., Tensor]
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from gan_pipelines.data.images import LabelledImages, to_bytes, to_unit_range
 from gan_pipelines.losses import information_bound
 from gan_pipelines.metrics.categories import score_categories
+from gan_pipelines.metrics.diversity import squared_deviations
 from gan_pipelines.metrics.features import extract_features
 from gan_pipelines.metrics.intervals import Uncertainty, jackknife_variance, variance_freedom
 from gan_pipelines.metrics.networks import judge_network
@@ -94,10 +95,8 @@ def _seen_by_judge(
     if not of_categories:
         return
     reference = extract_features(network, real.images).features
-    classes = [reference[real.labels == label].double() for label in range(len(real.classes))]
-    deviations = [
-        ((rows - rows.mean(dim=0)) ** 2).sum(dim=1) * len(rows) / (len(rows) - 1) for rows in classes if len(rows) > 1
-    ]
+    classes = [reference[real.labels == label] for label in range(len(real.classes))]
+    deviations = [squared_deviations(rows) * len(rows) / (len(rows) - 1) for rows in classes if len(rows) > 1]
     theirs = torch.stack([values.mean() for values in deviations]).mean()
     rows = _by_base(seen.features.double())
     ours = ((rows - rows.mean(dim=0)) ** 2).sum(dim=2).mean(dim=1) * BASES / (BASES - 1)  # of each base

@@ -1,6 +1,6 @@
-"""Frechet distance, kernel distance, Inception score, precision and recall, and how far each picture moves them.
+"""Frechet distance, kernel distance and Inception score, and how far each picture moves them.
 
-The values come from torch-fidelity; what their intervals come from is computed here.
+Frechet distance and Inception score come from torch-fidelity; the rest is computed here.
 """
 
 from dataclasses import dataclass, replace
@@ -12,10 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_isc import isc_features_to_metric
-from torch_fidelity.metric_prc import prc_features_to_metric
 
 from gan_pipelines.metrics.intervals import Influence, Strata, Uncertainty, first_order, random_parts
-from gan_pipelines.metrics.neighbours import BLOCK, PRECISION_NEIGHBOURS
+from gan_pipelines.metrics.neighbours import BLOCK
 
 SPLITS = 10
 """How many splits the Inception score is averaged over (Salimans et al. 2016)."""
@@ -201,16 +200,13 @@ def _own_kernels(rows: Rows) -> Float[Tensor, "count"]:
 def _degenerate_variance(samples: Rows, real: Rows, sample_strata: Strata, real_strata: Strata) -> float:
     """Variance of the second order of the kernel distance, from some pictures of each side."""
     rng = torch.Generator().manual_seed(SHUFFLE_SEED)
-    sides = []
-    for rows, strata in ((samples, sample_strata), (real, real_strata)):
-        chosen = torch.randperm(len(rows), generator=rng)[:CENTRED_IMAGES]
-        sides.append((rows[chosen], strata[chosen], len(rows)))
-    total = 0.0
-    for place, (rows, strata, count) in enumerate(sides):
-        total += 2 * _centred_square(rows, strata, rows, strata) / count**2
-        if place == 0:
-            total += 4 * _centred_square(rows, strata, *sides[1][:2]) / (count * sides[1][2])
-    return total
+    chosen, others = (torch.randperm(len(rows), generator=rng)[:CENTRED_IMAGES] for rows in (samples, real))
+    ours, theirs = (samples[chosen], sample_strata[chosen]), (real[others], real_strata[others])
+    within, across, real_within = (
+        _centred_square(*one, *other) for one, other in ((ours, ours), (ours, theirs), (theirs, theirs))
+    )
+    counts = len(samples), len(real)
+    return 2 * within / counts[0] ** 2 + 4 * across / (counts[0] * counts[1]) + 2 * real_within / counts[1] ** 2
 
 
 def _centred_square(ours: Rows, our_strata: Strata, theirs: Rows, their_strata: Strata) -> float:
@@ -248,10 +244,3 @@ def inception_influence(logits: Logits) -> Influence:
 
 def _bounded(logits: Logits) -> Float[Tensor, "count classes"]:
     return (logits.double() - logits.double().amax(dim=1, keepdim=True)).clamp(min=SMALLEST_LOGIT)
-
-
-def precision_and_recall(samples: Rows, real: Rows) -> tuple[float, float]:
-    """Improved precision and recall, k = 3 (Kynkaanniemi et al. 2019)."""
-    settings = {"prc_neighborhood": PRECISION_NEIGHBOURS, "save_cpu_ram": True, "verbose": False}
-    found = prc_features_to_metric(samples, real, prc_batch_size=len(real), **settings)
-    return found["precision"], found["recall"]

@@ -47,7 +47,7 @@ def within_class_diversity(samples: LabelledFeatures, real: LabelledFeatures) ->
         chosen = [side.labels == label for side in sides]
         if min(int(of_class.sum()) for of_class in chosen) < 2:
             continue
-        squares = [_squared_deviations(side.features[of]) for side, of in zip(sides, chosen, strict=True)]
+        squares = [squared_deviations(side.features[of]) for side, of in zip(sides, chosen, strict=True)]
         variances = [(values.sum() / (len(values) - 1)).item() for values in squares]
         if variances[1] == 0:
             continue
@@ -58,7 +58,7 @@ def within_class_diversity(samples: LabelledFeatures, real: LabelledFeatures) ->
     return Diversity(ratios, *(influence / max(len(ratios), 1) for influence in influences))
 
 
-def _squared_deviations(rows: Float[Tensor, "count features"]) -> Float[Tensor, "count"]:
+def squared_deviations(rows: Float[Tensor, "count features"]) -> Float[Tensor, "count"]:
     """Squared distance of each row from the mean of all."""
     return ((rows.double() - rows.double().mean(dim=0)) ** 2).sum(dim=1)
 

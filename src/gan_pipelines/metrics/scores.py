@@ -93,12 +93,9 @@ def share_score(score: str, space: str, holds: Tensor, expected: float = math.na
         holds: whether it holds, one value per picture.
         expected: what samples of the real images' law would score.
     """
-    count, total = int(holds.sum()), len(holds)
-    value = count / total
-    variance = value * (1 - value) / total
-    return Score(
-        score, space, total, value, *share_interval(value, total), expected=expected, uncertainty=Uncertainty(variance)
-    )
+    total = len(holds)
+    value = int(holds.sum()) / total
+    return smooth_score(score, space, total, value, Uncertainty(value * (1 - value) / total), SHARE, expected)
 
 
 def mean_score(
