@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int64, Shaped, UInt8
@@ -84,6 +85,11 @@ class LabelledImages:
 
     def digest(self) -> str:
         """SHA-256 over shape, images, labels and class names."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        """Computed once, although checks, stamps and nodes all ask for it; images never change."""
         digest = hashlib.sha256(repr((tuple(self.images.shape), self.classes)).encode())
         digest.update(self.images.contiguous().numpy().data)
         digest.update(self.labels.contiguous().numpy().data)

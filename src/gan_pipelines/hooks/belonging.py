@@ -111,7 +111,7 @@ def require_readable(features: RealFeatures, evaluation: EvaluationParameters) -
         ExperimentError: they are of another representation, or lack a network.
     """
     problem = ""
-    if f"{evaluation.split}_images" not in features.made_from:
+    if evaluation.scored_images not in features.made_from:
         problem = f"evaluation.split: {evaluation.split!r} is asked for, but real_features were read from other images"
     elif features.representation != evaluation.features:
         problem = (

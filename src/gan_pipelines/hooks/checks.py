@@ -63,7 +63,7 @@ class CheckHooks:
                 pin_output(dataset)
         inputs = versioned_files(pipeline.inputs(), catalog)
         if "train_images" in inputs:
-            inputs |= versioned_files([self._scored_images], catalog)
+            inputs |= versioned_files([self.experiment.evaluation.scored_images], catalog)
         for name, dataset in inputs.items():
             pin_input(name, dataset)
         made = set() if run_params["only_missing_outputs"] else pipeline.all_outputs()
@@ -86,7 +86,7 @@ class CheckHooks:
             made: what the pipeline makes anew.
             catalog: has the data card of the images, and the version of each.
         """
-        scored = self._scored_images
+        scored = self.experiment.evaluation.scored_images
         if "train_images" in start:
             ours, theirs = (loaded_version(name, catalog) for name in ("train_images", scored))
             if ours != theirs:
@@ -112,12 +112,7 @@ class CheckHooks:
     def after_node_run(self, node: Node, outputs: dict[str, Any]) -> None:
         """Check new images against the whole experiment before they are saved."""
         if node.name == "data.prepare_images":
-            self._check_images(outputs["train_images"], outputs[self._scored_images])
-
-    @property
-    def _scored_images(self) -> str:
-        """The dataset of the images against which everything is scored."""
-        return f"{self.experiment.evaluation.split}_images"
+            self._check_images(outputs["train_images"], outputs[self.experiment.evaluation.scored_images])
 
     def _check_images(self, train_images: LabelledImages, scored_images: LabelledImages) -> None:
         check_experiment(self.experiment, train_images, scored_images)

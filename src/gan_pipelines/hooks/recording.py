@@ -27,7 +27,7 @@ from gan_pipelines.hooks.checks import only_reads_the_record
 from gan_pipelines.hooks.makers import find_makers, made_parameters, overridden, stage_parameters
 from gan_pipelines.hooks.versions import VersionedDataset, loaded_version, newest_path, versioned_files
 from gan_pipelines.metrics.definitions import JUDGE, REAL, SECOND_JUDGE
-from gan_pipelines.parameters import ExperimentError
+from gan_pipelines.parameters import EvaluationParameters, ExperimentError
 from gan_pipelines.parameters.base import Schema, explain
 from gan_pipelines.parameters.run import RunParameters
 from gan_pipelines.project import active_experiment
@@ -73,6 +73,7 @@ class RecordingHooks:
     settings: tracking.Settings
     parameters: dict[str, Any]
     run: RunParameters
+    evaluation: EvaluationParameters
     project: Path
     experiment: str
     catalog: DataCatalog
@@ -86,7 +87,8 @@ class RecordingHooks:
         except ValidationError as error:
             raise ExperimentError(explain(error, loader["mlflow"], "mlflow")) from None
         experiment = active_experiment()  # the checks, which go first, have read it
-        self.run, self.experiment, self.project = experiment.run, context.env or "base", context.project_path
+        self.run, self.evaluation = experiment.run, experiment.evaluation
+        self.experiment, self.project = context.env or "base", context.project_path
         self.parameters = experiment.model_dump(mode="json", exclude={"compare"})  # which decides on nothing recorded
 
     @hook_impl
@@ -117,7 +119,7 @@ class RecordingHooks:
         for model in models.values():
             stages |= stage_parameters(model)
         tracking.log_parameters(stages)
-        for images in [name for name in ("train_images", f"{self.split}_images") if name in start][:1]:
+        for images in [name for name in ("train_images", self.evaluation.scored_images) if name in start][:1]:
             version = loaded_version(images, catalog)
             try:
                 self._record_saved("data_card", catalog.load("data_card", version))
@@ -126,11 +128,6 @@ class RecordingHooks:
         tracking.log_tags(
             {names.judge_tag(name): models[name].digest() for name in (JUDGE, SECOND_JUDGE) if name in start}
         )
-
-    @property
-    def split(self) -> str:
-        """Against which real images everything is scored."""
-        return str(self.parameters["evaluation"]["split"])
 
     def _trains(self, pipeline: Pipeline) -> bool:
         """Whether a pipeline trains models with the seed of the moment, besides classifiers that only evaluate."""
@@ -175,7 +172,7 @@ class RecordingHooks:
             case "metrics":
                 tracking.log_scores(tracking.stage_metrics(data, recorded.under))
             case "data_card":
-                _record_data(data, self.split)
+                _record_data(data, self.evaluation.split)
             case "model":
                 tracking.log_parameters(stage_parameters(data))
             case "judge":
@@ -193,7 +190,7 @@ class RecordingHooks:
         for path in pictures:
             tracking.log_artifact(path, names.FIGURES)
         address = tracking.finish_run("FINISHED")
-        for text in _results(made, catalog, self.split):
+        for text in _results(made, catalog, self.evaluation.split):
             print(text, end="\n\n")
         for path in pictures:
             print(f"Picture: {os.path.relpath(path)}")

@@ -38,6 +38,11 @@ class EvaluationParameters(Schema):
     pictures: str | None = None
     grid_columns: Count = 10
 
+    @property
+    def scored_images(self) -> str:
+        """The dataset of the real images against which everything is scored."""
+        return f"{self.split}_images"
+
     @model_validator(mode="after")
     def _check_networks(self) -> Self:
         if "judge" not in self.networks or len(set(self.networks)) < len(self.networks):

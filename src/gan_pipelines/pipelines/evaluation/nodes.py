@@ -138,7 +138,7 @@ def extract_real(
     with seeded_stage(run, "real_features") as stage:
         networks = open_networks(evaluation, judge, stage.device, project_folder())
         features = extract_real_features(networks, second_judge.to(stage.device), train_images, test_images)
-    images = {"train_images": train_images.digest(), f"{evaluation.split}_images": test_images.digest()}
+    images = {"train_images": train_images.digest(), evaluation.scored_images: test_images.digest()}
     judges = {"judge": judge.digest(), "second_judge": second_judge.digest()}
     return replace(features, representation=evaluation.features, made_from={**judges, **images})
 
