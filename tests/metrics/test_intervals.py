@@ -248,3 +248,14 @@ def test_the_variance_of_normal_values_has_full_freedom_and_that_of_rare_ones_li
     assert_close(variance_freedom(rare), 2000 / (kurtosis - 1 + 2 / 999), rtol=1e-6, atol=0)
     assert variance_freedom(torch.ones(10)) == math.inf
     assert variance_freedom(torch.tensor([0.0, 1.0])) == 1
+
+
+@pytest.mark.parametrize("factor", [-3.0, 0.25])
+def test_an_uncertainty_scales_as_its_score_does(values: Tensor, factor: float) -> None:
+    """The deviation by the factor, so every variance by its square; the mean of scaled values has the same."""
+    real = values.flip(0)
+    found = first_order(values, STRATA, real, STRATA, degenerate=0.01).scaled(factor)
+    expected = first_order(factor * values, STRATA, factor * real, STRATA, degenerate=0.01 * factor**2)
+    for part in ("samples", "real", "degenerate", "variance", "freedom"):
+        assert_close(getattr(found, part), getattr(expected, part), rtol=1e-9, atol=0)
+    assert_close(found.groups, expected.groups)

@@ -83,28 +83,31 @@ def test_the_jackknife_leaves_out_each_group_of_either_side_and_finds_all_neighb
     """Groups of unequal size, as they are within a part; a group without pictures changes nothing."""
     samples, real = 0.8 * draw(count) + 0.7, draw(count)
     groups, real_groups = (torch.randint(GROUPS, (count,), generator=rng) for _ in range(2))
-    values, without_ours, without_theirs = manifolds._jackknife(samples, real, groups, real_groups)
+    halvings = torch.randint(2, (1, count), generator=rng)
+    ours, theirs = manifolds._Part(samples, groups, halvings), manifolds._Part(real, real_groups, halvings)
+    values, without_ours, without_theirs = manifolds._jackknife(torch.cdist(samples, real), ours, theirs)
     assert_close(values, by_definition(samples, real), rtol=0, atol=1e-6)
     for group in range(GROUPS):
-        ours, theirs = samples[groups != group], real[real_groups != group]
-        assert_close(without_ours[group], by_definition(ours, real), rtol=0, atol=1e-6)
-        assert_close(without_theirs[group], by_definition(samples, theirs), rtol=0, atol=1e-6)
+        assert_close(without_ours[group], by_definition(samples[groups != group], real), rtol=0, atol=1e-6)
+        assert_close(without_theirs[group], by_definition(samples, real[real_groups != group]), rtol=0, atol=1e-6)
     assert len(without_ours.unique(dim=0)) > 5
 
 
 def test_a_neighbour_is_found_although_nearer_ones_are_left_out() -> None:
     """On a line, where the nearest pictures of the first one are all of one group."""
     rows, groups = torch.tensor([[0.0], [1.0], [2.0], [3.0], [10.0], [30.0]]), torch.tensor([0, 1, 1, 1, 2, 3])
-    neighbours = manifolds._Neighbours(rows, groups)
-    assert_close(neighbours.radii(2), torch.tensor([2.0, 1, 1, 2, 8, 27]))
-    assert_close(neighbours.radii(2, without=1), torch.tensor([30.0, -1, -1, -1, 20, 30]))
+    part = manifolds._Part(rows, groups, torch.tensor([[0, 0, 0, 1, 1, 1]]))
+    assert_close(part.radii(2), torch.tensor([2.0, 1, 1, 2, 8, 27]))
+    assert_close(part.radii(2, without=1), torch.tensor([30.0, -1, -1, -1, 20, 30]))
 
 
 @pytest.mark.parametrize("count", [12, 61])
 def test_halves_are_scored_by_themselves(draw: Draw, rng: torch.Generator, count: int) -> None:
     samples, real = 0.8 * draw(count) + 0.7, draw(count)
     halves, real_halves = (torch.stack([torch.randperm(count, generator=rng) % 2 for _ in range(4)]) for _ in range(2))
-    found = manifolds._between_halves(samples, real, halves, real_halves)
+    group = torch.zeros(count).long()
+    ours, theirs = manifolds._Part(samples, group, halves), manifolds._Part(real, group, real_halves)
+    found = manifolds._between_halves(torch.cdist(samples, real), ours, theirs)
     for row, half, other in zip(found, halves, real_halves, strict=True):
         first, second = (by_definition(samples[half == number], real[other == number]) for number in (0, 1))
         assert_close(row, first - second, rtol=0, atol=1e-6)

@@ -155,6 +155,17 @@ def test_unseen_real_images_score_what_is_expected(fresh: list[Score]) -> None:
         assert score.low < score.expected < score.high, score
 
 
+def test_the_relative_distance_is_another_unit_of_the_distance_and_compares_alike(fresh: list[Score]) -> None:
+    """So what two generators share of the test images cancels in it as well."""
+    distance, relative = (by_name(fresh)[name, "judge"] for name in FRECHET[1:])
+    assert distance.uncertainty is not None
+    assert relative.uncertainty is not None
+    scale = relative.value / distance.value
+    assert_close((relative.low, relative.high), (scale * distance.low, scale * distance.high))
+    assert_close(relative.uncertainty.groups, scale * distance.uncertainty.groups)
+    assert relative.uncertainty.groups.count_nonzero() > 0
+
+
 def test_the_total_accuracy_is_the_mean_over_equal_classes_and_known_better(fresh: list[Score]) -> None:
     of_classes, whole = by_class(fresh, "label_accuracy").values(), by_name(fresh)["label_accuracy", "judge"]
     values = [score.value for score in of_classes]

@@ -14,7 +14,7 @@ from gan_pipelines.metrics.distances import (
 )
 from gan_pipelines.metrics.diversity import Diversity, within_class_diversity
 from gan_pipelines.metrics.features import LabelledFeatures
-from gan_pipelines.metrics.intervals import Strata, Uncertainty, first_order, normal_interval
+from gan_pipelines.metrics.intervals import Strata, first_order, normal_interval
 from gan_pipelines.metrics.manifolds import expected_coverage, manifold_scores
 from gan_pipelines.metrics.scores import POSITIVE, SHARE, UNBOUNDED, Score, missing_score, share_score, smooth_score
 
@@ -60,7 +60,7 @@ def _score_frechet_distances(
     yield smooth_score(names[1], network, len(samples), found.at_infinity, found.uncertainty, UNBOUNDED, expected=0.0)
     # a single picture, repeated, that lies in the mean of the real features is as far from them as they vary
     scale = 1 / real.features.double().var(dim=0).sum().item()
-    relative = Uncertainty(scale**2 * found.uncertainty.variance)
+    relative = found.uncertainty.scaled(scale)
     yield smooth_score(names[2], network, len(samples), scale * found.at_infinity, relative, UNBOUNDED, expected=0.0)
 
 

@@ -7,7 +7,7 @@ labels are asked for in fixed proportions, and the split of the data keeps the p
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float, Int64
@@ -46,6 +46,17 @@ class Uncertainty:
     def variance(self) -> float:
         """Of the score; at least that of second order, since the estimate of first order may happen to be small."""
         return max(self.samples + self.real - self.degenerate, self.degenerate)
+
+    def scaled(self, factor: float) -> "Uncertainty":
+        """That of the score times a factor."""
+        square = factor**2
+        return replace(
+            self,
+            samples=self.samples * square,
+            real=self.real * square,
+            groups=self.groups * factor,
+            degenerate=self.degenerate * square,
+        )
 
 
 def stratified_variance(influence: Influence, strata: Strata) -> float:

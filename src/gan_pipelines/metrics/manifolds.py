@@ -3,9 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int, Int64
+from jaxtyping import Bool, Float, Int, Int64
 from torch import Tensor
 from torch_fidelity.metric_prc import prc_features_to_metric
 
@@ -73,33 +74,24 @@ def manifold_scores(
         rng: cuts the parts.
     """
     pictures = min(MANIFOLD_IMAGES, len(samples), len(real))
-    parts, theirs = (equal_parts(strata, pictures, rng) for strata in (sample_strata, real_strata))
-    groups, real_groups = stratified_groups(sample_strata), stratified_groups(real_strata)
-    pairs = max(len(parts), len(theirs))
-    halves, real_halves = (
-        torch.stack([torch.stack([random_parts(strata[part], 2, rng) for _ in range(HALVINGS)]) for part in cut])
-        for strata, cut in ((sample_strata, parts), (real_strata, theirs))
-    )
+    ours = _cut(samples, sample_strata, pictures, rng)
+    theirs = _cut(real, real_strata, pictures, rng)
     fidelity, found, apart = [], [], []
-    for pair in range(pairs):
-        ours, others = parts[pair % len(parts)], theirs[pair % len(theirs)]
-        fidelity.append(precision_and_recall(samples[ours], real[others]))
-        found.append(_jackknife(samples[ours], real[others], groups[ours], real_groups[others]))
-        both = halves[pair % len(parts)], real_halves[pair % len(theirs)]
-        apart.append(_between_halves(samples[ours], real[others], *both))
+    for pair in range(max(len(ours), len(theirs))):
+        side, other = ours[pair % len(ours)], theirs[pair % len(theirs)]
+        distances = torch.cdist(side.rows, other.rows)
+        fidelity.append(precision_and_recall(side.rows, other.rows))
+        found.append(_jackknife(distances, side, other))
+        apart.append(_between_halves(distances, side, other))
     precision, recall = torch.tensor(fidelity).double().mean(dim=0).tolist()
     values, without_ours, without_theirs = (torch.stack(of).mean(dim=0) for of in zip(*found, strict=True))
     moved = [(GROUPS - 1) / GROUPS * (values - without) for without in (without_ours, without_theirs)]
     scales = _scales(moved, torch.stack(apart).mean(dim=0))
-    uncertainties = {
-        name: Uncertainty(
-            samples=group_variance(moved[0][:, place]) * scales[place] ** 2,
-            real=group_variance(moved[1][:, place]) * scales[place] ** 2,
-            groups=moved[1][:, place] * scales[place],
-            freedom=GROUPS - 1,
-        )
-        for place, name in enumerate(MANIFOLD_SCORES)
-    }
+    uncertainties = {}
+    for place, name in enumerate(MANIFOLD_SCORES):
+        of_samples, of_real = (groups[:, place] for groups in moved)
+        jackknife = Uncertainty(group_variance(of_samples), group_variance(of_real), of_real, freedom=GROUPS - 1)
+        uncertainties[name] = jackknife.scaled(scales[place])
     density, coverage = values[2:].tolist()
     measured = dict(zip(MANIFOLD_SCORES, (precision, recall, density, coverage), strict=True))
     return ManifoldScores(pictures, measured, uncertainties)
@@ -133,65 +125,90 @@ def _scales(moved: Sequence[Float[Tensor, "groups scores"]], apart: Float[Tensor
     return scales
 
 
+class _Half(NamedTuple):
+    """Half of the pictures of one side, and how far each of them is from its k-th nearest other one there."""
+
+    index: Int64[Tensor, "half"]
+    precision_radii: Float[Tensor, "half"]
+    coverage_radii: Float[Tensor, "half"]
+
+
+class _Part:
+    """Pictures of one side: their groups, their halves, and the nearest other pictures of each."""
+
+    def __init__(
+        self, rows: Rows, groups: Int64[Tensor, "count"], halvings: Int64[Tensor, "halvings count"]
+    ) -> None:
+        self.rows, self.groups = rows, groups
+        distances = torch.cdist(rows, rows)
+        self.halves = [[_half(distances, halving == number) for number in (0, 1)] for halving in halvings]
+        nearest = distances.fill_diagonal_(torch.inf).topk(min(CANDIDATES, len(rows) - 1), dim=1, largest=False)
+        self._distances, self._groups_around = nearest.values, groups[nearest.indices]
+
+    def radii(self, neighbour: int, without: int = NOBODY) -> Float[Tensor, "count"]:
+        """Distance of each picture to its k-th nearest other one outside a group; -1 for the group's own."""
+        kept = self._groups_around != without
+        place = ((kept.cumsum(dim=1) >= neighbour) & kept).int().argmax(dim=1)
+        enough = kept.sum(dim=1) >= neighbour
+        place = place.where(enough, self._distances.shape[1] - 1)
+        radii = self._distances.gather(1, place[:, None]).squeeze(1)
+        return radii.where(self.groups != without, -1.0)
+
+
+def _half(distances: Float[Tensor, "count count"], chosen: Bool[Tensor, "count"]) -> _Half:
+    index = chosen.nonzero().squeeze(1)
+    nearest = distances[index[:, None], index].topk(min(COVERAGE_NEIGHBOURS + 1, len(index)), dim=1, largest=False)
+    precision, coverage = (
+        nearest.values[:, min(neighbour, len(index) - 1)] for neighbour in (PRECISION_NEIGHBOURS, COVERAGE_NEIGHBOURS)
+    )
+    return _Half(index, precision, coverage)
+
+
+def _cut(rows: Rows, strata: Strata, size: int, rng: torch.Generator) -> list[_Part]:
+    """Cut one side into parts."""
+    groups = stratified_groups(strata)
+    return [
+        _Part(rows[part], groups[part], torch.stack([random_parts(strata[part], 2, rng) for _ in range(HALVINGS)]))
+        for part in equal_parts(strata, size, rng)
+    ]
+
+
 def _between_halves(
-    samples: Rows, real: Rows, halves: Int64[Tensor, "halvings samples"], real_halves: Int64[Tensor, "halvings reals"]
+    distances: Float[Tensor, "samples reals"], samples: _Part, real: _Part
 ) -> Float[Tensor, "halvings scores"]:
     """Differences of the four scores between two halves of both sides; infinite if halves are too small for them."""
-    if min(len(samples), len(real)) < 2 * (COVERAGE_NEIGHBOURS + 1):
-        return torch.full((len(halves), len(MANIFOLD_SCORES)), torch.inf).double()
-    distances, ours, theirs = torch.cdist(samples, real), torch.cdist(samples, samples), torch.cdist(real, real)
+    if min(distances.shape) < 2 * (COVERAGE_NEIGHBOURS + 1):
+        return torch.full((HALVINGS, len(MANIFOLD_SCORES)), torch.inf).double()
     found = []
-    for half, real_half in zip(halves, real_halves, strict=True):
+    for halves in zip(samples.halves, real.halves, strict=True):
         values = []
-        for number in (0, 1):
-            chosen, others = (side == number for side in (half, real_half))
-            kept, own = distances[chosen][:, others], ours[chosen][:, chosen]
-            nearest = theirs[others][:, others].topk(COVERAGE_NEIGHBOURS + 1, dim=1, largest=False).values
-            radii = own.kthvalue(PRECISION_NEIGHBOURS + 1, dim=1).values
-            precise = (kept <= nearest[:, PRECISION_NEIGHBOURS]).any(dim=1).double()
-            recalled = (kept <= radii[:, None]).any(dim=0).double()
-            values.append(_values(precise, recalled, (kept <= nearest[:, COVERAGE_NEIGHBOURS]).sum(dim=0)))
+        for ours, theirs in zip(*halves, strict=True):
+            kept = distances[ours.index[:, None], theirs.index]
+            precise = (kept <= theirs.precision_radii).any(dim=1).double()
+            recalled = (kept <= ours.precision_radii[:, None]).any(dim=0).double()
+            values.append(_values(precise, recalled, (kept <= theirs.coverage_radii).sum(dim=0)))
         found.append(values[0] - values[1])
     return torch.stack(found)
 
 
-class _Neighbours:
-    """The nearest other pictures of each picture, some of which can be left out."""
-
-    def __init__(self, rows: Rows, groups: Int64[Tensor, "count"]) -> None:
-        distances = torch.cdist(rows, rows).fill_diagonal_(torch.inf)
-        found = distances.topk(min(CANDIDATES, len(rows) - 1), dim=1, largest=False)
-        self.distances, self.groups, self.own = found.values, groups[found.indices], groups
-
-    def radii(self, neighbour: int, without: int = NOBODY) -> Float[Tensor, "count"]:
-        """Distance of each picture to its k-th nearest other one outside a group; -1 for the group's own."""
-        kept = self.groups != without
-        place = ((kept.cumsum(dim=1) >= neighbour) & kept).int().argmax(dim=1)
-        enough = kept.sum(dim=1) >= neighbour
-        place = place.where(enough, self.distances.shape[1] - 1)
-        radii = self.distances.gather(1, place[:, None]).squeeze(1)
-        return radii.where(self.own != without, -1.0)
-
-
 def _jackknife(
-    samples: Rows, real: Rows, groups: Int64[Tensor, "count"], real_groups: Int64[Tensor, "count"]
+    distances: Float[Tensor, "samples reals"], samples: _Part, real: _Part
 ) -> tuple[Values, Float[Tensor, "groups scores"], Float[Tensor, "groups scores"]]:
     """The four scores, and what they are without each group of samples, and without each group of real images."""
-    distances = torch.cdist(samples, real)
-    ours, theirs = _Neighbours(samples, groups), _Neighbours(real, real_groups)
-    sample_radii = ours.radii(PRECISION_NEIGHBOURS)
-    precise = (distances <= theirs.radii(PRECISION_NEIGHBOURS)).any(dim=1).double()
+    sample_radii = samples.radii(PRECISION_NEIGHBOURS)
+    precise = (distances <= real.radii(PRECISION_NEIGHBOURS)).any(dim=1).double()
     recalled = (distances <= sample_radii[:, None]).any(dim=0).double()
-    contained = (distances <= theirs.radii(COVERAGE_NEIGHBOURS)).int()
-    by_group = torch.zeros(GROUPS, len(real), dtype=torch.int32).index_add(0, groups, contained)
+    contained = (distances <= real.radii(COVERAGE_NEIGHBOURS)).int()
+    by_group = torch.zeros(GROUPS, len(real.rows), dtype=torch.int32).index_add(0, samples.groups, contained)
     containing = by_group.sum(dim=0)
     without_ours, without_theirs = [], []
     for group in range(GROUPS):
-        recalled_without = (distances <= ours.radii(PRECISION_NEIGHBOURS, group)[:, None]).any(dim=0).double()
-        without_ours.append(_values(precise[groups != group], recalled_without, containing - by_group[group]))
-        precise_without = (distances <= theirs.radii(PRECISION_NEIGHBOURS, group)).any(dim=1).double()
-        containing_without = (distances <= theirs.radii(COVERAGE_NEIGHBOURS, group)).sum(dim=0)
-        kept = real_groups != group
+        recalled_without = (distances <= samples.radii(PRECISION_NEIGHBOURS, group)[:, None]).any(dim=0).double()
+        kept = samples.groups != group
+        without_ours.append(_values(precise[kept], recalled_without, containing - by_group[group]))
+        precise_without = (distances <= real.radii(PRECISION_NEIGHBOURS, group)).any(dim=1).double()
+        containing_without = (distances <= real.radii(COVERAGE_NEIGHBOURS, group)).sum(dim=0)
+        kept = real.groups != group
         without_theirs.append(_values(precise_without, recalled[kept], containing_without[kept]))
     return _values(precise, recalled, containing), torch.stack(without_ours), torch.stack(without_theirs)
 
