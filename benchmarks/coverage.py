@@ -17,7 +17,7 @@ import multiprocessing
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -246,27 +246,18 @@ def truths(study: Study) -> dict[tuple[str, str], float]:
     return found
 
 
-def main() -> None:
-    """Print one table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=300)
-    parser.add_argument("--experiment", default="base", help="whose models are read")
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
-    parser.add_argument("--processes", type=int, default=os.cpu_count())
-    arguments = parser.parse_args()
-    study = prepare(arguments.experiment)
-    studies.append(study)
-    known = truths(study)
-    tasks = [(case, kind, seed) for seed in range(arguments.repeats) for case in arguments.cases for kind in WRONG]
+def coverage_table(
+    rows: Iterable[tuple[str, str, str, float, float, float, float]], known: Mapping[tuple[str, str], float]
+) -> list[tuple[str, ...]]:
+    """One row per score: in how many repeats its interval held the truth, by kind of generator.
+
+    Args:
+        rows: of all repeats, as `run_once` returns them.
+        known: truths by kind and score; elsewhere the mean over all repeats is the truth.
+    """
     found = defaultdict(list)
-    torch.set_num_threads(1)  # a process with threads must not fork
-    with multiprocessing.get_context("fork").Pool(arguments.processes) as pool:
-        for done, rows in enumerate(pool.imap_unordered(run_once, tasks), start=1):
-            for kind, score, space, *values in rows:
-                found[score, space, kind].append(values)
-            if done % 30 == 0:
-                print(f"{done} of {len(tasks)} repeats", file=sys.stderr, flush=True)
-    print(environment() + f" {arguments.repeats} repeats.\n")
+    for kind, score, space, *values in rows:
+        found[score, space, kind].append(values)
     table = []
     for score, space in dict.fromkeys((score, space) for score, space, _ in found):
         cells = []
@@ -279,6 +270,30 @@ def main() -> None:
             held = ((values[:, 1] <= truth) & (truth <= values[:, 2])).double().mean().item()
             cells.append(f"{held:.1%} ({truth:.3g})")
         table.append((f"`{score}`", space, *cells))
+    return table
+
+
+def main() -> None:
+    """Print one table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=300)
+    parser.add_argument("--experiment", default="base", help="whose models are read")
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    arguments = parser.parse_args()
+    study = prepare(arguments.experiment)
+    studies.append(study)
+    known = truths(study)
+    tasks = [(case, kind, seed) for seed in range(arguments.repeats) for case in arguments.cases for kind in WRONG]
+    rows = []
+    torch.set_num_threads(1)  # a process with threads must not fork
+    with multiprocessing.get_context("fork").Pool(arguments.processes) as pool:
+        for done, scores in enumerate(pool.imap_unordered(run_once, tasks), start=1):
+            rows += scores
+            if done % 30 == 0:
+                print(f"{done} of {len(tasks)} repeats", file=sys.stderr, flush=True)
+    print(environment() + f" {arguments.repeats} repeats.\n")
+    table = coverage_table(rows, known)
     print_table(("score", "space", *(f"{kind}: held (truth)" for kind in WRONG)), table)
 
 

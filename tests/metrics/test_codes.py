@@ -13,9 +13,9 @@ from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.metrics import codes
 from gan_pipelines.metrics.codes import BASES, information_on_samples, moved_pictures, score_codes
 from gan_pipelines.metrics.definitions import SCORES
-from gan_pipelines.metrics.intervals import normal_interval, share_interval, variance_freedom
+from gan_pipelines.metrics.intervals import normal_interval, variance_freedom
 from gan_pipelines.metrics.scores import Score
-from gan_pipelines.metrics.variation import explained_share, measure_pictures
+from gan_pipelines.metrics.variation import chance_variance, explained_share, measure_pictures
 from gan_pipelines.models import Encoder, EncoderSpec, InfoGAN, InfoGANSpec
 
 NOISE, CATEGORY, STYLE_1, STYLE_2, WIDTH = slice(0, 3), slice(3, 7), 7, 8, 9
@@ -400,8 +400,8 @@ def test_the_interval_of_a_share_is_that_of_a_jackknife_over_bases(linear: Build
     left_out = [explained_share(torch.cat([measured[:base], measured[base + 1 :]])) for base in range(BASES)]
     deviation = math.sqrt(BASES - 1) * torch.tensor(left_out).double().std(correction=0).item()
     size = found["size_share"]
-    pictures_alike = size.value * (1 - size.value) / deviation**2  # of which a share would deviate so
-    expected = share_interval(size.value, pictures_alike, variance_freedom(torch.tensor(left_out)))
+    variance = deviation**2 - chance_variance(measured)
+    expected = normal_interval(size.value, variance, freedom=variance_freedom(torch.tensor(left_out)))
     assert (size.low, size.high) == pytest.approx(expected, abs=1e-4)
     assert 0.005 < deviation < 0.1
 

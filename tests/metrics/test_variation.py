@@ -8,8 +8,11 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from gan_pipelines.metrics import variation
+from gan_pipelines.metrics.intervals import jackknife_variance
 from gan_pipelines.metrics.variation import (
     category_changes,
+    chance_variance,
     contour_length,
     drift,
     explained_share,
@@ -298,6 +301,35 @@ def test_each_base_without_nan_is_left_out_of_the_share_in_turn() -> None:
     expected = [explained_share(values[[base for base in kept if base != out]]) for out in kept]
     assert left_out_shares(values).tolist() == pytest.approx(expected, rel=1e-12)
     assert left_out_shares(values[[0, 1]]).isnan().all()  # of a single base there is no variance
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.9])
+def test_the_variance_by_chance_is_that_of_shares_without_effect(alike: float) -> None:
+    """Of points that vary with their base independently, or nearly alike, so that fewer of them count."""
+    draw, shares, variances = torch.Generator().manual_seed(2), [], []
+    for _ in range(500):
+        noise = torch.randn(200, 10, generator=draw, dtype=torch.float64)
+        neighbours = torch.stack([noise.roll(step, dims=1) for step in range(3)]).mean(dim=0)
+        values = (1 - alike) * noise + alike * neighbours + torch.randn(200, 1, generator=draw)
+        shares.append(variation._share(values))
+        variances.append(chance_variance(values))
+    expected = torch.stack(shares).var().item()
+    assert sum(variances) / 500 == pytest.approx(expected, rel=0.2)
+
+
+@pytest.mark.parametrize("effect", [0.0, 0.03, 0.1])
+def test_the_interval_of_a_weak_share_holds_what_it_is_on_average(effect: float) -> None:
+    """Below the share that chance alone would explain, at it, and above; near 0 it is wider than it had to be."""
+    draw, truth, held = torch.Generator().manual_seed(3), effect**2 / (1 + effect**2), 0
+    points = torch.linspace(-1, 1, 11, dtype=torch.float64)
+    points = effect * points / points.std(correction=0)
+    for _ in range(300):
+        values = points + torch.randn(200, 11, generator=draw)
+        jackknife, chance = jackknife_variance(left_out_shares(values)), chance_variance(values)
+        half = 1.96 * math.sqrt(max(jackknife - chance, chance))
+        held += abs(explained_share(values) - truth) <= half
+    assert held / 300 >= 0.9
+    assert effect < 0.1 or held / 300 <= 0.99
 
 
 def test_the_share_of_fewer_than_two_rows_is_undefined() -> None:

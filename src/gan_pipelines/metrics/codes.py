@@ -16,7 +16,14 @@ from gan_pipelines.metrics.features import extract_features
 from gan_pipelines.metrics.intervals import Uncertainty, jackknife_variance, variance_freedom
 from gan_pipelines.metrics.networks import judge_network
 from gan_pipelines.metrics.scores import POSITIVE, SHARE, UNBOUNDED, Score, mean_score, smooth_score
-from gan_pipelines.metrics.variation import category_changes, drift, explained_share, left_out_shares, measure_pictures
+from gan_pipelines.metrics.variation import (
+    category_changes,
+    chance_variance,
+    drift,
+    explained_share,
+    left_out_shares,
+    measure_pictures,
+)
 from gan_pipelines.models import Encoder, InfoGAN
 from gan_pipelines.parameters import CategoricalCode, ContinuousCode
 
@@ -107,15 +114,22 @@ def _seen_by_judge(
 
 
 def _strokes(name: str, pictures: Tensor) -> Iterator[Score]:
-    """Shares of slant, stroke width and size that the code explains; nothing for coloured pictures."""
+    """Shares of slant, stroke width and size that the code explains; nothing for coloured pictures.
+
+    They are ratios of variances, not shares of pictures, so their errors are normal; near 0 the jackknife, which is of
+    first order, counts chance twice.
+    """
     for measure, values in (measure_pictures(pictures) if pictures.shape[1] == 1 else {}).items():
         by_base = _by_base(values)
         share = explained_share(by_base)
         if math.isnan(share):
             continue
         left_out = left_out_shares(by_base)
-        uncertainty = Uncertainty(jackknife_variance(left_out), freedom=variance_freedom(left_out))
-        yield smooth_score(f"{measure}_share", name, len(pictures), share, uncertainty, SHARE)
+        jackknife, chance = jackknife_variance(left_out), chance_variance(by_base)
+        freedom = variance_freedom(left_out) if jackknife > 2 * chance else math.inf
+        uncertainty = Uncertainty(jackknife, degenerate=chance, freedom=freedom)
+        score = smooth_score(f"{measure}_share", name, len(pictures), share, uncertainty)
+        yield replace(score, high=min(score.high, 1.0))
 
 
 def _by_base(found: Tensor) -> Tensor:

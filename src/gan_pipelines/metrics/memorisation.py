@@ -32,7 +32,7 @@ CLOSE = 0.05
 TWINS = 0.5
 """Near duplicates are closer than this part of that limit: samples of one generator resemble each other more than real
 images do, and of a healthy one half or more fall below the limit itself."""
-SLOPE = 1.25
+SLOPE = 1.1
 """How densely closenesses lie at the limit is counted between the limit divided and multiplied by this."""
 MEMORY = ("neighbour_distance", "copies")
 TOO_FEW = f"it takes at least {round(1 / CLOSE) - 1} test images without an equal picture"

@@ -79,16 +79,32 @@ def explained_share(values: Float[Tensor, "bases points"]) -> float:
         The share; NaN if fewer than two rows are left, or if all values are equal.
     """
     kept = _complete(values)
-    return math.nan if len(kept) < 2 or kept.min() == kept.max() else _share(kept).item()
+    return math.nan if len(kept) < 2 or kept.min() == kept.max() else max(_share(kept).item(), 0.0)
 
 
 def left_out_shares(values: Float[Tensor, "bases points"]) -> Float[Tensor, "kept"]:
-    """The explained share with one base left out at a time, of those without NaN; NaN of fewer than three."""
+    """The explained share with one base left out at a time, of those without NaN; NaN of fewer than three.
+
+    Unlike the share itself, it may be negative: values cut off at 0 would seem to vary less than they do.
+    """
     kept = _complete(values)
     if len(kept) < 3:
         return torch.full((len(kept),), math.nan)
     others = (~torch.eye(len(kept), dtype=torch.bool)).nonzero()[:, 1].view(len(kept), -1)
     return _share(kept[others])
+
+
+def chance_variance(values: Float[Tensor, "bases points"]) -> float:
+    """Variance of the explained share of a code without effect, before it is cut off at 0.
+
+    The means over B bases then are normal, around a common value, with 1 / B of the covariance C of the points, and the
+    mean of P squares has the variance 2 tr(C^2) / (P B)^2.
+    """
+    kept = _complete(values)
+    points, bases = kept.shape[1], len(kept)
+    covariance = (kept - kept.mean(dim=1, keepdim=True)).T.cov()
+    total = kept.var(dim=0).mean()
+    return (2 * covariance.square().sum() / (points * bases * total) ** 2).item()
 
 
 def _complete(values: Float[Tensor, "bases points"]) -> Float[Tensor, "kept points"]:
@@ -98,7 +114,7 @@ def _complete(values: Float[Tensor, "bases points"]) -> Float[Tensor, "kept poin
 def _share(values: Float[Tensor, "... bases points"]) -> Float[Tensor, "..."]:
     centred = values - values.mean(dim=-1, keepdim=True)
     excess = centred.var(dim=-2).mean(dim=-1) / values.shape[-2]
-    explained = (values.mean(dim=-2).var(dim=-1, correction=0) - excess).clamp(min=0)
+    explained = values.mean(dim=-2).var(dim=-1, correction=0) - excess
     return explained / (explained + values.var(dim=-2).mean(dim=-1))
 
 
