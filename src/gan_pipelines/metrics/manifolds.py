@@ -3,10 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int, Int64
+from jaxtyping import Float, Int, Int64
 from torch import Tensor
 from torch_fidelity.metric_prc import prc_features_to_metric
 
@@ -125,25 +124,28 @@ def _scales(moved: Sequence[Float[Tensor, "groups scores"]], apart: Float[Tensor
     return scales
 
 
-class _Half(NamedTuple):
-    """Half of the pictures of one side, and how far each of them is from its k-th nearest other one there."""
-
-    index: Int64[Tensor, "half"]
-    precision_radii: Float[Tensor, "half"]
-    coverage_radii: Float[Tensor, "half"]
-
-
 class _Part:
-    """Pictures of one side: their groups, their halves, and the nearest other pictures of each."""
+    """Pictures of one side: their groups, their halves, and the nearest other pictures of each.
 
-    def __init__(
-        self, rows: Rows, groups: Int64[Tensor, "count"], halvings: Int64[Tensor, "halvings count"]
-    ) -> None:
-        self.rows, self.groups = rows, groups
+    What is kept is written into tensors made beforehand: between small pieces, the memory of a part's distances would
+    not be used again for the next part.
+    """
+
+    def __init__(self, rows: Rows, groups: Int64[Tensor, "count"], halvings: Int64[Tensor, "halvings count"]) -> None:
+        self.rows, self.groups, self.halvings = rows, groups, halvings
+        self.half_radii = torch.empty(len(halvings), len(rows), 2)
+        candidates = min(CANDIDATES, len(rows) - 1)
+        self._distances, self._groups_around = torch.empty(len(rows), candidates), groups.repeat(candidates, 1).T
         distances = torch.cdist(rows, rows)
-        self.halves = [[_half(distances, halving == number) for number in (0, 1)] for halving in halvings]
-        nearest = distances.fill_diagonal_(torch.inf).topk(min(CANDIDATES, len(rows) - 1), dim=1, largest=False)
-        self._distances, self._groups_around = nearest.values, groups[nearest.indices]
+        for halving, radii in zip(halvings, self.half_radii, strict=True):
+            for number in (0, 1):
+                half = (halving == number).nonzero().squeeze(1)
+                count = min(COVERAGE_NEIGHBOURS + 1, len(half))  # the nearest picture to each is itself
+                nearest = distances[half[:, None], half].topk(count, dim=1, largest=False).values
+                for place, neighbour in enumerate((PRECISION_NEIGHBOURS, COVERAGE_NEIGHBOURS)):
+                    radii[half, place] = nearest[:, min(neighbour, count - 1)]
+        found = distances.fill_diagonal_(torch.inf).topk(candidates, dim=1, largest=False)
+        self._distances[:], self._groups_around[:] = found.values, groups[found.indices]
 
     def radii(self, neighbour: int, without: int = NOBODY) -> Float[Tensor, "count"]:
         """Distance of each picture to its k-th nearest other one outside a group; -1 for the group's own."""
@@ -153,15 +155,6 @@ class _Part:
         place = place.where(enough, self._distances.shape[1] - 1)
         radii = self._distances.gather(1, place[:, None]).squeeze(1)
         return radii.where(self.groups != without, -1.0)
-
-
-def _half(distances: Float[Tensor, "count count"], chosen: Bool[Tensor, "count"]) -> _Half:
-    index = chosen.nonzero().squeeze(1)
-    nearest = distances[index[:, None], index].topk(min(COVERAGE_NEIGHBOURS + 1, len(index)), dim=1, largest=False)
-    precision, coverage = (
-        nearest.values[:, min(neighbour, len(index) - 1)] for neighbour in (PRECISION_NEIGHBOURS, COVERAGE_NEIGHBOURS)
-    )
-    return _Half(index, precision, coverage)
 
 
 def _cut(rows: Rows, strata: Strata, size: int, rng: torch.Generator) -> list[_Part]:
@@ -180,13 +173,14 @@ def _between_halves(
     if min(distances.shape) < 2 * (COVERAGE_NEIGHBOURS + 1):
         return torch.full((HALVINGS, len(MANIFOLD_SCORES)), torch.inf).double()
     found = []
-    for halves in zip(samples.halves, real.halves, strict=True):
+    for place in range(len(samples.halvings)):
         values = []
-        for ours, theirs in zip(*halves, strict=True):
-            kept = distances[ours.index[:, None], theirs.index]
-            precise = (kept <= theirs.precision_radii).any(dim=1).double()
-            recalled = (kept <= ours.precision_radii[:, None]).any(dim=0).double()
-            values.append(_values(precise, recalled, (kept <= theirs.coverage_radii).sum(dim=0)))
+        for number in (0, 1):
+            ours, theirs = ((side.halvings[place] == number).nonzero().squeeze(1) for side in (samples, real))
+            kept = distances[ours[:, None], theirs]
+            (narrow, wide), own = real.half_radii[place, theirs].T, samples.half_radii[place, ours, 0]
+            precise, recalled = (kept <= narrow).any(dim=1), (kept <= own[:, None]).any(dim=0)
+            values.append(_values(precise.double(), recalled.double(), (kept <= wide).sum(dim=0)))
         found.append(values[0] - values[1])
     return torch.stack(found)
 
