@@ -204,8 +204,8 @@ def test_a_score_without_an_interval_has_no_place_leads_nobody_and_does_not_affe
     )
 
 
-def test_scores_that_only_describe_have_no_leader() -> None:
-    assert ranked(of_runs("prior_entropy_nats", *around(1, 5)))[1] == ["no interval"] * 2
+def test_scores_that_only_describe_have_neither_leader_nor_place() -> None:
+    assert ranked(of_runs("prior_entropy_nats", *around(1, 5))) == (["", ""], ["", ""])
 
 
 def test_the_one_nearest_to_what_is_expected_leads() -> None:

@@ -231,6 +231,7 @@ def test_the_short_table_names_who_leads_within_80_columns() -> None:
         ["R3", "infogan", "", "recall", "judge", 100, 0.1, 0.1, 0.1, NAN, "3", "worse"],
         ["R1", "infogan", "", "copies", "judge", 100, 0.1, NAN, NAN, NAN, "no interval", "no interval"],
         ["R2", "infogan", "", "copies", "judge", 100, 0.1, NAN, NAN, NAN, "no interval", "no interval"],
+        ["R1", "infogan", "", "prior_entropy_nats", "category", 100, 2.3, NAN, NAN, NAN, "", ""],
         ["R1", "real", "", "near_duplicates", "judge", 100, 0.0, 0.1, 0.1, NAN, "", ""],
     ]
     text = format_comparison(pd.DataFrame(rows, columns=COLUMNS[:-1]).assign(judge="a", **REFERENCE))
@@ -241,6 +242,7 @@ def test_the_short_table_names_who_leads_within_80_columns() -> None:
         f"classification_accuracy.{space}.10000 R1 independent_stack 0.98",
         "recall.judge.100 R1 infogan 0.5 + 1",
         "copies.judge.100 no interval",
+        "prior_entropy_nats.category.100 neither more nor less is better",
     ]
 
 

@@ -114,7 +114,7 @@ def rank_scores(scores: pd.DataFrame, influences: pd.DataFrame) -> pd.DataFrame:
     Returns:
         By row of the scores: `place`, from the number of generators that are certainly better or worse, such as `2` or
         `1-3`, and `outcome` against the best value: `best`, `worse`, `not told apart` or `no interval`; both empty for
-        the real images.
+        the real images, and for scores of which neither more nor less is better.
     """
     keys = ["run", "generator", "score", "space"]
     rows = scores.merge(
@@ -122,6 +122,8 @@ def rank_scores(scores: pd.DataFrame, influences: pd.DataFrame) -> pd.DataFrame:
     ).set_index(scores.index)
     found = pd.DataFrame("", index=scores.index, columns=["place", "outcome"], dtype=object)
     for (score, *_), group in rows[rows["generator"] != REAL].groupby([*MEASURED, *MEASURED_BY], dropna=False):
+        if SCORES[str(score)].better == "neither":
+            continue
         records = group.to_dict("records")
         results = [[outcome(difference(a, b, SCORES[str(score)].better)) for b in records] for a in records]
         leader = _leader(records, SCORES[str(score)].better)

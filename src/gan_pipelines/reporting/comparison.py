@@ -123,7 +123,7 @@ def _leaders(rows: pd.DataFrame, width: int) -> str:
             return f"{rows[column].nunique()} {plural}, not comparable"[:width]
     best = rows[rows["outcome"] == LEADER]
     if best.empty:
-        return UNKNOWN
+        return UNKNOWN if (rows["outcome"] == UNKNOWN).any() else "neither more nor less is better"[:width]
     first, equal = best.iloc[0], int((rows["outcome"] == EQUAL).sum())
     others = f" + {equal}" if equal else ""
     return f"{first['run']} {first['generator']} {_number(first['value'])}"[: width - len(others)] + others
