@@ -126,6 +126,7 @@ def _strokes(name: str, pictures: Tensor) -> Iterator[Score]:
             continue
         left_out = left_out_shares(by_base)
         jackknife, chance = jackknife_variance(left_out), chance_variance(by_base)
+        # the variance by chance, which counts where it is the larger part, does not hang on single bases
         freedom = variance_freedom(left_out) if jackknife > 2 * chance else math.inf
         uncertainty = Uncertainty(jackknife, degenerate=chance, freedom=freedom)
         score = smooth_score(f"{measure}_share", name, len(pictures), share, uncertainty)

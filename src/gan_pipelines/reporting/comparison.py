@@ -53,6 +53,7 @@ def comparison_page(
         seeds=seeds.to_dict("records"),
         not_averaged=not_averaged.to_dict("records"),
         differing=differing.fillna("").to_dict("records"),
+        # plotly writes no "<" of its data into the page, so a name cannot end its script
         curves=Markup(curves.to_html(full_html=False, include_plotlyjs=True, config={"displaylogo": False})),  # noqa: S704
         pictures=list(_picture_rows(pictures, names)),
     )

@@ -102,7 +102,7 @@ def relocate(settings: Settings, project: Path) -> None:
             for row, experiment, old in rows:
                 new = _move(old or "", root, folders[experiment])
                 if new and (table == "experiments" or _local_path(new).exists() or not _local_path(old).exists()):
-                    connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (new, row))  # noqa: S608
+                    connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (new, row))  # noqa: S608  # likewise
 
 
 def _move(address: str, root: Path, folder: Path) -> str | None:
