@@ -16,7 +16,6 @@ import argparse
 import multiprocessing
 import os
 import sys
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -214,17 +213,19 @@ def repeat_levels(study: Study, kind: str, rng: torch.Generator) -> Iterator[Sco
 CASES = {"pictures": repeat_pictures, "codes": repeat_codes, "levels": repeat_levels}
 
 
+Row = tuple[str, str, str, str, float, float, float]
+
 studies: list[Study] = []
 """The study of this process and of those forked from it."""
 
 
-def run_once(task: tuple[str, str, int]) -> list[tuple[str, str, str, float, float, float, float]]:
-    """One repeat: the scores of all pictures together, with their intervals."""
+def run_once(task: tuple[str, str, int]) -> list[Row]:
+    """One repeat: kind of generator, score, space, class, value and interval."""
     case, kind, seed = task
     torch.set_num_threads(1)
     rng = torch.Generator().manual_seed(seed)
-    scores = [score for score in CASES[case](studies[0], kind, rng) if not score.of_class]
-    return [(kind, s.score, s.space, s.value, s.low, s.high, s.samples) for s in scores]
+    scores = CASES[case](studies[0], kind, rng)
+    return [(kind, s.score, s.space, s.of_class, s.value, s.low, s.high) for s in scores]
 
 
 def truths(study: Study) -> dict[tuple[str, str], float]:
@@ -247,31 +248,35 @@ def truths(study: Study) -> dict[tuple[str, str], float]:
     return found
 
 
-def coverage_table(
-    rows: Iterable[tuple[str, str, str, float, float, float, float]], known: Mapping[tuple[str, str], float]
-) -> list[tuple[str, ...]]:
+def coverage_table(rows: Iterable[Row], known: Mapping[tuple[str, str], float]) -> list[tuple[str, ...]]:
     """One row per score: in how many repeats its interval held the truth, by kind of generator.
+
+    Scores of single classes have a row for all classes together, in which each has a truth of its own.
 
     Args:
         rows: of all repeats, as `run_once` returns them.
         known: truths by kind and score; elsewhere the mean over all repeats is the truth.
     """
-    found = defaultdict(list)
-    for kind, score, space, *values in rows:
-        found[score, space, kind].append(values)
+    found: dict[tuple[str, str, bool], dict[str, dict[str, list[Any]]]] = {}
+    for kind, score, space, of_class, *values in rows:
+        of_kind = found.setdefault((score, space, bool(of_class)), {}).setdefault(kind, {})
+        of_kind.setdefault(of_class, []).append(values)
     table = []
-    for score, space in dict.fromkeys((score, space) for score, space, _ in found):
-        cells = []
-        for kind in WRONG:
-            values = torch.tensor(found[score, space, kind], dtype=torch.float64)
-            truth = known.get((kind, score), values[:, 0].mean().item())
-            if values[:, 1].isnan().all():
-                cells.append("no interval")
-                continue
-            held = ((values[:, 1] <= truth) & (truth <= values[:, 2])).double().mean().item()
-            cells.append(f"{held:.1%} ({truth:.3g})")
-        table.append((f"`{score}`", space, *cells))
+    for (score, space, of_classes), by_kind in found.items():
+        cells = [_cell(by_kind[kind].values(), known.get((kind, score))) for kind in WRONG]
+        table.append((f"`{score}`", f"{space}, each class" if of_classes else space, *cells))
     return table
+
+
+def _cell(found: Iterable[list[Any]], known: float | None) -> str:
+    """How many intervals held the truth, of the same score or of one of each class, and the mean truth."""
+    held, truths = [], []
+    for values in found:
+        value, low, high = torch.tensor(values, dtype=torch.float64).T
+        truths.append(value.mean().item() if known is None else known)
+        if not low.isnan().all():
+            held.append(((low <= truths[-1]) & (truths[-1] <= high)).double())
+    return f"{torch.cat(held).mean().item():.1%} ({sum(truths) / len(truths):.3g})" if held else "no interval"
 
 
 def main() -> None:

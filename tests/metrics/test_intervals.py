@@ -1,6 +1,7 @@
 """Variances of stratified means, parts of pictures, and intervals, in closed form, by definition and by simulation."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -152,10 +153,10 @@ def test_fewer_than_two_groups_have_no_variance() -> None:
 
 def test_the_uncertainty_of_a_score_of_two_sides_is_the_sum_of_theirs(values: Tensor) -> None:
     ours, theirs = values[:40], 2 * values
-    found = first_order(ours, STRATA[:40], theirs, STRATA, degenerate=1e-3)
+    found = first_order(ours, STRATA[:40], theirs, STRATA)
     parts = stratified_variance(ours, STRATA[:40]), stratified_variance(theirs, STRATA)
     assert (found.samples, found.real) == parts
-    assert_close(found.variance, sum(parts) - 1e-3)
+    assert_close(found.variance, sum(parts))
     assert_close(found.groups, group_influence(theirs, STRATA))
     alone = first_order(ours, STRATA[:40])
     assert (alone.samples, alone.real, alone.variance, len(alone.groups)) == (parts[0], 0, parts[0], 0)
@@ -179,6 +180,24 @@ def test_an_interval_with_few_degrees_of_freedom_has_the_tabulated_quantiles_of_
 ) -> None:
     low, high = normal_interval(-1.0, 0.25, freedom=freedom)
     assert_close((-1 - low, high + 1), (quantile / 2, quantile / 2), rtol=1e-4, atol=0)
+
+
+def test_the_interval_of_a_skewed_error_has_the_quantiles_of_its_law() -> None:
+    """Of chi-square laws around their mean, which are of Pearson's type III; a high score is nearer to the truth."""
+    for freedom in (2, 8):
+        error = stats.chi2(freedom, loc=-freedom)
+        low, high = normal_interval(1.0, 2 * freedom, skewness=math.sqrt(8 / freedom))
+        assert_close((1 - low, high - 1), (error.ppf(0.975), -error.ppf(0.025)), rtol=1e-6, atol=0)
+        assert 1 - low > high - 1
+        flipped = normal_interval(1.0, 2 * freedom, skewness=-math.sqrt(8 / freedom))
+        assert_close((flipped[1] - 1, 1 - flipped[0]), (1 - low, high - 1), rtol=1e-6, atol=0)
+
+
+def test_the_skewness_of_the_second_order_fades_as_the_first_takes_over() -> None:
+    alone = Uncertainty(1.0, 1.0, degenerate=1.0, third_moment=1.5)
+    assert alone.skewness == 1.5
+    assert Uncertainty(3.0, 2.0, degenerate=1.0, third_moment=1.5).skewness == pytest.approx(1.5 / 8)
+    assert Uncertainty(1.0).skewness == 0
 
 
 def test_an_interval_ends_at_the_limits_of_the_score_and_contains_it() -> None:
@@ -254,8 +273,13 @@ def test_the_variance_of_normal_values_has_full_freedom_and_that_of_rare_ones_li
 def test_an_uncertainty_scales_as_its_score_does(values: Tensor, factor: float) -> None:
     """The deviation by the factor, so every variance by its square; the mean of scaled values has the same."""
     real = values.flip(0)
-    found = first_order(values, STRATA, real, STRATA, degenerate=0.01).scaled(factor)
-    expected = first_order(factor * values, STRATA, factor * real, STRATA, degenerate=0.01 * factor**2)
-    for part in ("samples", "real", "degenerate", "variance", "freedom"):
+    found, expected = (
+        first_order(values, STRATA, real, STRATA),
+        first_order(factor * values, STRATA, factor * real, STRATA),
+    )
+    found = replace(found, degenerate=0.01, third_moment=1e-3).scaled(factor)
+    expected = replace(expected, degenerate=0.01 * factor**2, third_moment=1e-3 * factor**3)
+    for part in ("samples", "real", "degenerate", "variance", "freedom", "skewness"):
         assert_close(getattr(found, part), getattr(expected, part), rtol=1e-9, atol=0)
     assert_close(found.groups, expected.groups)
+    assert math.copysign(1, found.skewness) == math.copysign(1, factor)

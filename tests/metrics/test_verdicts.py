@@ -12,7 +12,8 @@ from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.metrics import LabelledFeatures, Reference, Score, find_verdicts, score_pictures
 from gan_pipelines.metrics.features import extract_real_features
 from gan_pipelines.metrics.fidelity import score_class_shares
-from gan_pipelines.metrics.memorisation import score_memorisation, score_near_duplicates
+from gan_pipelines.metrics.intervals import share_interval
+from gan_pipelines.metrics.memorisation import _share_of_parts, score_memorisation, score_near_duplicates
 
 JUDGE, PIXELS = "judge", "pixels"
 
@@ -178,6 +179,32 @@ def test_near_duplicates_have_an_interval_from_parts_and_without_parts_say_why(d
             assert score.samples == 400
             assert torch.tensor([score.low, score.high]).isnan().all()
             assert "800" in score.note
+
+
+def test_near_duplicates_vary_by_chance_as_pairs_do(digits: Any) -> None:
+    """Of 400 pictures in ten parts: if there is no twin, that is known as of 200 pairs; otherwise likewise."""
+    reference = replace(digits.reference, test_images=digits.test.subset(torch.arange(40)))
+    for copies in (1, 100):
+        pictures = digits.train.subset(torch.arange(400).clamp(min=copies - 1))
+        judged, rng = digits.extract(pictures), torch.Generator().manual_seed(1)
+        found = next(score_near_duplicates(judged, pictures, reference, torch.zeros(400).long(), rng))
+        assert found.uncertainty is not None
+        by_chance = found.value * (1 - found.value) / 200
+        assert (found.value, found.uncertainty.samples) == pytest.approx(((copies > 1) / 4, by_chance), abs=1e-12)
+        if copies == 1:
+            assert (found.low, found.high) == share_interval(0.0, 200)
+        else:
+            assert found.low < 0.2 < 0.31 < found.high
+
+
+def test_near_duplicates_that_come_in_clusters_vary_more(digits: Any) -> None:
+    """All in half of the parts, which by chance cannot be: their share is known only as well as of ten values."""
+    suspect = [torch.full((40,), part < 5) for part in range(10)]
+    suspect = [part & (torch.arange(40) < 20) for part in suspect]
+    found = _share_of_parts("near_duplicates", suspect, 40)
+    assert found.uncertainty is not None
+    assert (found.value, found.uncertainty.freedom) == (0.25, 9)
+    assert found.uncertainty.variance == pytest.approx(0.25**2 / 9)
 
 
 def memorised(digits: Any, test: LabelledImages, pictures: LabelledImages) -> dict[tuple[str, str], Score]:

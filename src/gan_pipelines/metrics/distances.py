@@ -155,7 +155,8 @@ def kernel_distance(samples: Rows, real: Rows, sample_strata: Strata, real_strat
     is no pair with itself; with a single stratum that is the usual U-statistic.
 
     Its uncertainty is of first order (Gretton et al. 2012). That vanishes at equal laws, where its estimate is twice
-    the variance of the degenerate second order; what it overstates is computed from the kernel, centred within strata.
+    the variance of the degenerate second order. What it overstates, and how skewed the second order is, are computed
+    from the kernel, centred within strata.
 
     Args:
         samples: features of the samples.
@@ -167,8 +168,9 @@ def kernel_distance(samples: Rows, real: Rows, sample_strata: Strata, real_strat
     across, real_across = _mean_kernel(samples, real), _mean_kernel(real, samples)
     value = (within.mean() + real_within.mean() - 2 * across.mean()).item()
     influences = 2 * (within - across), 2 * (real_within - real_across)
-    degenerate = _degenerate_variance(samples, real, sample_strata, real_strata)
-    return value, first_order(influences[0], sample_strata, influences[1], real_strata, degenerate)
+    uncertainty = first_order(influences[0], sample_strata, influences[1], real_strata)
+    degenerate, third_moment = _second_order(samples, real, sample_strata, real_strata)
+    return value, replace(uncertainty, degenerate=degenerate, third_moment=third_moment)
 
 
 def _mean_kernel(ours: Rows, theirs: Rows) -> Float[Tensor, "ours"]:
@@ -197,30 +199,33 @@ def _own_kernels(rows: Rows) -> Float[Tensor, "count"]:
     return torch.cat([((block.double() ** 2).mean(dim=1) + 1) ** 3 for block in rows.split(ROWS)])
 
 
-def _degenerate_variance(samples: Rows, real: Rows, sample_strata: Strata, real_strata: Strata) -> float:
-    """Variance of the second order of the kernel distance, from some pictures of each side."""
+def _second_order(samples: Rows, real: Rows, sample_strata: Strata, real_strata: Strata) -> tuple[float, float]:
+    """Variance and third central moment of the second order of the kernel distance, from some pictures of each side.
+
+    It is the sum of w_i w_j k(x_i, x_j) over all pairs of pictures, with the weight 1 / count on either side (and a
+    sign), of the kernel centred within strata: a quadratic form, with the cumulants 2 tr(A^2) and 8 tr(A^3) of the
+    matrix A = |w|^(1/2) k |w|^(1/2), up to the pictures that were not chosen.
+    """
     rng = torch.Generator().manual_seed(SHUFFLE_SEED)
-    chosen, others = (torch.randperm(len(rows), generator=rng)[:CENTRED_IMAGES] for rows in (samples, real))
-    ours, theirs = (samples[chosen], sample_strata[chosen]), (real[others], real_strata[others])
-    within, across, real_within = (
-        _centred_square(*one, *other) for one, other in ((ours, ours), (ours, theirs), (theirs, theirs))
-    )
-    counts = len(samples), len(real)
-    return 2 * within / counts[0] ** 2 + 4 * across / (counts[0] * counts[1]) + 2 * real_within / counts[1] ** 2
+    rows, strata, weights = [], [], []
+    for side, (of_side, its_strata) in enumerate(((samples, sample_strata), (real, real_strata))):
+        chosen = torch.randperm(len(of_side), generator=rng)[:CENTRED_IMAGES]
+        rows.append(of_side[chosen].double())
+        strata.append(2 * its_strata[chosen] + side)
+        weights.append(torch.full((len(chosen),), (len(of_side) * len(chosen)) ** -0.5).double())
+    form = _centred_kernel(torch.cat(rows), torch.cat(strata)) * torch.cat(weights) * torch.cat(weights)[:, None]
+    square = form @ form
+    return 2 * square.trace().item(), 8 * (square * form).sum().item()
 
 
-def _centred_square(ours: Rows, our_strata: Strata, theirs: Rows, their_strata: Strata) -> float:
-    """Mean square of the kernel between two pictures, centred within the stratum of each; no picture with itself."""
-    kernel = (ours.double() @ theirs.double().T / theirs.shape[1] + 1) ** 3
-    if ours is theirs:
-        kernel.fill_diagonal_(torch.nan)
-    for stratum in our_strata.unique():
-        chosen = our_strata == stratum
-        kernel[chosen] -= kernel[chosen].nanmean(dim=0)
-    for stratum in their_strata.unique():
-        chosen = their_strata == stratum
-        kernel[:, chosen] -= kernel[:, chosen].nanmean(dim=1, keepdim=True)
-    return (kernel**2).nanmean().item()
+def _centred_kernel(rows: Rows, strata: Strata) -> Float[Tensor, "count count"]:
+    """The kernel between pictures, centred within the strata of both; 0 between a picture and itself."""
+    kernel = ((rows @ rows.T / rows.shape[1] + 1) ** 3).fill_diagonal_(torch.nan)
+    for of_stratum in ((strata == stratum).nonzero().squeeze(1) for stratum in strata.unique()):
+        kernel[of_stratum] -= kernel[of_stratum].nanmean(dim=0)
+    for of_stratum in ((strata == stratum).nonzero().squeeze(1) for stratum in strata.unique()):
+        kernel[:, of_stratum] -= kernel[:, of_stratum].nanmean(dim=1, keepdim=True)
+    return kernel.nan_to_num_()
 
 
 def inception_score(logits: Logits) -> float:

@@ -33,6 +33,7 @@ class Uncertainty:
             compared. Empty if the test images do not matter.
         degenerate: variance of second order, which remains if both sides have the same law; it is counted twice in the
             estimate of first order.
+        third_moment: of the second order, in which squares of errors are summed: scores at equal laws are skewed.
         freedom: degrees of freedom of the variance.
     """
 
@@ -40,12 +41,18 @@ class Uncertainty:
     real: float = 0.0
     groups: Float[Tensor, "groups"] = field(default_factory=lambda: torch.empty(0), compare=False)
     degenerate: float = 0.0
+    third_moment: float = 0.0
     freedom: float = math.inf
 
     @property
     def variance(self) -> float:
         """Of the score; at least that of second order, since the estimate of first order may happen to be small."""
         return max(self.samples + self.real - self.degenerate, self.degenerate)
+
+    @property
+    def skewness(self) -> float:
+        """Of the score; that of the second order fades as the first takes over."""
+        return float(self.third_moment / self.variance**1.5) if self.third_moment else 0.0
 
     def scaled(self, factor: float) -> "Uncertainty":
         """That of the score times a factor."""
@@ -56,6 +63,7 @@ class Uncertainty:
             real=self.real * square,
             groups=self.groups * factor,
             degenerate=self.degenerate * square,
+            third_moment=self.third_moment * factor**3,
         )
 
 
@@ -114,14 +122,13 @@ def first_order(
     sample_strata: Strata,
     real: Influence | None = None,
     real_strata: Strata | None = None,
-    degenerate: float = 0.0,
 ) -> Uncertainty:
     """The uncertainty of a score from its influences at samples and, if they matter, at test images."""
     variance = stratified_variance(samples, sample_strata)
     if real is None or real_strata is None:
         return Uncertainty(variance)
     groups = group_influence(real, real_strata)
-    return Uncertainty(variance, stratified_variance(real, real_strata), groups, degenerate)
+    return Uncertainty(variance, stratified_variance(real, real_strata), groups)
 
 
 def group_influence(influence: Influence, strata: Strata) -> Float[Tensor, "groups"]:
@@ -146,9 +153,17 @@ def group_variance(parts: Float[Tensor, "groups"]) -> float:
 
 
 def normal_interval(
-    value: float, variance: float, lowest: float = -math.inf, highest: float = math.inf, freedom: float = math.inf
+    value: float,
+    variance: float,
+    lowest: float = -math.inf,
+    highest: float = math.inf,
+    freedom: float = math.inf,
+    skewness: float = 0.0,
 ) -> tuple[float, float]:
-    """The 95 % interval of a score whose error is normal, or Student's if its variance is an estimate from few parts.
+    """The 95 % interval of a score whose error is nearly normal.
+
+    Its quantiles are Student's if the variance is an estimate from few parts, and those of a shifted gamma law
+    (Pearson's type III) if the error is skewed.
 
     Args:
         value: the score.
@@ -156,9 +171,11 @@ def normal_interval(
         lowest: the lowest possible score.
         highest: the highest possible score.
         freedom: degrees of freedom of the variance.
+        skewness: of the error.
     """
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(variance)
-    return min(max(value - half, lowest), value), max(min(value + half, highest), value)
+    law, deviation = stats.pearson3(skewness) if skewness else stats.t(freedom), math.sqrt(variance)
+    below, above = (float(law.ppf(tail)) * deviation for tail in ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
+    return min(max(value - above, lowest), value), max(min(value - below, highest), value)
 
 
 def share_interval(share: float, pictures: float, freedom: float = math.inf) -> tuple[float, float]:

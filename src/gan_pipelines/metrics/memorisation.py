@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gan_pipelines.data.images import LabelledImages
@@ -44,7 +44,8 @@ def score_near_duplicates(
     """The share of samples that are suspiciously close to another sample, in pixels: of all, then of each class.
 
     Neighbours get closer as their number grows, so samples are cut into parts of as many pictures as there are test
-    images. Duplicates come in pairs, so the interval comes from the spread of the share between the parts.
+    images. Duplicates come in pairs at least, so a share of n pictures varies by chance as one of n / 2. If it varies
+    more than twice as much between the parts, they come in clusters, and its interval comes from that.
 
     Args:
         judged: its labels are the classes of the samples.
@@ -66,7 +67,7 @@ def score_near_duplicates(
     repeats = [_repeats(pictures.images[part], real) for part in parts]
     suspect = [part < TWINS * limit for part in repeats]
     of_parts = [judged.labels[part] for part in parts]
-    overall = _share_of_parts(name, [part.double().mean() for part in suspect], size)
+    overall = _share_of_parts(name, suspect, size)
     if overall.uncertainty is None:
         yield overall
     else:
@@ -76,12 +77,12 @@ def score_near_duplicates(
             real=stratified_variance(moved, real_strata),
             groups=group_influence(moved, real_strata),
         )
-        yield smooth_score(name, PIXELS, size, overall.value, uncertainty, SHARE)
+        yield smooth_score(name, PIXELS, size, overall.value, uncertainty, SHARE, units=_pairs(suspect))
     for label, of_class in enumerate(reference.test_images.classes):
-        shares = [part[labels == label].double().mean() for part, labels in zip(suspect, of_parts, strict=True)]
-        shares = [share for share in shares if not share.isnan()]
-        if shares:
-            yield replace(_share_of_parts(name, shares, size), of_class=of_class)
+        found = [part[labels == label] for part, labels in zip(suspect, of_parts, strict=True)]
+        found = [part for part in found if len(part)]
+        if found:
+            yield replace(_share_of_parts(name, found, size), of_class=of_class)
 
 
 def _repeats(samples: Tensor, real: Tensor) -> Float[Tensor, "samples"]:
@@ -91,13 +92,21 @@ def _repeats(samples: Tensor, real: Tensor) -> Float[Tensor, "samples"]:
     return torch.where(usual > 0, nearest / usual, 0.0)
 
 
-def _share_of_parts(name: str, shares: list[Tensor], size: int) -> Score:
-    values = torch.stack(shares)
-    if len(values) == 1:
-        note = f"no interval: it takes twice as many samples as test images, {2 * size}"
-        return Score(name, PIXELS, size, values.item(), note=note)
-    uncertainty = Uncertainty(values.var().item() / len(values), freedom=len(values) - 1)
-    return smooth_score(name, PIXELS, size, values.mean().item(), uncertainty, SHARE)
+def _share_of_parts(name: str, suspect: list[Bool[Tensor, "pictures"]], size: int) -> Score:
+    shares = torch.stack([part.double().mean() for part in suspect])
+    share, parts = shares.mean().item(), len(shares)
+    if parts == 1:
+        return Score(
+            name, PIXELS, size, share, note=f"no interval: it takes twice as many samples as test images, {2 * size}"
+        )
+    spread, by_chance = shares.var().item() / parts, share * (1 - share) / _pairs(suspect)
+    clustered = spread > 2 * by_chance
+    uncertainty = Uncertainty(spread, freedom=parts - 1) if clustered else Uncertainty(by_chance)
+    return smooth_score(name, PIXELS, size, share, uncertainty, SHARE, units=_pairs(suspect))
+
+
+def _pairs(suspect: list[Bool[Tensor, "pictures"]]) -> float:
+    return sum(len(part) for part in suspect) / 2
 
 
 def score_memorisation(

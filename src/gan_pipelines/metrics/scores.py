@@ -63,6 +63,7 @@ def smooth_score(
     uncertainty: Uncertainty,
     limits: tuple[float, float] = POSITIVE,
     expected: float = math.nan,
+    units: float | None = None,
 ) -> Score:
     """A score with the interval of a normal error, or of a share.
 
@@ -74,13 +75,14 @@ def smooth_score(
         uncertainty: of the value.
         limits: the lowest and the highest possible value.
         expected: what samples of the real images' law would score.
+        units: how many independent units a share of 0 or 1 is the share of; None: as many as pictures.
     """
     if limits == SHARE and (uncertainty.variance == 0 or value in SHARE):  # which is no certainty
-        ends = share_interval(value, samples)
+        ends = share_interval(value, samples if units is None else units)
     elif limits == SHARE:
         ends = share_interval(value, value * (1 - value) / uncertainty.variance, uncertainty.freedom)
     else:
-        ends = normal_interval(value, uncertainty.variance, *limits, uncertainty.freedom)
+        ends = normal_interval(value, uncertainty.variance, *limits, uncertainty.freedom, uncertainty.skewness)
     return Score(score, space, samples, value, *ends, expected=expected, uncertainty=uncertainty)
 
 
