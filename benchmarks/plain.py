@@ -20,7 +20,7 @@ from torchvision.transforms.functional import to_pil_image
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.models import Encoder, InfoGAN, InfoGANSpec, LevelGAN, LevelSpec
-from gan_pipelines.models.blocks import ConvTranspose2d, Linear
+from gan_pipelines.models.layers import ConvTranspose2d, Linear
 from gan_pipelines.parameters import TrainingParameters
 
 Module = TypeVar("Module", bound=nn.Module)

@@ -184,6 +184,7 @@ def level_spec(encoder: Encoder) -> Callable[..., LevelSpec]:
             target=target,
             target_shape=encoder.shapes[target],
             condition_shape={**encoder.shapes, "none": (0,)}[condition],
+            classes=len(CLASSES),
             parameters=LevelParameters.model_validate(parameters),
             data_digest="synthetic",
         )

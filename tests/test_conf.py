@@ -27,7 +27,8 @@ from gan_pipelines.training.stage import seeded_stage
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted(folder.name for folder in (ROOT / "conf").iterdir() if folder.is_dir() and folder.name != "local")
-IMAGE_SHAPES = {"mnist_5k": (1, 28, 28), "mnist": (1, 28, 28), "fashion_mnist": (1, 28, 28), "svhn": (3, 32, 32)}
+IMAGE_SHAPES = {"mnist_5k": (1, 28, 28), "mnist": (1, 28, 28), "fashion_mnist": (1, 28, 28)}
+IMAGE_SHAPES |= {"svhn": (3, 32, 32), "cifar10": (3, 32, 32)}
 
 
 def raw_parameters(experiment: str) -> dict[str, Any]:
@@ -89,7 +90,7 @@ def test_every_weight_of_the_stack_of_an_experiment_moves_in_one_step(name: str)
         condition = targets[above] if above in targets else data.conditions(above)
         with seeded_stage(run, target):
             before = LevelGAN(spec).state_dict()
-        level, history = fit_level(run, spec, encoder, targets[target], condition, Silent())
+        level, history = fit_level(run, spec, encoder, targets[target], condition, Silent(), labels=data.labels)
         assert len(history) == 1
         moved = [key for key, value in level.named_parameters() if not torch.equal(value, before[key])]
         trained = [key for key, _ in level.named_parameters() if not key.startswith("averaged")]

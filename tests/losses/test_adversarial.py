@@ -52,3 +52,28 @@ def test_the_generators_gradient_does_not_vanish_when_the_discriminator_wins() -
     logits = torch.tensor([[-1e4]], requires_grad=True)
     LOSS.generator(logits).backward()
     assert_close(logits.grad, torch.tensor([[-1.0]]))
+
+
+def test_the_saturating_loss_is_the_mean_of_log_1_minus_d_and_has_no_gradient_when_the_discriminator_wins() -> None:
+    loss = ADVERSARIAL_LOSSES["saturating"]
+    generated = torch.tensor([[0.2], [0.5], [0.1]])
+    assert_close(loss.generator(generated.logit()), (1 - generated).log().mean())
+    logits = torch.tensor([[-1e4]], requires_grad=True)
+    loss.generator(logits).backward()
+    assert_close(logits.grad, torch.tensor([[0.0]]))
+
+
+def test_saturating_and_non_saturating_generators_face_the_same_discriminator_and_agree_in_direction() -> None:
+    saturating, other = ADVERSARIAL_LOSSES["saturating"], LOSS
+    assert saturating.discriminator is other.discriminator
+    logits = torch.linspace(-3, 3, 7)[:, None].requires_grad_()
+    slopes = [torch.autograd.grad(loss.generator(logits), logits)[0] for loss in (saturating, other)]
+    ratio = slopes[0] / slopes[1]
+    assert_close(ratio, torch.exp(logits.detach()))  # D / (1 - D)
+
+
+def test_the_hinge_loss_stops_at_the_margin_and_its_generator_is_linear() -> None:
+    loss = ADVERSARIAL_LOSSES["hinge"]
+    real, generated = torch.tensor([[2.0], [0.5], [-1.0]]), torch.tensor([[-3.0], [0.0]])
+    assert_close(loss.discriminator(real, generated), torch.tensor((0 + 0.5 + 2) / 3 + (0 + 1) / 2))
+    assert_close(loss.generator(generated), torch.tensor(1.5))

@@ -10,17 +10,8 @@ from torch.testing import assert_close
 
 from gan_pipelines.data.images import one_hot
 from gan_pipelines.models import Encoder, EncoderSpec
-from gan_pipelines.models.blocks import (
-    ONEDNN_WEIGHTS,
-    ConvTranspose2d,
-    Linear,
-    RandomAffine,
-    build_network,
-    count_parameters,
-    forward_batches,
-    initialise,
-    require_shape,
-)
+from gan_pipelines.models.blocks import build_network, count_parameters, initialise, require_shape
+from gan_pipelines.models.layers import ONEDNN_WEIGHTS, ConvTranspose2d, Linear, RandomAffine, forward_batches
 from gan_pipelines.parameters import ExperimentError, Initialisation, Network
 
 VECTOR, EVEN, ODD = (6,), (3, 8, 8), (2, 7, 5)

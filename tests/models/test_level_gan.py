@@ -8,7 +8,8 @@ from torch import nn
 from torch.testing import assert_close
 
 from gan_pipelines.models import LevelGAN, LevelSpec
-from gan_pipelines.parameters import ExperimentError
+from gan_pipelines.models.level import with_discriminator
+from gan_pipelines.parameters import DiscriminatorParameters, ExperimentError
 
 TARGETS = {"fc": (12,), "block1": (4, 4, 4), "pixels": (1, 8, 8)}
 LINEAR = {"layer": "linear", "features": "target"}
@@ -53,15 +54,18 @@ def test_real_and_generated_representations_are_judged_together_as_they_are_apar
     real, generated = (torch.rand(5, 1, 8, 8, generator=rng) for _ in range(2))
     together = discriminator(torch.cat([real, generated]), batches=2)
     apart = [discriminator(batch) for batch in (real, generated)]
-    for found, expected in zip(together, map(torch.cat, zip(*apart, strict=True)), strict=True):
-        assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    for name in ("logits", "recovered_noise"):
+        expected = torch.cat([getattr(output, name) for output in apart])
+        assert_close(getattr(together, name), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_heads_share_the_trunk_and_nothing_else(level_spec: Callable[..., LevelSpec], rng: torch.Generator) -> None:
     discriminator = LevelGAN(level_spec("fc")).discriminator
     output = discriminator(torch.randn(5, 12, generator=rng))
     reached = {}
-    for name, value in output._asdict().items():
+    assert output.class_logits is None
+    for name in ("logits", "recovered_noise"):
+        value = getattr(output, name)
         gradients = torch.autograd.grad(
             value.sum(), list(discriminator.parameters()), retain_graph=True, allow_unused=True
         )
@@ -160,3 +164,44 @@ def test_misfitting_networks_are_refused_with_their_path_and_shapes(
     assert str(error.value).startswith(f"sgan.levels.pixels.{place}")
     assert found in str(error.value)
     assert "\n" not in str(error.value)
+
+
+CLASS_AWARE = {"trunk": [{"layer": "linear", "features": 16}], "classes": [LINEAR], "noise": [LINEAR]}
+
+
+def test_a_class_aware_discriminator_is_real_with_the_odds_of_the_sum_over_classes(
+    level_spec: Callable[..., LevelSpec], rng: torch.Generator
+) -> None:
+    """D = Z / (Z + 1), Z the sum of exp over the logits of the classes (Salimans et al. 2016)."""
+    discriminator = LevelGAN(level_spec("pixels", discriminator=CLASS_AWARE)).discriminator
+    output = discriminator(torch.rand(6, 1, 8, 8, generator=rng))
+    assert output.class_logits.shape == (6, 4)
+    odds = output.class_logits.exp().sum(dim=1, keepdim=True)
+    assert_close(output.logits.sigmoid(), odds / (odds + 1))
+    assert not hasattr(discriminator, "adversarial")
+
+
+def test_a_discriminator_with_more_dropout_takes_over_all_weights(level_spec: Callable[..., LevelSpec]) -> None:
+    level = LevelGAN(level_spec("pixels", training=training(0.9)))
+    plain = level.spec.parameters.discriminator
+    noise, dropout = {"layer": "gaussian_noise", "deviation": 0.1}, {"layer": "dropout", "probability": 0.5}
+    trunk = [noise, *plain.model_dump()["trunk"], dropout]
+    other = type(plain).model_validate({**plain.model_dump(), "trunk": trunk})
+    found = with_discriminator(level, other)
+    assert found.spec.parameters.discriminator == other != plain
+    assert level.spec.parameters.discriminator == plain
+    pictures = torch.rand(5, 1, 8, 8)
+    for ours, theirs in ((found.discriminator, level.discriminator), (found.generator, level.generator)):
+        for value, expected in zip(ours.parameters(), theirs.parameters(), strict=True):
+            assert_close(value, expected, rtol=0, atol=0)
+    assert_close(found.averaged_generator.state_dict(), level.averaged_generator.state_dict())
+    logits = [part.eval()(pictures).logits for part in (found.discriminator, level.discriminator)]
+    assert_close(*logits, rtol=0, atol=0)
+
+
+def test_a_discriminator_of_other_shapes_is_refused(level_spec: Callable[..., LevelSpec]) -> None:
+    level = LevelGAN(level_spec("pixels"))
+    plain = level.spec.parameters.discriminator.model_dump()
+    wider = DiscriminatorParameters.model_validate({**plain, "trunk": [{"layer": "linear", "features": 17}]})
+    with pytest.raises(ExperimentError, match=r"sgan\.joint\.discriminators\.pixels: .*\(16, 64\).*\(17, 64\)"):
+        with_discriminator(level, wider)

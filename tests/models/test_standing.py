@@ -19,7 +19,7 @@ from gan_pipelines.models import (
     standing_stack,
 )
 from gan_pipelines.models.batch_norm import recompute_statistics
-from gan_pipelines.models.blocks import RandomAffine
+from gan_pipelines.models.layers import RandomAffine
 from gan_pipelines.models.standing import BATCH_SIZE, PICTURES
 
 CLASSES = ("a", "b", "c", "d")

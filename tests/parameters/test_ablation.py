@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gan_pipelines.parameters import AblationParameters, Experiment, RunParameters, SGANParameters
+from gan_pipelines.parameters import AblationParameters, Experiment, LossWeights, RunParameters, SGANParameters
 from gan_pipelines.parameters.ablation import ROWS, row_settings, row_stack
 
 SEEDS = AblationParameters(seeds=(4, 0))
@@ -57,7 +57,7 @@ def test_a_row_of_one_level_differs_from_the_pixels_in_condition_and_losses_alon
     level, original = found.levels["pixels"], sgan.levels["pixels"]
     assert list(found.levels) == ["pixels"]
     assert level.condition == condition
-    assert level.loss_weights.model_dump() == {**WEIGHTS, **off}
+    assert level.loss_weights == LossWeights.model_validate({**WEIGHTS, **off})
     same = {"condition": original.condition, "loss_weights": original.loss_weights}
     assert level.model_copy(update=same) == original
 

@@ -68,6 +68,8 @@ def test_the_default_experiment_validates(base: dict[str, Any]) -> None:
         "adversarial": 1.0,
         "conditional": 1.0,
         "entropy": 10.0,
+        "classes": 1.0,
+        "gradient_penalty": 0.0,
     }
 
 
@@ -409,3 +411,48 @@ def test_noise_is_uniform_over_0_to_1_with_a_posterior_of_variance_one_half_unle
     noise = UniformNoise(distribution="uniform", size=1)
     assert (noise.low, noise.high) == (0, 1)
     assert noise.posterior_std**2 == pytest.approx(0.5, rel=1e-12)
+
+
+HEAD = [{"layer": "linear", "features": "target"}]
+PIXELS, FC3 = "sgan.levels.pixels", "sgan.levels.fc3"
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({f"{PIXELS}.discriminator.classes": HEAD}, rf"{PIXELS}\.discriminator.adversarial: .*found both"),
+        ({f"{PIXELS}.discriminator.adversarial": []}, rf"{PIXELS}\.discriminator.adversarial: .*found neither"),
+        (
+            {
+                f"{FC3}.condition": "none",
+                f"{PIXELS}.discriminator.adversarial": [],
+                f"{PIXELS}.discriminator.classes": HEAD,
+            },
+            r"sgan\.levels\.pixels\.discriminator\.classes: .* needs labels.*'none'",
+        ),
+        (
+            {f"{PIXELS}.generator_updates": [{"above": 0.3, "updates": 1}, {"above": 0.5, "updates": 3}]},
+            rf"{PIXELS}\.generator_updates: .*\[0\.3, 0\.5\]",
+        ),
+        ({f"{PIXELS}.generator_updates": [{"above": 0.3, "updates": 1}]}, r"_updates: .* at 0; found \[0\.3\]"),
+        ({f"{PIXELS}.generator_updates": [{"above": 0.0, "updates": 0}]}, r"generator_updates\.0\.updates"),
+        (
+            {"sgan.joint.discriminators": {"block1": {"trunk": HEAD, "adversarial": HEAD, "noise": HEAD}}},
+            r"sgan\.joint\.discriminators\.block1: there is no such level; the levels are fc3, pixels",
+        ),
+        ({f"{FC3}.adversarial_loss": "wasserstein"}, r"adversarial_loss: .*'non_saturating', 'saturating' or 'hinge'"),
+        ({f"{FC3}.discriminator_terms": "half"}, r"discriminator_terms: .*'sum' or 'mean'"),
+    ],
+)  # fmt: skip
+def test_losses_heads_and_schedules_that_make_no_sense_are_refused(
+    refusal: Callable[..., str], changes: dict[str, Any], named: str
+) -> None:
+    assert re.search(named, refusal(changes))
+
+
+def test_a_schedule_counts_the_updates_of_g_by_the_loss_of_d(base: dict[str, Any]) -> None:
+    level = Experiment.read(base).sgan.levels["pixels"]
+    assert [level.updates_of_generator(loss) for loss in (0.0, 0.7, 5.0)] == [1, 1, 1]
+    steps = ({"above": 0.6, "updates": 1}, {"above": 0.3, "updates": 2}, {"above": 0.0, "updates": 4})
+    schedule = type(level).model_validate({**level.model_dump(), "generator_updates": steps})
+    assert [schedule.updates_of_generator(loss) for loss in (0.61, 0.6, 0.31, 0.3, 0.0)] == [1, 2, 2, 4, 4]

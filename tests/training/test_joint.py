@@ -16,6 +16,7 @@ from gan_pipelines.parameters import JointParameters, RunParameters, TrainingPar
 from gan_pipelines.training.engine import train
 from gan_pipelines.training.joint import JointLevel, fit_joint, joint_players, joint_turns
 from gan_pipelines.training.players import Player
+from gan_pipelines.training.ranks import Ranks
 from gan_pipelines.training.stage import Stage
 from gan_pipelines.training.turns import Turn
 
@@ -45,7 +46,7 @@ class Batch:
         ]
 
     def turns(self, upstream_weight: float) -> Iterator[Turn]:
-        return joint_turns(self.joint_levels(), self.reals, self.labels, self.noises, upstream_weight)
+        return joint_turns(self.joint_levels(), self.reals, self.labels, lambda: self.noises, upstream_weight, Ranks())
 
 
 @pytest.fixture
@@ -388,3 +389,59 @@ def test_joint_training_updates_the_averaged_generators(
         for name, start in before.generator.named_parameters():
             average, current = after.averaged_generator.state_dict()[name], after.generator.state_dict()[name]
             assert 0 < (average - start).norm() < (current - start).norm(), name
+
+
+def test_the_schedule_of_the_pixels_gives_all_generators_more_updates_with_new_noise(
+    levels: Callable[..., list[LevelGAN]], encoder: Encoder, images: LabelledImages, recorder: Callable
+) -> None:
+    schedule = [{"above": 10.0, "updates": 1}, {"above": 0, "updates": 3}]
+    built = Batch(levels(2, generator_updates=schedule), encoder, images)
+    order, drawn, rng = [], [], torch.Generator().manual_seed(3)
+
+    def draw() -> dict[str, Tensor]:
+        drawn.append({name: torch.rand(noise.shape, generator=rng) for name, noise in built.noises.items()})
+        return drawn[-1]
+
+    def objective(_: int) -> Iterator[Turn]:
+        for turn in joint_turns(built.joint_levels(), built.reals, built.labels, draw, 0.3, Ranks()):
+            order.append(turn.player)
+            yield turn
+
+    players = joint_players(built.joint_levels(), JointParameters(training=ONE_STEP))
+    before = {name: [value.clone() for value in player.module.parameters()] for name, player in players.items()}
+    train(Stage("joint"), players, objective, ONE_STEP, recorder())
+    assert order == ["fc.discriminator", "pixels.discriminator", *["pixels.generator", "fc.generator"] * 3]
+    assert len(drawn) == 3
+    for name, player in players.items():
+        moved = [not torch.equal(*pair) for pair in zip(player.module.parameters(), before[name], strict=True)]
+        assert all(moved)
+
+
+def test_joint_training_may_give_d_other_layers_and_keeps_its_weights(
+    levels: Callable[..., list[LevelGAN]], fit: Callable[..., tuple[list[LevelGAN], object]]
+) -> None:
+    chain = levels(2)
+    plain = chain[1].spec.parameters.discriminator.model_dump()
+    other = {**plain, "trunk": [*plain["trunk"], {"layer": "dropout", "probability": 0.5}]}
+    trained, _ = fit(chain, discriminators={"pixels": other}, training={**ONE_STEP.model_dump(), "learning_rate": 1e-9})
+    assert trained[1].spec.parameters.discriminator.trunk[-1].layer == "dropout"
+    assert trained[0].spec.parameters.discriminator == chain[0].spec.parameters.discriminator
+    for ours, theirs in zip(trained, chain, strict=True):
+        for value, expected in zip(ours.parameters(), theirs.parameters(), strict=True):
+            assert_close(value, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("initialise", ["independent", "scratch"])
+def test_class_aware_discriminators_and_mean_images_train_jointly(
+    levels: Callable[..., list[LevelGAN]],
+    fit: Callable[..., tuple[list[LevelGAN], list[dict[str, float]]]],
+    images: LabelledImages,
+    initialise: str,
+) -> None:
+    head = [{"layer": "linear", "features": "target"}]
+    trunk = [{"layer": "mean_image"}, {"layer": "linear", "features": 16}, {"layer": "leaky_relu"}]
+    trained, rows = fit(
+        levels(2, discriminator={"trunk": trunk, "classes": head, "noise": head}), initialise=initialise
+    )
+    assert {"fc.discriminator.classes", "pixels.discriminator.classes"} <= set(rows[0])
+    assert_close(trained[1].discriminator.trunk[0].mean, to_unit_range(images.images).mean(dim=0))

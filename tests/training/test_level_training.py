@@ -12,7 +12,9 @@ from torch.testing import assert_close
 from gan_pipelines.data.batches import Batches
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.models import Encoder, LevelGAN, LevelSpec
+from gan_pipelines.models.layers import ONEDNN_WEIGHTS
 from gan_pipelines.parameters import RunParameters
+from gan_pipelines.training import level as level_training
 from gan_pipelines.training.engine import train
 from gan_pipelines.training.level import discriminator_terms, fit_level, generator_terms
 from gan_pipelines.training.players import gan_players
@@ -436,3 +438,120 @@ def test_the_entropy_term_alone_makes_noise_recoverable(
     perfect, blind = 0.5 * math.log(math.pi), 0.5 * math.log(math.pi) + 1 / 12  # blind guesses the mean of U[0, 1)
     assert history[0]["generator.entropy"] > blind
     assert perfect < history[-1]["generator.entropy"] < (perfect + blind) / 2
+
+
+LINEAR = {"layer": "linear", "features": "target"}
+CLASS_AWARE = {"trunk": [{"layer": "linear", "features": 16}], "classes": [LINEAR], "noise": [LINEAR]}
+FOUR_STEPS = {"steps": 4, "batch_size": 16}
+
+
+def terms_of(level: LevelGAN, real: Tensor, above: Tensor, noise: Tensor, labels: Tensor | None = None) -> dict:
+    return dict(discriminator_terms(level, real, level.generator(above, noise).detach(), noise, labels))
+
+
+def test_halved_terms_of_d_are_half_of_the_sum_and_leave_the_entropy_alone(
+    level_spec: Callable[..., LevelSpec], start: Callable[..., Start]
+) -> None:
+    full, half = (terms_of(*start(level_spec("pixels", "fc", discriminator_terms=terms))) for terms in ("sum", "mean"))
+    assert_close(half["adversarial"], full["adversarial"] / 2)
+    assert_close(half["entropy"], full["entropy"])
+
+
+def test_a_class_aware_d_learns_the_classes_of_real_examples_alone(
+    level_spec: Callable[..., LevelSpec], start: Callable[..., Start]
+) -> None:
+    weights = {**WEIGHTS, "classes": 2.0}
+    level, real, above, noise = start(level_spec("pixels", "fc", discriminator=CLASS_AWARE, loss_weights=weights))
+    labels = torch.arange(16) % 4
+    found = terms_of(level, real, above, noise, labels)
+    output = level.discriminator(real)
+    assert_close(found["classes"], 2 * cross_entropy(output.class_logits, labels))
+    odds = output.class_logits.exp().sum(dim=1)
+    generated = level.discriminator(level.generator(above, noise)).class_logits.exp().sum(dim=1)
+    expected = -(odds / (1 + odds)).log().mean() - (1 / (1 + generated)).log().mean()
+    assert_close(found["adversarial"], 0.7 * expected, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="labels"):
+        terms_of(level, real, above, noise)
+
+
+@pytest.mark.parametrize("target", ["pixels", "fc"])
+def test_the_gradient_penalty_in_a_level_has_the_gradient_of_finite_differences(
+    level_spec: Callable[..., LevelSpec], start: Callable[..., Start], target: str
+) -> None:
+    """R1, through every layer of D, batch norm included, in double precision."""
+    trunk = [{"layer": "linear", "features": 8}, {"layer": "batch_norm"}, {"layer": "leaky_relu"}]
+    discriminator = {"trunk": trunk, "adversarial": [LINEAR], "noise": [LINEAR]}
+    weights = {**WEIGHTS, "gradient_penalty": 4.0}
+    level, real, above, noise = start(level_spec(target, discriminator=discriminator, loss_weights=weights))
+    level, real, above, noise = level.double(), real.double(), above.double(), noise.double()
+    weight = level.discriminator.trunk[1 if target == "pixels" else 0].weight
+    (slope,) = torch.autograd.grad(terms_of(level, real, above, noise)["gradient_penalty"], weight)
+    direction = torch.randn(weight.shape, generator=torch.Generator().manual_seed(5)).double()
+    values, start_weight = [], weight.detach().clone()
+    for step in (1e-5, -1e-5):
+        with torch.no_grad():
+            weight.copy_(start_weight + step * direction)
+        values.append(terms_of(level, real, above, noise)["gradient_penalty"].item())
+    assert_close((slope * direction).sum().item(), (values[0] - values[1]) / 2e-5, rtol=1e-5, atol=1e-8)
+    assert slope.abs().max() > 1e-3
+
+
+def test_a_level_with_every_extra_term_trains_and_reports_them(
+    encoder: Encoder,
+    real: dict[str, Representation],
+    level_spec: Callable[..., LevelSpec],
+    recorder: Callable,
+    images: LabelledImages,
+) -> None:
+    """D is wide enough for the layers that oneDNN computes, through which R1 differentiates twice."""
+    trunk = [{"layer": "linear", "features": 1100}, {"layer": "spectral_norm"}, {"layer": "leaky_relu"}]
+    spec = level_spec(
+        "pixels",
+        "fc",
+        discriminator={**CLASS_AWARE, "trunk": trunk},
+        adversarial_loss="hinge",
+        loss_weights={"gradient_penalty": 1.0},
+        training={"steps": 3, "batch_size": 16, "report_every_steps": 1},
+    )
+    assert ONEDNN_WEIGHTS < 1100 * 64
+    level, rows = fit_level(RUN, spec, encoder, real["pixels"], real["fc"], recorder(), labels=images.labels)
+    names = {name for name in rows[0] if name.startswith("discriminator.")}
+    assert names == {f"discriminator.{term}" for term in ("adversarial", "entropy", "classes", "gradient_penalty")}
+    assert all(parameter.grad is not None for parameter in level.discriminator.parameters())
+
+
+@pytest.mark.parametrize(("above", "updates"), [(10.0, 3), (0.1, 1)])
+def test_a_schedule_gives_g_more_updates_with_noise_of_their_own_when_d_is_ahead(
+    encoder: Encoder,
+    real: dict[str, Representation],
+    level_spec: Callable[..., LevelSpec],
+    recorder: Callable,
+    monkeypatch: pytest.MonkeyPatch,
+    above: float,
+    updates: int,
+) -> None:
+    """D's loss is between 0.1 and 10: below the first threshold, G gets the three updates of the second."""
+    noises: list[Tensor] = []
+    terms = level_training.generator_terms
+
+    def remember(*arguments: Tensor) -> object:
+        noises.append(arguments[-1].clone())
+        return terms(*arguments)
+
+    monkeypatch.setattr(level_training, "generator_terms", remember)
+    schedule = [{"above": above, "updates": 1}, {"above": 0, "updates": 3}]
+    specs = (level_spec("pixels", "fc", generator_updates=found, training=FOUR_STEPS) for found in (schedule, []))
+    (ours, rows), (plain, _) = (fit_level(RUN, spec, encoder, real["pixels"], real["fc"], recorder()) for spec in specs)
+    assert len(noises) == 4 * updates + 4
+    assert len({noise.numpy().tobytes() for noise in noises[: 4 * updates]}) == 4 * updates
+    assert torch.equal(ours.generator.trunk[0].weight, plain.generator.trunk[0].weight) == (updates == 1)
+    assert rows[-1]["generator.adversarial"] < 3  # a mean over updates, not a sum over those of a step
+
+
+def test_the_mean_image_of_a_level_is_that_of_its_targets(
+    encoder: Encoder, real: dict[str, Representation], level_spec: Callable[..., LevelSpec], recorder: Callable
+) -> None:
+    trunk = [{"layer": "mean_image"}, {"layer": "linear", "features": 8}, {"layer": "leaky_relu"}]
+    spec = level_spec("pixels", "fc", discriminator={"trunk": trunk, "adversarial": [LINEAR], "noise": [LINEAR]})
+    level, _ = fit_level(RUN, spec, encoder, real["pixels"], real["fc"], recorder())
+    assert_close(level.discriminator.trunk[0].mean, real["pixels"].batch(torch.arange(64)).mean(dim=0))

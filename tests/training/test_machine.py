@@ -81,7 +81,9 @@ def test_missing_hardware_or_compilers_are_refused(monkeypatch: pytest.MonkeyPat
     with pytest.raises(ExperimentError, match=r"^run\.workers: .*this machine has 1; found 2"):
         require_machine(RunParameters(device="cuda", workers=2))
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    with pytest.raises(ExperimentError, match=r"^run\.compile: 'graphs' needs a C\+\+ compiler"):
+    with pytest.raises(ExperimentError, match=r"^run\.compile: 'default' needs a C\+\+ compiler"):
+        require_machine(RunParameters(device="cpu", compile="default"))
+    with pytest.raises(ExperimentError, match=r"^run\.compile: 'graphs' are CUDA graphs, which cpu does not have"):
         require_machine(RunParameters(device="cpu", compile="graphs"))
 
 

@@ -1,117 +1,26 @@
 """Build modules from lists of layers, inferring every shape along the way."""
 
 import math
-from typing import assert_never, cast
+from typing import assert_never
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
+from torch.nn.utils import parametrize
+from torch.nn.utils.parametrizations import spectral_norm
 
+from gan_pipelines.models.layers import (
+    ConvTranspose2d,
+    GaussianNoise,
+    Linear,
+    MeanImage,
+    RandomAffine,
+    Shape,
+)
 from gan_pipelines.parameters import ExperimentError, Initialisation, Layer, Network
 from gan_pipelines.parameters import networks as layers
 
-Shape = tuple[int, ...]
-"""Shape of one example, without the batch: (features,) or (channels, height, width)."""
-
 SAMPLING_BATCH = 100
 """Images sampled at once; a batch this small stays in the processor's cache. Changing it changes what is drawn."""
-
-ONEDNN_WEIGHTS = 2**16
-"""With at least this many weights, a fully connected layer gains more from oneDNN than the extra copies cost."""
-
-
-class Linear(nn.Linear):
-    """A fully connected layer that uses oneDNN on the CPU, as convolutions do.
-
-    MKL, torch's default, does not use AVX-512 on every processor that has it; large layers then take twice as long.
-    The results differ by rounding.
-    """
-
-    def forward(self, input: Float[Tensor, "batch features"]) -> Float[Tensor, "batch outputs"]:  # noqa: A002
-        """Multiply by the weights and add the bias."""
-        large, on_cpu = self.weight.numel() >= ONEDNN_WEIGHTS, input.device.type == "cpu"
-        # autocast and the compiler choose their own kernels
-        eager = not (torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling())
-        if not (large and on_cpu and eager and input.dtype == torch.float32 and torch.backends.mkldnn.is_available()):
-            return super().forward(input)
-        return functional.linear(input.to_mkldnn(), self.weight, self.bias).to_dense()
-
-
-class RandomAffine(nn.Module):
-    """Apply a random affine map to each image of a batch while training; the identity in evaluation mode.
-
-    Args:
-        distortion: largest deviation of each entry of the 2 x 2 matrix from the identity's.
-        shift_pixels: largest shift in each direction.
-    """
-
-    def __init__(self, distortion: float, shift_pixels: float) -> None:
-        super().__init__()
-        self.distortion = distortion
-        self.shift_pixels = shift_pixels
-
-    def forward(
-        self, pictures: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
-        """Draw the maps from torch's global random state and apply them with bilinear interpolation."""
-        if not self.training:
-            return pictures
-        count, _, height, width = pictures.shape
-        unit = 2 * torch.rand(count, 2, 3, device=pictures.device) - 1
-        across, down = unit[:, :, 2:].split(1, dim=1)
-        shifts = [across * (2 * self.shift_pixels / width), down * (2 * self.shift_pixels / height)]
-        reach = torch.cat([unit[:, :, :2] * self.distortion, torch.cat(shifts, dim=1)], dim=2)
-        maps = torch.eye(2, 3, device=pictures.device) + reach
-        grid = functional.affine_grid(maps, list(pictures.shape), align_corners=False)
-        return functional.grid_sample(pictures, grid, align_corners=False)
-
-
-class ConvTranspose2d(nn.ConvTranspose2d):
-    """A transposed convolution; with one output channel on the CPU, a matrix product followed by a sum of patches.
-
-    This takes half the time, since a convolution with one output channel leaves the processor's vector lanes idle. The
-    results differ by rounding.
-    """
-
-    def forward(
-        self,
-        input: Float[Tensor, "batch channels height width"],  # noqa: A002
-        output_size: list[int] | None = None,
-    ) -> Float[Tensor, "batch outputs output_height output_width"]:
-        """Add up the weighted patches of all input pixels, then the bias."""
-        if self.out_channels > 1 or output_size is not None or input.device.type != "cpu":
-            return super().forward(input, output_size)
-        if self.bias is None or isinstance(self.padding, str):  # no network of this package has either
-            return super().forward(input, output_size)
-        batch, channels, *sizes = input.shape
-        geometry = zip(sizes, self.stride, self.padding, self.kernel_size, self.output_padding, strict=True)
-        outputs = tuple((size - 1) * by - 2 * rim + kernel + extra for size, by, rim, kernel, extra in geometry)
-        patches = input.permute(0, 2, 3, 1).reshape(-1, channels) @ self.weight.flatten(1)  # pixels x kernel
-        patches = patches.view(batch, math.prod(sizes), -1).transpose(1, 2)
-        summed = functional.fold(patches, outputs, self.kernel_size, padding=self.padding, stride=self.stride)
-        return summed + self.bias[:, None, None]
-
-
-def forward_batches(network: nn.Sequential, batches: Float[Tensor, "_ *shape"], count: int) -> Tensor:
-    """Send several batches through a network in one pass, with the same result as one after the other.
-
-    Only batch norm treats them separately: it normalises each batch by its own statistics, and updates its running
-    averages in the order of the batches.
-
-    Args:
-        network: the layers.
-        batches: batches of equal size, concatenated.
-        count: number of batches.
-    """
-    if count == 1:
-        return cast("Tensor", network(batches))
-    for layer in network:
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-            batches = torch.cat([layer(batch) for batch in batches.chunk(count)])
-        else:
-            batches = layer(batches)
-    return batches
 
 
 def build_network(network: Network, input_shape: Shape, target_shape: Shape, where: str) -> tuple[nn.Sequential, Shape]:
@@ -134,7 +43,7 @@ def build_network(network: Network, input_shape: Shape, target_shape: Shape, whe
     shape = input_shape
     for index, layer in enumerate(network):
         place = f"{where}.{index} ({layer.layer})"
-        built, shape = _build_layer(layer, shape, target_shape, place)
+        built, shape = _build_layer(layer, shape, target_shape, place, modules[-1:])
         modules.extend(built)
     return nn.Sequential(*modules), shape
 
@@ -150,7 +59,15 @@ def build_exact(network: Network, input_shape: Shape, target_shape: Shape, where
     return module
 
 
-def _build_layer(layer: Layer, shape: Shape, target: Shape, place: str) -> tuple[list[nn.Module], Shape]:
+def _normalise_weights(before: list[nn.Module], place: str) -> None:
+    if not before or not isinstance(before[0], Linear | nn.Conv2d | nn.ConvTranspose2d):
+        raise ExperimentError(f"{place}: must follow a linear, conv or conv_transpose layer, whose weights it divides.")
+    spectral_norm(before[0])
+
+
+def _build_layer(
+    layer: Layer, shape: Shape, target: Shape, place: str, before: list[nn.Module]
+) -> tuple[list[nn.Module], Shape]:
     match layer:
         case layers.Linear():
             features = target[0] if layer.features == "target" else layer.features
@@ -158,11 +75,22 @@ def _build_layer(layer: Layer, shape: Shape, target: Shape, place: str) -> tuple
             return [*flatten, Linear(math.prod(shape), features)], (features,)
         case layers.Project():
             return _build_projection(layer, shape, target, place)
+        case layers.Unflatten():
+            output = (layer.channels, layer.size, layer.size)
+            if shape != (math.prod(output),):
+                raise ExperimentError(
+                    f"{place}: needs {math.prod(output)} features, {layer.channels} x {layer.size} x {layer.size}; "
+                    f"found an input of shape {shape}."
+                )
+            return [nn.Unflatten(1, output)], output
         case layers.Conv() | layers.ConvTranspose() | layers.MaxPool():
             return _build_spatial(layer, shape, target, place)
         case layers.BatchNorm():
             norm = nn.BatchNorm1d(shape[0]) if len(shape) == 1 else nn.BatchNorm2d(shape[0])
             return [norm], shape
+        case layers.SpectralNorm():
+            _normalise_weights(before, place)
+            return [], shape
         case layers.Relu():
             return [nn.ReLU()], shape
         case layers.LeakyRelu():
@@ -171,6 +99,13 @@ def _build_layer(layer: Layer, shape: Shape, target: Shape, place: str) -> tuple
             return [nn.Sigmoid()], shape
         case layers.Dropout():
             return [nn.Dropout(layer.probability)], shape
+        case layers.GaussianNoise():
+            return [GaussianNoise(layer.deviation)], shape
+        case layers.MeanImage():
+            return [MeanImage(shape)], shape
+        case layers.GlobalAveragePool():
+            _require_map(shape, place)
+            return [nn.AdaptiveAvgPool2d(1), nn.Flatten()], shape[:1]
         case layers.RandomAffine():
             _require_map(shape, place)
             return [RandomAffine(layer.distortion, layer.shift_pixels)], shape
@@ -247,13 +182,18 @@ def initialise(module: nn.Module, how: Initialisation) -> None:
         module: the network, changed in place.
         how: `pytorch` for each layer's default, `normal` for N(0, std) (DCGAN; official SGAN code).
     """
-    for part in module.modules():
+    for part in list(module.modules()):
         if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.BatchNorm1d | nn.BatchNorm2d):
+            normalised = parametrize.is_parametrized(part)
+            if normalised:
+                parametrize.remove_parametrizations(part, "weight", leave_parametrized=False)
             part.reset_parameters()
             if how.name == "normal" and not isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
                 nn.init.normal_(part.weight, std=how.std)
                 if part.bias is not None:
                     nn.init.zeros_(part.bias)
+            if normalised:
+                spectral_norm(part)
 
 
 def count_parameters(module: nn.Module) -> int:

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gan_pipelines.data.images import Representation
-from gan_pipelines.models.blocks import Shape, build_network, initialise, require_shape
+from gan_pipelines.models.blocks import build_network, initialise, require_shape
+from gan_pipelines.models.layers import Shape
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import LABELS, PIXELS, ExperimentError, Initialisation, Network, Schema
 from gan_pipelines.tensor_file import digest_tensors

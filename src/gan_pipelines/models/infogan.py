@@ -7,8 +7,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from gan_pipelines.data.images import to_bytes
-from gan_pipelines.models.blocks import SAMPLING_BATCH, build_exact, build_network, forward_batches, initialise
+from gan_pipelines.models.blocks import SAMPLING_BATCH, build_exact, build_network, initialise
 from gan_pipelines.models.latent import Latent
+from gan_pipelines.models.layers import forward_batches
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import CategoricalCode, CodeDiscriminatorParameters, InfoGANParameters, Schema
 from gan_pipelines.tensor_file import digest_tensors

@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gan_pipelines.models.blocks import Shape, build_exact, build_network, forward_batches, initialise
+from gan_pipelines.models.blocks import build_exact, build_network, initialise
 from gan_pipelines.models.latent import Latent
+from gan_pipelines.models.layers import Shape, forward_batches, make_twice_differentiable
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import DiscriminatorParameters, ExperimentError, GeneratorParameters, Schema
 from gan_pipelines.parameters.sgan import UNCONDITIONAL, LevelParameters
@@ -21,6 +22,7 @@ class LevelSpec(Schema):
         target: the representation it generates.
         target_shape: shape of one target.
         condition_shape: shape of one condition; (classes,) for labels, (0,) without a condition.
+        classes: number of classes; 0 in files of earlier versions.
         parameters: the level's YAML.
         data_digest: digest of the training images.
         encoder_digest: digest of the encoder it was trained with.
@@ -31,6 +33,7 @@ class LevelSpec(Schema):
     target: str
     target_shape: Shape
     condition_shape: Shape
+    classes: int = 0
     parameters: LevelParameters
     data_digest: str
     encoder_digest: str = ""
@@ -49,6 +52,8 @@ class DiscriminatorOutput(NamedTuple):
     """Logits of D_i; positive means real."""
     recovered_noise: Float[Tensor, "batch noise"]
     """Mean of Q_i(z | h)."""
+    class_logits: Float[Tensor, "batch classes"] | None = None
+    """Of a D_i that is aware of classes; `logits` are their logsumexp."""
 
 
 class Generator(nn.Module):
@@ -86,12 +91,22 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """D_i and Q_i: two heads on a shared trunk."""
+    """D_i and Q_i: two heads on a shared trunk.
 
-    def __init__(self, parameters: DiscriminatorParameters, noise_size: int, target: Shape, where: str) -> None:
+    A D_i that is aware of classes has a logit l_k for each (Salimans et al. 2016, section 5). An example is real with
+    the odds sum_k exp(l_k), so D_i's own logit is their logsumexp; given that it is real, softmax(l) is its class.
+    """
+
+    def __init__(
+        self, parameters: DiscriminatorParameters, noise_size: int, target: Shape, classes: int, where: str
+    ) -> None:
         super().__init__()
+        self.aware_of_classes = bool(parameters.classes)
         self.trunk, features = build_network(parameters.trunk, target, target, f"{where}.trunk")
-        self.adversarial = build_exact(parameters.adversarial, features, (1,), f"{where}.adversarial")
+        if self.aware_of_classes:
+            self.classes = build_exact(parameters.classes, features, (classes,), f"{where}.classes")
+        else:
+            self.adversarial = build_exact(parameters.adversarial, features, (1,), f"{where}.adversarial")
         self.noise = build_exact(parameters.noise, features, (noise_size,), f"{where}.noise")
 
     def forward(self, representation: Float[Tensor, "batch *target"], batches: int = 1) -> DiscriminatorOutput:
@@ -102,8 +117,12 @@ class Discriminator(nn.Module):
             batches: number of equal batches in it, each with its own batch-norm statistics.
         """
         features = forward_batches(self.trunk, representation, batches)
-        heads = (forward_batches(head, features, batches) for head in (self.adversarial, self.noise))
-        return DiscriminatorOutput(*heads)
+        recovered_noise = forward_batches(self.noise, features, batches)
+        if self.aware_of_classes:
+            class_logits = forward_batches(self.classes, features, batches)
+            logits = class_logits.float().logsumexp(dim=1, keepdim=True)
+            return DiscriminatorOutput(logits, recovered_noise, class_logits)
+        return DiscriminatorOutput(forward_batches(self.adversarial, features, batches), recovered_noise)
 
 
 def build_latent(spec: LevelSpec) -> Latent:
@@ -141,9 +160,12 @@ class LevelGAN(nn.Module):
             spec.parameters.discriminator,
             self.latent.size,
             spec.target_shape,
+            spec.classes,
             f"sgan.levels.{spec.target}.discriminator",
         )
         self._initialise()
+        if spec.parameters.loss_weights.gradient_penalty:
+            make_twice_differentiable(self.discriminator)
         self.averaged_generator: Generator | None = None
         if spec.parameters.training.ema_decay:
             self.averaged_generator = build_generator(spec)
@@ -161,3 +183,29 @@ class LevelGAN(nn.Module):
     def sampling_generator(self) -> Generator:
         """The averaged generator if averaging is on, the trained one otherwise."""
         return self.averaged_generator or self.generator
+
+
+def with_discriminator(level: LevelGAN, discriminator: DiscriminatorParameters) -> LevelGAN:
+    """The same level with other layers in D_i and Q_i, which take over its weights in their order.
+
+    Args:
+        level: the level; not changed.
+        discriminator: the layers, with weights of the same shapes.
+
+    Raises:
+        ExperimentError: the shapes differ.
+    """
+    parameters = level.spec.parameters.model_copy(update={"discriminator": discriminator})
+    found = LevelGAN(level.spec.model_copy(update={"parameters": parameters}))
+    found.generator.load_state_dict(level.generator.state_dict())
+    if found.averaged_generator and level.averaged_generator:
+        found.averaged_generator.load_state_dict(level.averaged_generator.state_dict())
+    ours, theirs = found.discriminator.state_dict(), list(level.discriminator.state_dict().values())
+    shapes = [[tuple(value.shape) for value in values] for values in (ours.values(), theirs)]
+    if shapes[0] != shapes[1]:
+        raise ExperimentError(
+            f"sgan.joint.discriminators.{level.spec.target}: its weights must have the shapes of those of "
+            f"sgan.levels.{level.spec.target}.discriminator, in their order, {shapes[1]}; found {shapes[0]}."
+        )
+    found.discriminator.load_state_dict(dict(zip(ours, theirs, strict=True)))
+    return found

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import torch
 
-from gan_pipelines.models.blocks import Shape
 from gan_pipelines.models.encoder import Encoder, EncoderSpec
 from gan_pipelines.models.infogan import InfoGAN, InfoGANSpec
-from gan_pipelines.models.level import LevelGAN, LevelSpec
+from gan_pipelines.models.layers import Shape
+from gan_pipelines.models.level import LevelGAN, LevelSpec, with_discriminator
 from gan_pipelines.parameters import (
     UNCONDITIONAL,
     ClassifierParameters,
@@ -77,12 +77,15 @@ def plan_levels(parameters: SGANParameters, encoder: Encoder, encoder_digest: st
             target=name,
             target_shape=shapes[name],
             condition_shape=shapes[level.condition],
+            classes=len(encoder.spec.classes),
             parameters=level,
             data_digest=encoder.spec.data_digest,
             encoder_digest=encoder_digest,
         )
         with torch.device("meta"):
-            LevelGAN(specs[name])
+            planned = LevelGAN(specs[name])
+            if name in parameters.joint.discriminators:
+                with_discriminator(planned, parameters.joint.discriminators[name])
     return specs
 
 

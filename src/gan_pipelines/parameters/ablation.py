@@ -59,7 +59,7 @@ def seed_name(seed: int) -> str:
 def row_stack(row: str, sgan: SGANParameters) -> SGANParameters:
     """The stack that a row trains: the whole one, or the pixels alone with some losses off.
 
-    Without the conditional loss the pixels get no labels either.
+    Without the conditional loss the pixels get no labels either; a D that is aware of classes then has a single logit.
     """
     if row not in SINGLE_LEVEL_TERMS:
         return sgan
@@ -71,4 +71,8 @@ def row_stack(row: str, sgan: SGANParameters) -> SGANParameters:
     else:
         level["condition"] = UNCONDITIONAL
         level["generator"]["condition"] = ()
-    return SGANParameters.model_validate({"levels": {PIXELS: level}, "joint": sgan.joint})
+        discriminator = level["discriminator"]
+        if discriminator["classes"]:
+            discriminator |= {"adversarial": discriminator["classes"], "classes": ()}
+    joint = sgan.joint.model_copy(update={"discriminators": {}})
+    return SGANParameters.model_validate({"levels": {PIXELS: level}, "joint": joint})

@@ -5,9 +5,9 @@ network has to produce (the classes, the representation's features or channels, 
 serves grey and colour images, or another number of classes.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from gan_pipelines.parameters.base import Count, Decay, Fraction, Natural, Rate, Schema, Weight
 
@@ -58,10 +58,24 @@ class Project(Schema):
     downscale: Count = 1
 
 
+class Unflatten(Schema):
+    """Features as a square map of `channels` x `size` x `size`."""
+
+    layer: Literal["unflatten"]
+    channels: Count
+    size: Count
+
+
 class BatchNorm(Schema):
     """Batch normalisation over features or channels."""
 
     layer: Literal["batch_norm"]
+
+
+class SpectralNorm(Schema):
+    """Divides the weights of the layer before it by their largest singular value (Miyato et al. 2018)."""
+
+    layer: Literal["spectral_norm"]
 
 
 class Relu(Schema):
@@ -97,6 +111,25 @@ class Dropout(Schema):
     probability: Fraction
 
 
+class GaussianNoise(Schema):
+    """Adds N(0, deviation) to each value while training."""
+
+    layer: Literal["gaussian_noise"]
+    deviation: Rate
+
+
+class GlobalAveragePool(Schema):
+    """The mean of each channel over its map."""
+
+    layer: Literal["global_average_pool"]
+
+
+class MeanImage(Schema):
+    """Subtracts the mean of the training examples, pixel by pixel; only at the start of a network that reads them."""
+
+    layer: Literal["mean_image"]
+
+
 class RandomAffine(Schema):
     """Stretches, shears, turns and shifts each picture at random while training, differentiably (Zhao et al. 2020).
 
@@ -112,7 +145,22 @@ class RandomAffine(Schema):
 
 
 Layer = Annotated[
-    Linear | Conv | ConvTranspose | Project | BatchNorm | Relu | LeakyRelu | Sigmoid | MaxPool | Dropout | RandomAffine,
+    Linear
+    | Conv
+    | ConvTranspose
+    | Project
+    | Unflatten
+    | BatchNorm
+    | SpectralNorm
+    | Relu
+    | LeakyRelu
+    | Sigmoid
+    | MaxPool
+    | GlobalAveragePool
+    | MeanImage
+    | Dropout
+    | GaussianNoise
+    | RandomAffine,
     Field(discriminator="layer"),
 ]
 Network = tuple[Layer, ...]
@@ -137,8 +185,25 @@ class GeneratorParameters(Schema):
 
 
 class DiscriminatorParameters(Schema):
-    """D_i and Q_i: two heads on one trunk."""
+    """D_i and Q_i: two heads on one trunk.
+
+    Attributes:
+        trunk: what both share.
+        adversarial: D_i's head, to one logit.
+        classes: instead of `adversarial`, the head of a D_i that is aware of classes, to one logit per class.
+        noise: Q_i's head.
+    """
 
     trunk: Network = Field(min_length=1)
-    adversarial: Network = Field(min_length=1)
+    adversarial: Network = ()
+    classes: Network = ()
     noise: Network = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _check_heads(self) -> Self:
+        if bool(self.adversarial) == bool(self.classes):
+            raise ValueError(
+                "adversarial: D has one head, `adversarial`, which ends in one logit, or `classes`, in one per class; "
+                f"found {'both' if self.classes else 'neither'}. The other one is the empty list []"
+            )
+        return self

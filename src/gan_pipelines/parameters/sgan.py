@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from gan_pipelines.parameters.base import Natural, Schema, Weight, without_removed
+from gan_pipelines.parameters.base import Count, Natural, Schema, Weight, without_removed
 from gan_pipelines.parameters.networks import DiscriminatorParameters, GeneratorParameters, Initialisation, Network
 from gan_pipelines.parameters.noise import Noise
 from gan_pipelines.parameters.training import AdversarialLossName, TrainingParameters
@@ -95,11 +95,28 @@ class JudgeParameters(ClassifierParameters):
 
 
 class LossWeights(Schema):
-    """lambda_1, lambda_2, lambda_3 of L_G (SGAN, section 3): the official settings are 1, 1 and 10."""
+    """Weights of the losses; the official settings of the first three are 1, 1 and 10.
+
+    Attributes:
+        adversarial: lambda_1 of L_G (SGAN, section 3), and the weight of L_D.
+        conditional: lambda_2.
+        entropy: lambda_3, of G, and of D with Q.
+        classes: of the cross-entropy of a D that is aware of classes.
+        gradient_penalty: gamma of R1, which D minimises (Mescheder et al. 2018).
+    """
 
     adversarial: Weight = 1.0
     conditional: Weight = 1.0
     entropy: Weight = 10.0
+    classes: Weight = 1.0
+    gradient_penalty: Weight = 0.0
+
+
+class GeneratorUpdates(Schema):
+    """How many updates G_i gets for one of D_i, where D_i's adversarial loss is above a threshold."""
+
+    above: Weight
+    updates: Count
 
 
 class LevelParameters(Schema):
@@ -113,6 +130,10 @@ class LevelParameters(Schema):
         discriminator: D_i and Q_i.
         initialisation: how the weights of G_i, D_i and Q_i start.
         adversarial_loss: form of L_adv, by name.
+        discriminator_terms: `sum` adds the two terms of L_D, as in the paper; `mean` halves them, as in the official
+            code.
+        generator_updates: of a schedule that gives G_i more updates as D_i gets ahead, the thresholds in falling order;
+            the last one, 0, is for what is not above any. Empty: one update.
         loss_weights: weights of the three losses.
         training: its independent training.
     """
@@ -123,6 +144,8 @@ class LevelParameters(Schema):
     discriminator: DiscriminatorParameters
     initialisation: Initialisation = Initialisation()
     adversarial_loss: AdversarialLossName = "non_saturating"
+    discriminator_terms: Literal["sum", "mean"] = "sum"
+    generator_updates: tuple[GeneratorUpdates, ...] = ()
     loss_weights: LossWeights = LossWeights()
     training: TrainingParameters
 
@@ -132,6 +155,23 @@ class LevelParameters(Schema):
             raise ValueError(f"generator.condition: there is no condition ({UNCONDITIONAL!r}) to pass it; leave it out")
         return self
 
+    @model_validator(mode="after")
+    def _check_thresholds(self) -> Self:
+        thresholds = [step.above for step in self.generator_updates]
+        if thresholds and (thresholds != sorted(set(thresholds), reverse=True) or thresholds[-1] != 0):
+            raise ValueError(
+                f"generator_updates: thresholds must fall from one to the next, and end at 0; found {thresholds}"
+            )
+        return self
+
+    def updates_of_generator(self, adversarial_loss: float) -> int:
+        """How many updates G_i gets after one of D_i with this adversarial loss, without its weight."""
+        return next((step.updates for step in self.generator_updates if adversarial_loss > step.above), self._most)
+
+    @property
+    def _most(self) -> int:
+        return self.generator_updates[-1].updates if self.generator_updates else 1
+
 
 class JointParameters(Schema):
     """End-to-end training of the stack.
@@ -139,11 +179,14 @@ class JointParameters(Schema):
     Attributes:
         initialise: `independent` starts from the trained levels, `scratch` from new weights.
         upstream_weight: w; level k minimises its own loss + w x the losses of all levels below it.
+        discriminators: of levels whose D_i and Q_i get other layers here, such as more dropout; they take over the
+            weights in their order, so these must have the same shapes.
         training: as for a level.
     """
 
     initialise: Literal["independent", "scratch"] = "independent"
     upstream_weight: Weight = 0.01
+    discriminators: dict[str, DiscriminatorParameters] = Field(default_factory=dict)
     training: TrainingParameters
 
 
@@ -186,6 +229,22 @@ class SGANParameters(Schema):
                 raise ValueError(
                     f"levels.{name}.training.ema_decay: averaging is on for all levels and the joint training, or off "
                     f"for all; found {level.training.ema_decay} here and {self.joint.training.ema_decay} in joint"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _check_discriminators(self) -> Self:
+        if unknown := set(self.joint.discriminators) - set(self.levels):
+            raise ValueError(
+                f"joint.discriminators.{min(unknown)}: there is no such level; the levels are {', '.join(self.levels)}"
+            )
+        of_levels = {f"levels.{name}.discriminator": level.discriminator for name, level in self.levels.items()}
+        jointly = {f"joint.discriminators.{name}": found for name, found in self.joint.discriminators.items()}
+        for place, discriminator in {**of_levels, **jointly}.items():
+            if discriminator.classes and not self.conditional:
+                raise ValueError(
+                    f"{place}.classes: a D that is aware of classes needs labels, and this stack has the condition "
+                    f"{UNCONDITIONAL!r}; give D the head `adversarial` instead"
                 )
         return self
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from gan_pipelines.parameters.base import Count, Decay, Rate, Schema, Weight
 
-AdversarialLossName = Literal["non_saturating"]
+AdversarialLossName = Literal["non_saturating", "saturating", "hinge"]
 """Forms of the adversarial loss; `losses/adversarial.py` has one function pair for each."""
 
 

@@ -4,7 +4,8 @@ import pandas as pd
 import torch
 
 from gan_pipelines.models import InfoGAN, LevelGAN
-from gan_pipelines.models.blocks import Shape, count_parameters
+from gan_pipelines.models.blocks import count_parameters
+from gan_pipelines.models.layers import Shape
 from gan_pipelines.models.requirements import Plan
 from gan_pipelines.parameters import LABELS
 

@@ -8,6 +8,7 @@ from torch.nn.functional import cross_entropy, pad
 
 from gan_pipelines.data.images import LabelledImages, to_unit_range
 from gan_pipelines.models import Encoder
+from gan_pipelines.models.layers import set_mean_images
 from gan_pipelines.models.plan import plan_classifier
 from gan_pipelines.parameters import ClassifierParameters, RunParameters
 from gan_pipelines.training.checkpoint import CheckpointFolder
@@ -46,6 +47,7 @@ def fit_classifier(
     spec = plan_classifier(parameters, train_images.image_shape, train_images.classes, train_images.digest(), name).spec
     with training_stage(run, name, parameters, {"images": spec.data_digest}, checkpoints) as stage:
         encoder = stage.place(Encoder(spec.model_copy(update={"provenance": stage.provenance})))
+        set_mean_images(encoder, train_images.pixels())
         history = train_classifier(encoder, train_images, parameters, stage, observer)
         metrics = {
             "train_accuracy": accuracy(encoder, train_images, stage.device),

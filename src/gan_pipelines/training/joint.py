@@ -4,24 +4,34 @@ Level k minimises its own loss + w x the losses of all levels below it, with w =
 reach it through the representation it generates.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from gan_pipelines.data.images import Representation
 from gan_pipelines.models import Encoder, LevelGAN
+from gan_pipelines.models.layers import set_mean_images
+from gan_pipelines.models.level import with_discriminator
 from gan_pipelines.parameters import JointParameters, RunParameters
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.engine import train
-from gan_pipelines.training.level import discriminator_terms, generator_terms, level_segment, preview_pictures
+from gan_pipelines.training.level import (
+    discriminator_terms,
+    generator_terms,
+    level_segment,
+    preview_pictures,
+    updates_of_generator,
+)
 from gan_pipelines.training.observer import Observer
 from gan_pipelines.training.players import Player, gan_players
+from gan_pipelines.training.ranks import Ranks
 from gan_pipelines.training.stage import training_stage
-from gan_pipelines.training.turns import Turn
+from gan_pipelines.training.turns import Terms, Turn
 from gan_pipelines.training.workers import shared_by_workers
 
 
@@ -43,25 +53,66 @@ def joint_turns(
     levels: Sequence[JointLevel],
     reals: Mapping[str, Tensor],
     top: Tensor,
-    noises: Mapping[str, Tensor],
+    draw_noises: Callable[[], Mapping[str, Tensor]],
     upstream_weight: float,
+    ranks: Ranks,
 ) -> Iterator[Turn]:
     """The 2N turns of one step: every D_k, then every G_k from the pixels upwards.
+
+    Further updates of all G_k, with noise of their own, are those that the schedule of the pixels gives.
 
     Args:
         levels: from the top down to the pixels.
         reals: h_k of each level by name.
         top: the condition of the first level, such as one-hot labels.
-        noises: z_k of each level by name.
+        draw_noises: draws z_k of each level by name.
         upstream_weight: w.
+        ranks: who share the training.
     """
+    noises, of_pixels = draw_noises(), dict[str, Tensor]()
+    passed = _generate(levels, top, noises, upstream_weight)
+    for joint, fake in zip(levels, passed.conditions[1:], strict=True):
+        labels = top.argmax(dim=1) if joint.level.discriminator.aware_of_classes else None
+        level, real, noise = joint.level, reals[joint.name], noises[joint.name]
+        terms = partial(discriminator_terms, level, real, fake.detach(), noise, labels)
+        yield Turn(f"{joint.name}.discriminator", partial(_kept, of_pixels, terms))
+    yield from _generator_turns(levels, passed, noises, upstream_weight)
+    for _ in range(1, updates_of_generator(levels[-1].level, of_pixels, ranks)):
+        for joint in levels:  # the turn before has frozen all but the first
+            joint.level.generator.requires_grad_(True)
+        noises = draw_noises()
+        yield from _generator_turns(levels, _generate(levels, top, noises, upstream_weight), noises, upstream_weight)
+
+
+def _kept(kept: dict[str, Tensor], terms: Callable[[], Terms]) -> Terms:
+    """Terms of a turn, of which the last ones are kept."""
+    found = terms()
+    kept.update(found)
+    return found
+
+
+class _Passed(NamedTuple):
+    """One pass through the stack: the condition of each level and what the last one generates, cut off and not."""
+
+    conditions: list[Tensor]
+    generated: list[Tensor]
+
+
+def _generate(
+    levels: Sequence[JointLevel], top: Tensor, noises: Mapping[str, Tensor], upstream_weight: float
+) -> _Passed:
     conditions, generated = [top], []
     for joint in levels:
         generated.append(joint.level.generator(conditions[-1], noises[joint.name]))
         conditions.append(generated[-1].detach().requires_grad_(upstream_weight > 0))
-    for joint, fake in zip(levels, conditions[1:], strict=True):
-        terms = partial(discriminator_terms, joint.level, reals[joint.name], fake.detach(), noises[joint.name])
-        yield Turn(f"{joint.name}.discriminator", terms)
+    return _Passed(conditions, generated)
+
+
+def _generator_turns(
+    levels: Sequence[JointLevel], passed: _Passed, noises: Mapping[str, Tensor], upstream_weight: float
+) -> Iterator[Turn]:
+    """Every G_k from the pixels upwards."""
+    conditions, generated = passed
     below: Tensor | None = None  # gradient of all losses below with respect to this level's output
     for depth in reversed(range(len(levels))):
         joint, condition, output = levels[depth], conditions[depth], generated[depth]
@@ -80,6 +131,13 @@ def _unweighted_rest(output: Tensor, condition: Tensor, below: Tensor | None, we
         return None
     (rest,) = torch.autograd.grad(output, condition, (1 - weight) * below, retain_graph=True)
     return rest
+
+
+def _start(level: LevelGAN, parameters: JointParameters) -> LevelGAN:
+    """A copy of a level as joint training starts from it: other layers of D, or new weights, if asked for."""
+    discriminator = parameters.discriminators.get(level.spec.target)
+    started = deepcopy(level) if discriminator is None else with_discriminator(level, discriminator)
+    return LevelGAN(started.spec) if parameters.initialise == "scratch" else started
 
 
 def joint_players(levels: Sequence[JointLevel], parameters: JointParameters) -> dict[str, Player]:
@@ -118,8 +176,9 @@ def fit_joint(
     """
     inputs = {"encoder": encoder.digest()} | {f"level_{level.spec.target}": level.digest() for level in trained}
     with training_stage(run, "joint", parameters, inputs, checkpoints) as stage:
-        scratch = parameters.initialise == "scratch"
-        levels = [LevelGAN(level.spec) if scratch else deepcopy(level) for level in trained]
+        levels = [_start(level, parameters) for level in trained]
+        for level in levels:
+            set_mean_images(level.discriminator, targets[level.spec.target])
         joint_levels = [
             JointLevel(
                 stage.place(level),
@@ -131,12 +190,15 @@ def fit_joint(
         first, batch_size = top.to(stage.device), parameters.training.batch_size
         batches = stage.draw_batches(len(top.values), batch_size)
 
+        def draw_noises() -> dict[str, Tensor]:
+            drawn = {joint.name: joint.level.latent.sample(batch_size, stage.rng) for joint in joint_levels}
+            return {name: stage.local_batch(noise) for name, noise in drawn.items()}
+
         def objective(_: int) -> Iterator[Turn]:
             index = stage.local_batch(next(batches))
             reals = {joint.name: joint.target.batch(index) for joint in joint_levels}
-            drawn = {joint.name: joint.level.latent.sample(batch_size, stage.rng) for joint in joint_levels}
-            noises = {name: stage.local_batch(noise) for name, noise in drawn.items()}
-            yield from joint_turns(joint_levels, reals, first.batch(index), noises, parameters.upstream_weight)
+            weight, ranks = parameters.upstream_weight, stage.ranks
+            yield from joint_turns(joint_levels, reals, first.batch(index), draw_noises, weight, ranks)
 
         preview = preview_pictures(levels, top, stage)
         players = joint_players(joint_levels, parameters)

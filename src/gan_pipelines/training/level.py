@@ -2,23 +2,29 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
+from functools import partial
 
 import torch
+from jaxtyping import Int64
 from torch import Tensor, nn
 
 from gan_pipelines.data.images import Representation
 from gan_pipelines.losses import (
     ADVERSARIAL_LOSSES,
+    class_loss,
     entropy_loss,
     feature_conditional_loss,
+    gradient_penalty,
     label_conditional_loss,
 )
 from gan_pipelines.models import DiscriminatorOutput, Encoder, LevelGAN, LevelSpec
+from gan_pipelines.models.layers import set_mean_images
 from gan_pipelines.parameters import LABELS, PIXELS, RunParameters
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.engine import train
 from gan_pipelines.training.observer import Observer
 from gan_pipelines.training.players import gan_players
+from gan_pipelines.training.ranks import Ranks
 from gan_pipelines.training.stage import Stage, training_stage
 from gan_pipelines.training.turns import Terms, Turn
 from gan_pipelines.training.workers import shared_by_workers
@@ -26,23 +32,51 @@ from gan_pipelines.training.workers import shared_by_workers
 PREVIEW_PICTURES = 64
 
 
-def discriminator_terms(level: LevelGAN, real: Tensor, generated: Tensor, noise: Tensor) -> Terms:
-    """L_D + lambda_3 L_ent, which D_i and Q_i minimise.
+def discriminator_terms(
+    level: LevelGAN, real: Tensor, generated: Tensor, noise: Tensor, labels: Tensor | None = None
+) -> Terms:
+    """L_D + lambda_3 L_ent, which D_i and Q_i minimise; and, if D_i is aware of classes or penalised, those terms.
 
     Args:
         level: the level.
         real: h_i.
         generated: h^_i, detached.
         noise: z_i, from which h^_i was generated.
+        labels: classes of h_i, of which a D_i that is aware of them learns.
     """
-    weights, loss = level.spec.parameters.loss_weights, ADVERSARIAL_LOSSES[level.spec.parameters.adversarial_loss]
+    parameters, weights = level.spec.parameters, level.spec.parameters.loss_weights
+    real = real.detach().requires_grad_(weights.gradient_penalty > 0)
     output: DiscriminatorOutput = level.discriminator(torch.cat([real, generated]), batches=2)
     real_logits, generated_logits = output.logits.chunk(2)
     _, recovered_noise = output.recovered_noise.chunk(2)
-    return {
-        "adversarial": weights.adversarial * loss.discriminator(real_logits, generated_logits),
+    adversarial = ADVERSARIAL_LOSSES[parameters.adversarial_loss].discriminator(real_logits, generated_logits)
+    half = 0.5 if parameters.discriminator_terms == "mean" else 1.0
+    terms = {
+        "adversarial": half * weights.adversarial * adversarial,
         "entropy": weights.entropy * entropy_loss(level.latent.log_prob(noise, recovered_noise)["noise"]),
     }
+    if output.class_logits is not None:
+        if labels is None:
+            raise ValueError("D is aware of classes, and there are no labels")
+        terms["classes"] = weights.classes * class_loss(output.class_logits.chunk(2)[0], labels)
+    if weights.gradient_penalty:
+        terms["gradient_penalty"] = weights.gradient_penalty * gradient_penalty(real_logits, real)
+    return terms
+
+
+def updates_of_generator(level: LevelGAN, terms: Terms, ranks: Ranks) -> int:
+    """How many updates the schedule gives G_i after a turn of D_i.
+
+    Args:
+        level: the level.
+        terms: of D_i's turn.
+        ranks: who share the training; all give G_i as many.
+    """
+    parameters = level.spec.parameters
+    if not parameters.generator_updates:
+        return 1
+    loss = ranks.mean(terms["adversarial"].detach().clone()).item() / (parameters.loss_weights.adversarial or 1.0)
+    return parameters.updates_of_generator(loss)
 
 
 def generator_terms(level: LevelGAN, segment: nn.Module, generated: Tensor, condition: Tensor, noise: Tensor) -> Terms:
@@ -84,11 +118,12 @@ def fit_level(
     condition: Representation,
     observer: Observer,
     checkpoints: CheckpointFolder | None = None,
+    labels: Int64[Tensor, "count"] | None = None,
 ) -> tuple[LevelGAN, list[dict[str, float]]]:
     """Build one level and train it on pairs of real (h_{i+1}, h_i), on its own random streams.
 
     D_i and G_i share one generator pass per step: G_i does not change during D_i's turn, so a second pass with the same
-    noise would give the same result.
+    noise would give the same result. Further updates of G_i get noise of their own.
 
     Args:
         run: seed, device, threads.
@@ -98,6 +133,7 @@ def fit_level(
         condition: h_{i+1} of every training image; empty rows without a condition.
         observer: receives losses and pictures.
         checkpoints: where to keep checkpoints; None keeps none.
+        labels: of every training image, for a D_i that is aware of classes.
 
     Returns:
         The trained level on the CPU and the history of its losses.
@@ -106,17 +142,31 @@ def fit_level(
     inputs = {"images": spec.data_digest, "encoder": spec.encoder_digest}
     with training_stage(run, spec.target, spec.parameters, inputs, checkpoints) as stage:
         level = stage.place(LevelGAN(spec.model_copy(update={"provenance": stage.provenance})))
+        set_mean_images(level.discriminator, target)
         segment = stage.place(level_segment(encoder, spec))
         target, condition = target.to(stage.device), condition.to(stage.device)
         batches = stage.draw_batches(len(target.values), training.batch_size)
 
+        def generate(above: Tensor) -> tuple[Tensor, Tensor]:
+            noise = stage.local_batch(level.latent.sample(training.batch_size, stage.rng))
+            return noise, level.generator(above, noise)
+
         def objective(_: int) -> Iterator[Turn]:
             index = stage.local_batch(next(batches))
             real, above = target.batch(index), condition.batch(index)
-            noise = stage.local_batch(level.latent.sample(training.batch_size, stage.rng))
-            generated = level.generator(above, noise)
-            yield Turn("discriminator", lambda: discriminator_terms(level, real, generated.detach(), noise))
-            yield Turn("generator", lambda: generator_terms(level, segment, generated, above, noise))
+            classes = None if labels is None else labels.to(stage.device)[index]
+            noise, generated = generate(above)
+            terms: dict[str, Tensor] = {}
+
+            def of_discriminator() -> Terms:
+                terms.update(discriminator_terms(level, real, generated.detach(), noise, classes))
+                return terms
+
+            yield Turn("discriminator", of_discriminator)
+            yield Turn("generator", partial(generator_terms, level, segment, generated, above, noise))
+            for _ in range(1, updates_of_generator(level, terms, stage.ranks)):
+                noise, generated = generate(above)
+                yield Turn("generator", partial(generator_terms, level, segment, generated, above, noise))
 
         preview = preview_pictures([level], condition, stage) if spec.target == PIXELS else None
         history = train(stage, gan_players(level, training), objective, training, observer, preview)

@@ -57,6 +57,10 @@ def require_machine(run: RunParameters) -> None:
         raise ExperimentError(
             f"run.workers: each worker needs its own GPU and this machine has {gpus}; found {run.workers}."
         )
+    if run.compile == "graphs" and device.type != "cuda":
+        raise ExperimentError(
+            f"run.compile: 'graphs' are CUDA graphs, which {device} does not have. Allowed here are off and default."
+        )
     if run.compile != "off" and not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))):
         raise ExperimentError(
             f"run.compile: {run.compile!r} needs a C++ compiler, and none is on the path (CXX, g++ or clang++). "

@@ -15,6 +15,7 @@ def train_level(
     run: RunParameters,
     sgan: SGANParameters,
     encoder: Encoder,
+    train_images: LabelledImages,
     target: LabelledImages | Representation,
     condition: LabelledImages | Representation,
     checkpoints: CheckpointFolder,
@@ -25,6 +26,7 @@ def train_level(
         run: seed, device, threads.
         sgan: all levels; all are checked, the target's is trained.
         encoder: gives E_i.
+        train_images: whose classes a D_i that is aware of them learns.
         target: what the level generates; images stand for their pixels.
         condition: what it generates from; images stand for their labels, or for nothing if the condition is `none`.
         checkpoints: where the training keeps its checkpoints.
@@ -37,5 +39,5 @@ def train_level(
     upper = condition.conditions(above) if isinstance(condition, LabelledImages) else condition
     spec = plan_levels(sgan, encoder, encoder.digest())[lower.name]
     with stage_run(lower.name) as observer:
-        level, history = fit_level(run, spec, encoder, lower, upper, observer, checkpoints)
+        level, history = fit_level(run, spec, encoder, lower, upper, observer, checkpoints, train_images.labels)
     return level, pd.DataFrame(history).assign(stage=lower.name)

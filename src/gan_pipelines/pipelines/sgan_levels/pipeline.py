@@ -29,7 +29,7 @@ def create_level(above: str, name: str) -> Pipeline:
     condition = "train_images" if above == LABELS else f"representation_{above}"
     node = Node(
         train_level,
-        inputs=["params:run", "params:sgan", "encoder", target, condition, "checkpoints"],
+        inputs=["params:run", "params:sgan", "encoder", "train_images", target, condition, "checkpoints"],
         outputs=[f"level_{name}", f"history_{name}"],
         name="train_level",
     )
