@@ -154,7 +154,8 @@ def test_each_level_has_scores_of_its_own(finished_project: Project) -> None:
 
 
 def test_the_pictures_show_every_class_and_the_curves_every_stage(finished_project: Project) -> None:
-    for name in ("independent_stack_sample_grid", "joint_stack_sample_grid", "joint_stack_noise_variations"):
+    variations = ("joint_stack_noise_variations", "joint_stack_upper_noise_variations")
+    for name in ("independent_stack_sample_grid", "joint_stack_sample_grid", *variations):
         with Image.open(finished_project.only(f"{name}.png")) as picture:
             assert picture.size == (5 * 58 + 2, 10 * 58 + 2)  # enlarged twice, two pixels between
     titles = [note["text"] for note in finished_project.json("loss_curves")["layout"]["annotations"]]

@@ -13,7 +13,15 @@ from gan_pipelines.models import InfoGAN, InfoGANSpec, LevelGAN, StackedGenerato
 from gan_pipelines.models.encoder import Encoder
 from gan_pipelines.models.plan import plan_classifier, plan_levels
 from gan_pipelines.parameters import Experiment
-from gan_pipelines.reporting.pictures import category_rows, noise_variations, picture_grid, sample_grid, traversal_rows
+from gan_pipelines.reporting.pictures import (
+    category_rows,
+    nearest_images,
+    noise_variations,
+    picture_grid,
+    sample_grid,
+    traversal_rows,
+    upper_noise_variations,
+)
 
 
 def cells(picture: np.ndarray, rows: int, columns: int) -> np.ndarray:
@@ -44,10 +52,43 @@ def test_small_pictures_are_enlarged_without_smoothing() -> None:
     assert set(np.unique(picture)) == {0, 255}
 
 
-def test_noise_variations_change_only_the_lowest_noise(smoke_experiment: Experiment) -> None:
+@pytest.fixture
+def stack(smoke_experiment: Experiment) -> StackedGenerator:
+    """An untrained stack of ten classes."""
     plan = plan_classifier(smoke_experiment.classifier, (1, 28, 28), tuple("0123456789"), "digest", "classifier")
     levels = [LevelGAN(spec) for spec in plan_levels(smoke_experiment.sgan, Encoder(plan.spec)).values()]
-    stack: StackedGenerator = assemble_stack(levels, plan.spec.classes)
+    return assemble_stack(levels, plan.spec.classes)
+
+
+def test_upper_noise_variations_change_everything_but_the_lowest_noise(stack: StackedGenerator) -> None:
+    columns = 4
+    picture = upper_noise_variations(stack, torch.Generator().manual_seed(3), columns)
+    rng = torch.Generator().manual_seed(3)
+    upper, lowest = (stack.latents[name].sample(columns, rng) for name in ("fc3", "pixels"))
+    labels = torch.arange(10).repeat_interleave(columns)
+    wanted = stack(labels, {"fc3": upper.repeat(10, 1), "pixels": lowest[:1].repeat(10 * columns, 1)})
+    expected = np.array(picture_grid(to_bytes(wanted["pixels"]), columns)).astype(int)
+    np.testing.assert_allclose(np.array(picture).astype(int), expected, atol=1)
+
+
+def test_nearest_images_stand_to_the_right_of_samples_of_their_class(rng: torch.Generator) -> None:
+    """Each sample is a training image with a little noise, in another order; one class has fewer samples."""
+    train = LabelledImages(
+        torch.randint(0, 256, (40, 1, 28, 28), generator=rng, dtype=torch.uint8), torch.arange(40) % 2, ("a", "b")
+    )
+    origin = torch.tensor([7, 30, 2, 11, 9])
+    noise = torch.randint(0, 20, (5, 1, 28, 28), generator=rng, dtype=torch.uint8)
+    samples = LabelledImages(train.images[origin].clamp(max=235) + noise, torch.tensor([1, 0, 0, 1, 1]), ("a", "b"))
+    found = np.array(nearest_images(samples, train, 6))
+    blank = torch.zeros(2, 1, 28, 28, dtype=torch.uint8)
+    rows = [
+        torch.stack([samples.images[place], train.images[origin[place]]], dim=1).flatten(0, 1)
+        for place in (torch.tensor([1, 2]), torch.tensor([0, 3, 4]))
+    ]
+    np.testing.assert_array_equal(found, np.array(picture_grid(torch.cat([rows[0], blank, rows[1]]), 6)))
+
+
+def test_noise_variations_change_only_the_lowest_noise(stack: StackedGenerator) -> None:
     columns = 4
     picture = noise_variations(stack, torch.Generator().manual_seed(3), columns)
     rng = torch.Generator().manual_seed(3)

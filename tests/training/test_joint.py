@@ -344,6 +344,7 @@ def test_the_history_has_every_term_of_every_level(
             "generator.entropy",
         )
     }
+    expected |= {f"{name}.variance_ratio" for name in ("fc", "pixels")}
     assert set(row) == expected | {"step", "images_per_second"}
 
 

@@ -120,7 +120,7 @@ def test_without_a_condition_there_is_no_conditional_term_and_nothing_is_encoded
     monkeypatch.setattr(Encoder, "segment", lambda *_: pytest.fail("the encoder was asked"))
     level, (row,) = fit(level_spec(target, "none", loss_weights=WEIGHTS))
     terms = {"discriminator.adversarial", "discriminator.entropy", "generator.adversarial", "generator.entropy"}
-    assert set(row) == terms | {"step", "images_per_second"}
+    assert set(row) == terms | {"step", "images_per_second", "variance_ratio"}
     for name, parameter in level.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().max() > 0, name

@@ -3,7 +3,7 @@
 import itertools
 
 import torch
-from jaxtyping import Float, Num, UInt8
+from jaxtyping import Float, Int64, Num, UInt8
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
@@ -58,6 +58,17 @@ def picture_distances(queries: Images, pool: Images, neighbours: int = NEIGHBOUR
     Returns:
         The distances, ascending; fewer if the pool is smaller.
     """
+    return _picture_neighbours(queries, pool, neighbours)[0].sort(dim=1).values
+
+
+def nearest_pictures(queries: Images, pool: Images) -> Int64[Tensor, "count"]:
+    """The index, in the pool, of the picture with the smallest of these distances to each picture."""
+    distances, candidates = _picture_neighbours(queries, pool, NEIGHBOURS)
+    return candidates.gather(1, distances.argmin(dim=1, keepdim=True)).squeeze(1)
+
+
+def _picture_neighbours(queries: Images, pool: Images, neighbours: int) -> tuple[Tensor, Tensor]:
+    """Distances of each picture to some of a pool, and their indices."""
     candidates = _nearest(_averaged(queries, COARSE), _averaged(pool, COARSE), neighbours)[1]
     if queries.shape[-1] > FINE:
         queries, pool = (
@@ -74,7 +85,7 @@ def picture_distances(queries: Images, pool: Images, neighbours: int = NEIGHBOUR
         for down, right in itertools.product(offsets, offsets):
             apart = (theirs[..., down : down + inner, right : right + inner] - ours).square_().sum(dim=(2, 3, 4))
             torch.minimum(found, apart, out=found)
-    return distances.sqrt_().sort(dim=1).values
+    return distances.sqrt_(), candidates
 
 
 def _averaged(images: Images, fields: int) -> Float[Tensor, "count dimensions"]:

@@ -9,7 +9,12 @@ import plotly.graph_objects as go
 from plotly.colors import qualitative
 from plotly.subplots import make_subplots
 
+from gan_pipelines.training.collapse import VARIANCE_RATIO
+
 PANELS_PER_ROW = 3
+LOSS_TITLE = (
+    "Loss terms by stage, each with its weight; dotted: variance of generated representations over that of real"
+)
 
 
 def loss_curves(histories: Mapping[str, pd.DataFrame]) -> go.Figure:
@@ -23,11 +28,12 @@ def loss_curves(histories: Mapping[str, pd.DataFrame]) -> go.Figure:
     )
     for row, (stage, history) in enumerate(histories.items(), start=1):
         for term in history.select_dtypes("number").columns.drop(["step", "images_per_second"]):
-            line = go.Scatter(x=history["step"], y=history[term], name=f"{stage}: {term}", mode="lines")
+            dash = "dot" if term.endswith(VARIANCE_RATIO) else "solid"
+            line = go.Scatter(x=history["step"], y=history[term], name=f"{stage}: {term}", mode="lines", line_dash=dash)
             figure.add_trace(line, row=row, col=1)
         figure.update_xaxes(title_text="step", row=row, col=1)
         figure.update_yaxes(title_text="weighted loss term", row=row, col=1)
-    return figure.update_layout(height=360 * len(histories), title="Loss terms by stage, each with its weight")
+    return figure.update_layout(height=360 * len(histories), title=LOSS_TITLE)
 
 
 def information_curve(history: pd.DataFrame, ceilings: Mapping[str, float]) -> go.Figure:

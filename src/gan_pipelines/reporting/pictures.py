@@ -9,6 +9,7 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from gan_pipelines.data.images import LabelledImages, to_bytes
+from gan_pipelines.metrics.neighbours import nearest_pictures
 from gan_pipelines.models import InfoGAN, StackedGenerator
 from gan_pipelines.parameters import CategoricalCode, ContinuousCode
 
@@ -42,6 +43,22 @@ def sample_grid(data: LabelledImages, columns: int) -> Image.Image:
     return picture_grid(torch.cat(rows), columns)
 
 
+def nearest_images(samples: LabelledImages, train_images: LabelledImages, columns: int) -> Image.Image:
+    """One row per class: samples, each with the training image nearest to it in pixels on its right (SGAN, figure 3).
+
+    Args:
+        samples: the first of each class are shown.
+        train_images: whatever a generator could have memorised.
+        columns: pictures per row, of which half are samples.
+    """
+    pairs = max(columns // 2, 1)
+    firsts = torch.cat([(samples.labels == label).nonzero().squeeze(1)[:pairs] for label in samples.labels.unique()])
+    chosen = samples.subset(firsts)
+    nearest = train_images.images[nearest_pictures(chosen.images, train_images.images)]
+    beside = torch.stack([chosen.images, nearest], dim=1).flatten(0, 1)
+    return sample_grid(LabelledImages(beside, chosen.labels.repeat_interleave(2), samples.classes), 2 * pairs)
+
+
 @torch.no_grad()
 def noise_variations(stack: StackedGenerator, rng: torch.Generator, columns: int) -> Image.Image:
     """One row per class: one generated upper representation, many noises of the lowest level (SGAN, figure 4).
@@ -58,6 +75,22 @@ def noise_variations(stack: StackedGenerator, rng: torch.Generator, columns: int
     lower_noise = stack.latents[lowest].sample(columns, rng)
     pictures = stack.generators[lowest](above.repeat_interleave(columns, dim=0), lower_noise.repeat(classes, 1))
     return picture_grid(to_bytes(pictures), columns)
+
+
+@torch.no_grad()
+def upper_noise_variations(stack: StackedGenerator, rng: torch.Generator, columns: int) -> Image.Image:
+    """One row per class: many noises of the upper levels, one noise of the lowest level in all pictures.
+
+    Args:
+        stack: on the CPU, in evaluation mode.
+        rng: draws the noise; the upper levels' noises are the same in every row.
+        columns: noises per row.
+    """
+    classes, lowest = len(stack.spec.classes), stack.spec.levels[-1].target
+    noise = {name: latent.sample(columns, rng).repeat(classes, 1) for name, latent in stack.latents.items()}
+    noise[lowest] = noise[lowest][:1].expand(classes * columns, -1)
+    generated = stack(torch.arange(classes).repeat_interleave(columns), noise)
+    return picture_grid(to_bytes(generated[lowest]), columns)
 
 
 def category_rows(gan: InfoGAN, rng: torch.Generator, columns: int) -> Image.Image:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gan_pipelines.parameters import TrainingParameters
 from gan_pipelines.training.checkpoint import Checkpoint
+from gan_pipelines.training.collapse import CollapseAlarm
 from gan_pipelines.training.divergence import DivergenceMonitor
 from gan_pipelines.training.history import History
 from gan_pipelines.training.interruption import Interrupted, acknowledge, stop_requested, stoppable
@@ -52,7 +53,7 @@ def train(
         Interrupted: Ctrl-C or SIGTERM; the last step is in a checkpoint if the stage keeps any.
     """
     keep_freed_memory()
-    history, monitor = History(), DivergenceMonitor(stage)
+    history, monitor, alarm = History(), DivergenceMonitor(stage), CollapseAlarm(stage, training.steps)
     shown_at = {training.steps * tenth // 10 for tenth in range(1, 11)}
     with stoppable(), ExitStack() as started:
         for player in players.values():
@@ -71,6 +72,7 @@ def train(
             if step % training.report_every_steps == 0 or step == training.steps:
                 monitor.check()
                 row = history.report(step, training.batch_size, stage.ranks)
+                alarm.watch(row)
                 observer.report(step, {name: value for name, value in row.items() if name != "step"})
             with history.paused():
                 if preview is not None and step in shown_at:

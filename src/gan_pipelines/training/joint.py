@@ -19,6 +19,7 @@ from gan_pipelines.models.layers import set_mean_images
 from gan_pipelines.models.level import with_discriminator
 from gan_pipelines.parameters import JointParameters, RunParameters
 from gan_pipelines.training.checkpoint import CheckpointFolder
+from gan_pipelines.training.collapse import VARIANCE_RATIO
 from gan_pipelines.training.engine import train
 from gan_pipelines.training.level import (
     discriminator_terms,
@@ -26,6 +27,7 @@ from gan_pipelines.training.level import (
     level_segment,
     preview_pictures,
     updates_of_generator,
+    variance_ratio,
 )
 from gan_pipelines.training.observer import Observer
 from gan_pipelines.training.players import Player, gan_players
@@ -75,13 +77,18 @@ def joint_turns(
         labels = top.argmax(dim=1) if joint.level.discriminator.aware_of_classes else None
         level, real, noise = joint.level, reals[joint.name], noises[joint.name]
         terms = partial(discriminator_terms, level, real, fake.detach(), noise, labels)
-        yield Turn(f"{joint.name}.discriminator", partial(_kept, of_pixels, terms))
+        measures = partial(_measure, f"{joint.name}.{VARIANCE_RATIO}", real, fake)
+        yield Turn(f"{joint.name}.discriminator", partial(_kept, of_pixels, terms), measures=measures)
     yield from _generator_turns(levels, passed, noises, upstream_weight)
     for _ in range(1, updates_of_generator(levels[-1].level, of_pixels, ranks)):
         for joint in levels:  # the turn before has frozen all but the first
             joint.level.generator.requires_grad_(True)
         noises = draw_noises()
         yield from _generator_turns(levels, _generate(levels, top, noises, upstream_weight), noises, upstream_weight)
+
+
+def _measure(name: str, real: Tensor, generated: Tensor, _: Terms) -> Terms:
+    return {name: variance_ratio(real, generated)}
 
 
 def _kept(kept: dict[str, Tensor], terms: Callable[[], Terms]) -> Terms:

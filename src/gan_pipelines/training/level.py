@@ -21,6 +21,7 @@ from gan_pipelines.models import DiscriminatorOutput, Encoder, LevelGAN, LevelSp
 from gan_pipelines.models.layers import set_mean_images
 from gan_pipelines.parameters import LABELS, PIXELS, RunParameters
 from gan_pipelines.training.checkpoint import CheckpointFolder
+from gan_pipelines.training.collapse import VARIANCE_RATIO
 from gan_pipelines.training.engine import train
 from gan_pipelines.training.observer import Observer
 from gan_pipelines.training.players import gan_players
@@ -62,6 +63,14 @@ def discriminator_terms(
     if weights.gradient_penalty:
         terms["gradient_penalty"] = weights.gradient_penalty * gradient_penalty(real_logits, real)
     return terms
+
+
+def variance_ratio(real: Tensor, generated: Tensor) -> Tensor:
+    """Variance of generated over that of real representations in a batch, each the mean over entries.
+
+    The official code watches both. Towards 0 all generated ones become alike; one per condition keeps it above.
+    """
+    return generated.detach().float().var(dim=0).mean() / real.float().var(dim=0).mean()
 
 
 def updates_of_generator(level: LevelGAN, terms: Terms, ranks: Ranks) -> int:
@@ -162,7 +171,9 @@ def fit_level(
                 terms.update(discriminator_terms(level, real, generated.detach(), noise, classes))
                 return terms
 
-            yield Turn("discriminator", of_discriminator)
+            yield Turn(
+                "discriminator", of_discriminator, measures=lambda _: {VARIANCE_RATIO: variance_ratio(real, generated)}
+            )
             yield Turn("generator", partial(generator_terms, level, segment, generated, above, noise))
             for _ in range(1, updates_of_generator(level, terms, stage.ranks)):
                 noise, generated = generate(above)

@@ -30,7 +30,7 @@ from gan_pipelines.models import Encoder, InfoGAN, StackedGenerator, standing_in
 from gan_pipelines.models.standing import PICTURES
 from gan_pipelines.parameters import CategoricalCode, EvaluationParameters, JudgeParameters, RunParameters
 from gan_pipelines.project import project_folder
-from gan_pipelines.reporting.pictures import sample_grid
+from gan_pipelines.reporting.pictures import nearest_images, sample_grid
 from gan_pipelines.reporting.tables import score_table
 from gan_pipelines.tracking import stage_run
 from gan_pipelines.training.checkpoint import CheckpointFolder
@@ -239,3 +239,10 @@ def _score_classifier(
 def draw_samples(evaluation: EvaluationParameters, samples: LabelledImages) -> Image.Image:
     """One row per class: the first samples of each."""
     return sample_grid(samples, evaluation.grid_columns)
+
+
+def draw_nearest(
+    evaluation: EvaluationParameters, train_images: LabelledImages, samples: LabelledImages
+) -> Image.Image:
+    """One row per class: samples, and the nearest training image beside each."""
+    return nearest_images(samples, train_images, evaluation.grid_columns)

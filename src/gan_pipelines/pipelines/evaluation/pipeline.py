@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from kedro.pipeline import Node, Pipeline
 
 from gan_pipelines.pipelines.evaluation.nodes import (
+    draw_nearest,
     draw_samples,
     extract_real,
     sample_generator,
@@ -76,9 +77,14 @@ def create_scoring(generator: str, classifier: str | None = None) -> Pipeline:
 
 
 def create_drawing(generator: str) -> Pipeline:
-    """Draw a grid of samples."""
-    inputs, outputs = ["params:evaluation", f"{generator}_samples"], f"{generator}_sample_grid"
-    return Pipeline([Node(draw_samples, inputs=inputs, outputs=outputs, name="draw_samples")])
+    """Draw a grid of samples, and samples beside the training images nearest to them."""
+    settings, samples = "params:evaluation", f"{generator}_samples"
+    grid, nearest = f"{generator}_sample_grid", f"{generator}_nearest_images"
+    nodes = [
+        Node(draw_samples, inputs=[settings, samples], outputs=grid, name="draw_samples"),
+        Node(draw_nearest, inputs=[settings, "train_images", samples], outputs=nearest, name="draw_nearest"),
+    ]
+    return Pipeline(nodes)
 
 
 def in_namespace(nodes: Sequence[Node | Pipeline], generator: str) -> Pipeline:

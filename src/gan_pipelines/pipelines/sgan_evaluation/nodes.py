@@ -12,7 +12,7 @@ from gan_pipelines.models import LevelGAN, StackedGenerator, standing_levels
 from gan_pipelines.models.standing import PICTURES
 from gan_pipelines.parameters import PIXELS, EvaluationParameters, RunParameters
 from gan_pipelines.reporting.curves import loss_curves
-from gan_pipelines.reporting.pictures import noise_variations
+from gan_pipelines.reporting.pictures import noise_variations, upper_noise_variations
 from gan_pipelines.reporting.tables import score_table
 from gan_pipelines.training.stage import seeded_stage
 
@@ -48,6 +48,14 @@ def draw_noise_variations(run: RunParameters, evaluation: EvaluationParameters, 
     """One row a class: one generated upper representation, many noises of the lowest level."""
     with seeded_stage(run, "noise_variations") as stage:
         return noise_variations(stack, stage.rng, evaluation.grid_columns)
+
+
+def draw_upper_noise_variations(
+    run: RunParameters, evaluation: EvaluationParameters, stack: StackedGenerator
+) -> Image.Image:
+    """One row per class: one noise of the lowest level, many of the levels above."""
+    with seeded_stage(run, "noise_variations") as stage:
+        return upper_noise_variations(stack, stage.rng, evaluation.grid_columns)
 
 
 def draw_loss_curves(*histories: pd.DataFrame) -> go.Figure:

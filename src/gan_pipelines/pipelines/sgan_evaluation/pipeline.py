@@ -8,6 +8,7 @@ from gan_pipelines.parameters import PIXELS
 from gan_pipelines.pipelines.sgan_evaluation.nodes import (
     draw_loss_curves,
     draw_noise_variations,
+    draw_upper_noise_variations,
     score_stack_levels,
 )
 
@@ -29,6 +30,12 @@ def create_pipeline(levels: Sequence[str]) -> Pipeline:
             inputs=[*SETTINGS, "joint_stack"],
             outputs="joint_stack_noise_variations",
             name="draw_noise_variations",
+        ),
+        Node(
+            draw_upper_noise_variations,
+            inputs=[*SETTINGS, "joint_stack"],
+            outputs="joint_stack_upper_noise_variations",
+            name="draw_upper_noise_variations",
         ),
         Node(
             draw_loss_curves,
