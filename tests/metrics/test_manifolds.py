@@ -83,8 +83,8 @@ def test_the_jackknife_leaves_out_each_group_of_either_side_and_finds_all_neighb
     """Groups of unequal size, as they are within a part; a group without pictures changes nothing."""
     samples, real = 0.8 * draw(count) + 0.7, draw(count)
     groups, real_groups = (torch.randint(GROUPS, (count,), generator=rng) for _ in range(2))
-    halvings = torch.randint(2, (1, count), generator=rng)
-    ours, theirs = manifolds._Part(samples, groups, halvings), manifolds._Part(real, real_groups, halvings)
+    splits = torch.arange(count)[None] % 4
+    ours, theirs = manifolds._Part(samples, groups, splits), manifolds._Part(real, real_groups, splits)
     values, without_ours, without_theirs = manifolds._jackknife(torch.cdist(samples, real), ours, theirs)
     assert_close(values, by_definition(samples, real), rtol=0, atol=1e-6)
     for group in range(GROUPS):
@@ -96,30 +96,38 @@ def test_the_jackknife_leaves_out_each_group_of_either_side_and_finds_all_neighb
 def test_a_neighbour_is_found_although_nearer_ones_are_left_out() -> None:
     """On a line, where the nearest pictures of the first one are all of one group."""
     rows, groups = torch.tensor([[0.0], [1.0], [2.0], [3.0], [10.0], [30.0]]), torch.tensor([0, 1, 1, 1, 2, 3])
-    part = manifolds._Part(rows, groups, torch.tensor([[0, 0, 0, 1, 1, 1]]))
+    part = manifolds._Part(rows, groups, torch.tensor([[0, 1, 2, 3, 0, 1]]))
     assert_close(part.radii(2), torch.tensor([2.0, 1, 1, 2, 8, 27]))
     assert_close(part.radii(2, without=1), torch.tensor([30.0, -1, -1, -1, 20, 30]))
 
 
-@pytest.mark.parametrize("count", [12, 61])
-def test_halves_are_scored_by_themselves(draw: Draw, rng: torch.Generator, count: int) -> None:
+@pytest.mark.parametrize("count", [24, 61])
+def test_halves_and_quarters_are_scored_by_themselves(draw: Draw, rng: torch.Generator, count: int) -> None:
     samples, real = 0.8 * draw(count) + 0.7, draw(count)
-    halves, real_halves = (torch.stack([torch.randperm(count, generator=rng) % 2 for _ in range(4)]) for _ in range(2))
+    splits, real_splits = (torch.stack([torch.randperm(count, generator=rng) % 4 for _ in range(3)]) for _ in range(2))
     group = torch.zeros(count).long()
-    ours, theirs = manifolds._Part(samples, group, halves), manifolds._Part(real, group, real_halves)
-    found = manifolds._between_halves(torch.cdist(samples, real), ours, theirs)
-    for row, half, other in zip(found, halves, real_halves, strict=True):
-        first, second = (by_definition(samples[half == number], real[other == number]) for number in (0, 1))
-        assert_close(row, first - second, rtol=0, atol=1e-6)
+    ours, theirs = manifolds._Part(samples, group, splits), manifolds._Part(real, group, real_splits)
+    found = manifolds._of_pieces(torch.cdist(samples, real), ours, theirs)
+    assert found.shape == (3, 6, 4)
+    for scores, split, other in zip(found, splits, real_splits, strict=True):
+        halves = [by_definition(samples[split // 2 == number], real[other // 2 == number]) for number in (0, 1)]
+        quarters = [by_definition(samples[split == number], real[other == number]) for number in range(4)]
+        assert_close(scores, torch.stack(halves + quarters), rtol=0, atol=1e-6)
 
 
-def test_a_score_of_the_jackknife_is_never_scaled_up_and_at_most_down_to_a_sixth_of_its_variance(draw: Draw) -> None:
-    moved = [draw(GROUPS, 3).double(), draw(GROUPS, 3).double()]
-    jackknife = math.sqrt(sum(group_variance(groups[:, 0]) for groups in moved))
-    moved = [groups[:, :1].expand(-1, 3) for groups in moved]
-    between = 2 * jackknife * torch.tensor([[0.0, math.sqrt(0.5), 3.0]]).double()
-    found = manifolds._scales(moved, torch.cat([between, -between]))
-    assert_close(found, [math.sqrt(1 / 6), math.sqrt(0.5), 1.0])
+def test_the_variance_is_extrapolated_from_quarters_and_halves_within_bounds(draw: Draw) -> None:
+    """Per picture it grows by as much as from quarters to halves; at least that of halves, and of the jackknife from a
+    sixth to all."""
+    moved = [draw(GROUPS, 1).double().expand(-1, 5), draw(GROUPS, 1).double().expand(-1, 5)]
+    jackknife = sum(group_variance(groups[:, 0]) for groups in moved)
+    of_halves, of_quarters = (
+        torch.tensor(share) * jackknife for share in ([0, 0.5, 0.4, 0.5, 3], [0, 0.5, 0.3, 0.9, 0])
+    )
+    halves = torch.stack([-of_halves.sqrt(), of_halves.sqrt()])  # of two values x, -x the variance is 2 x^2
+    signs = torch.tensor([-1.0, -1, 1, 1])[:, None]
+    pieces = torch.cat([halves, signs * (3 * of_quarters).sqrt()]).double()[None]  # of +-x, four times, 4 / 3 x^2
+    found = manifolds._scales(moved, pieces)
+    assert_close([scale**2 for scale in found], [1 / 6, 0.5, 0.5, 0.5, 1.0])
 
 
 @pytest.mark.parametrize("counts", [(150, 150), (150, 300)], ids=["equal", "more real images"])
@@ -135,7 +143,7 @@ def test_the_intervals_have_the_width_of_repeated_draws(draw: Draw, counts: tupl
     ratios = estimated.mean(dim=0).sqrt() / drawn.std(dim=0)
     assert ratios.min() > 0.6
     assert ratios.max() < 1.6
-    half = float(stats.t.ppf(0.975, GROUPS - 1)) * estimated.sqrt()
+    half = float(stats.t.ppf(0.975, manifolds.FREEDOM)) * estimated.sqrt()
     held = ((drawn - drawn.mean(dim=0)).abs() <= half).double().mean(dim=0)
     assert held.min() >= 0.75
     assert 0.9 < held.mean() < 0.995
@@ -146,7 +154,7 @@ def test_the_variance_of_real_images_is_that_of_their_groups(draw: Draw) -> None
         assert uncertainty.groups.shape == (GROUPS,)
         assert_close(uncertainty.real, group_variance(uncertainty.groups), rtol=1e-9, atol=0)
         assert min(uncertainty.real, uncertainty.samples) > 0
-        assert uncertainty.freedom == GROUPS - 1
+        assert uncertainty.freedom == manifolds.FREEDOM
 
 
 def test_groups_are_the_same_ones_whoever_is_scored(draw: Draw) -> None:

@@ -116,8 +116,8 @@ def _seen_by_judge(
 def _strokes(name: str, pictures: Tensor) -> Iterator[Score]:
     """Shares of slant, stroke width and size that the code explains; nothing for coloured pictures.
 
-    They are ratios of variances, not shares of pictures, so their errors are normal; near 0 the jackknife, which is of
-    first order, counts chance twice.
+    They are ratios of variances, not shares of pictures, so their errors are normal. Near 0 they are skewed, and
+    smallest where the jackknife is too; it counts chance twice there, which makes up for that.
     """
     for measure, values in (measure_pictures(pictures) if pictures.shape[1] == 1 else {}).items():
         by_base = _by_base(values)
@@ -128,7 +128,7 @@ def _strokes(name: str, pictures: Tensor) -> Iterator[Score]:
         jackknife, chance = jackknife_variance(left_out), chance_variance(by_base)
         # the variance by chance, which counts where it is the larger part, does not hang on single bases
         freedom = variance_freedom(left_out) if jackknife > 2 * chance else math.inf
-        uncertainty = Uncertainty(jackknife, degenerate=chance, freedom=freedom)
+        uncertainty = Uncertainty(max(jackknife, chance), freedom=freedom)
         score = smooth_score(f"{measure}_share", name, len(pictures), share, uncertainty)
         yield replace(score, high=min(score.high, 1.0))
 

@@ -14,9 +14,9 @@ from gan_pipelines.metrics.distances import (
 )
 from gan_pipelines.metrics.diversity import Diversity, within_class_diversity
 from gan_pipelines.metrics.features import LabelledFeatures
-from gan_pipelines.metrics.intervals import Strata, first_order, normal_interval
+from gan_pipelines.metrics.intervals import Strata, Uncertainty, first_order, normal_interval, stratified_variance
 from gan_pipelines.metrics.manifolds import expected_coverage, manifold_scores
-from gan_pipelines.metrics.scores import POSITIVE, SHARE, UNBOUNDED, Score, missing_score, share_score, smooth_score
+from gan_pipelines.metrics.scores import POSITIVE, SHARE, UNBOUNDED, Score, missing_score, smooth_score
 
 FEWEST_OF_CLASS = 10
 """Pictures of a class on either side, below which its diversity has no interval."""
@@ -75,17 +75,20 @@ def _score_manifold(
         yield smooth_score(name, network, found.pictures, value, found.uncertainties[name], limits, known)
 
 
-def score_class_shares(judged: LabelledFeatures, real: LabelledFeatures, classes: Sequence[str]) -> Iterator[Score]:
+def score_class_shares(
+    judged: LabelledFeatures, real: LabelledFeatures, classes: Sequence[str], strata: Strata
+) -> Iterator[Score]:
     """The share of each class among the samples, divided by its share among test images.
 
     The judge sees a class also in some pictures of others. What it sees in test images of other classes is therefore
     subtracted from both shares, so that a class without any sample has 0 (label shift; Lipton, Wang and Smola 2018, for
-    one class against the others).
+    one class against the others). Both vary with the test images, too.
 
     Args:
         judged: what the judge sees in the samples.
         real: what it sees in test images.
         classes: names of the classes.
+        strata: in which the samples were drawn: their labels, if those were asked for.
     """
     ours, theirs = judged.logits.argmax(dim=1), real.logits.argmax(dim=1)
     for label, of_class in enumerate(classes):
@@ -96,7 +99,12 @@ def score_class_shares(judged: LabelledFeatures, real: LabelledFeatures, classes
             note = "the judge does not recognise this class"
             yield replace(missing_score("class_share", JUDGE, len(judged), note), of_class=of_class)
             continue
-        seen = share_score("class_share", JUDGE, ours == label)
+        share = (ours == label).double().mean().item()
+        ratio = (share - mistaken) / recognised
+        # how far test images move the share of samples that would have the same ratio
+        moved = ratio * (theirs == label).double() + (1 - ratio) * (theirs == label) * others / others.double().mean()
+        variance = stratified_variance((ours == label).double(), strata) + stratified_variance(moved, real.labels)
+        seen = smooth_score("class_share", JUDGE, len(judged), share, Uncertainty(variance), SHARE)
         ends = {end: max((getattr(seen, end) - mistaken) / recognised, 0.0) for end in ("value", "low", "high")}
         yield replace(seen, of_class=of_class, expected=1.0, uncertainty=None, **ends)
 

@@ -52,7 +52,7 @@ def score_pictures(
     if kind != "unlabelled":
         found += score_labels(seen, unseen, classes)
     found.append(score_agreement(seen, unseen))
-    found += score_class_shares(judged, test[JUDGE], classes)
+    found += score_class_shares(judged, test[JUDGE], classes, strata)
     found += score_diversity(judged, test[JUDGE], classes)
     found += score_near_duplicates(judged, pictures, reference, strata, rng)
     if kind == "real":
