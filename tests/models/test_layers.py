@@ -1,5 +1,8 @@
 """Layers of D: noise, means, pools, spectral norms."""
 
+import pickle
+from copy import deepcopy
+
 import pytest
 import torch
 from pydantic import TypeAdapter
@@ -8,7 +11,7 @@ from torch.testing import assert_close
 
 from gan_pipelines.data.images import Representation
 from gan_pipelines.models.blocks import build_network, count_parameters, initialise
-from gan_pipelines.models.layers import set_mean_images
+from gan_pipelines.models.layers import SpectralNorm, set_mean_images
 from gan_pipelines.parameters import ExperimentError, Initialisation, Network
 
 MAP, VECTOR = (3, 8, 8), (6,)
@@ -46,9 +49,21 @@ def test_the_mean_image_is_that_of_the_examples_as_networks_see_them(rng: torch.
     assert count_parameters(network) == count_parameters(network[1])
 
 
-@pytest.mark.parametrize(("shape", "layer"), [(VECTOR, LINEAR), (MAP, CONV)], ids=["linear", "conv"])
+DECONV = {"layer": "conv_transpose", "channels": 4, "kernel": 3}
+
+
+def normed_weight(layer: SpectralNorm) -> torch.Tensor:
+    """What the layer multiplies with, from its output for unit vectors, or by its own singular value."""
+    matrix = layer.layer.weight.detach().flatten(1)
+    outer, inner = layer._iterate(1)
+    return matrix / (outer @ matrix @ inner)
+
+
+@pytest.mark.parametrize(
+    ("shape", "layer"), [(VECTOR, LINEAR), (MAP, CONV), (MAP, DECONV)], ids=["linear", "conv", "transposed"]
+)
 @pytest.mark.parametrize("name", ["pytorch", "normal"])
-def test_spectrally_normed_weights_have_norm_one_from_the_start_and_after_a_step(
+def test_spectrally_normed_weights_have_norm_one_from_the_start_and_after_steps(
     shape: tuple[int, ...], layer: dict[str, object], name: str, rng: torch.Generator
 ) -> None:
     network, plain = build(shape, layer, SPECTRAL), build(shape, layer)
@@ -56,26 +71,60 @@ def test_spectrally_normed_weights_have_norm_one_from_the_start_and_after_a_step
     inputs = torch.randn(4, *shape, generator=rng)
     for _ in range(30):
         network(inputs).square().sum().backward()
-        norm = torch.linalg.matrix_norm(network[0].weight.flatten(1), 2).item()
+        norm = torch.linalg.matrix_norm(normed_weight(network[0]), 2).item()
         assert 0.97 < norm < 1.03
         with torch.no_grad():
             for value in network.parameters():
                 value -= 0.001 * value.grad
                 value.grad = None
     assert count_parameters(network) == count_parameters(plain)
+    plain.load_state_dict({key: dict(network[0].layer.named_parameters())[key[2:]] for key in plain.state_dict()})
+    bias = plain(torch.zeros_like(inputs))
+    scale = torch.linalg.matrix_norm(plain[0].weight.flatten(1), 2)
+    assert_close(network.eval()(inputs), (plain(inputs) - bias) / scale + bias, rtol=0.03, atol=1e-3)
+
+
+def test_a_spectrally_normed_layer_learns_through_its_norm(rng: torch.Generator) -> None:
+    """The output does not change with the scale of the weights, so their gradient has no part along them."""
+    network, inputs = build(VECTOR, LINEAR, SPECTRAL), torch.randn(4, *VECTOR, generator=rng)
+    initialise(network, Initialisation())
+    layer = network[0].layer
+    network(inputs).square().sum().backward()
+    along = (layer.weight.grad * layer.weight).sum().abs().item()
+    assert along < 0.01 * layer.weight.grad.norm().item() * layer.weight.norm().item()
+
+
+def test_a_spectrally_normed_layer_is_copied_pickled_and_read_in_evaluation_without_a_change(
+    rng: torch.Generator,
+) -> None:
+    """Pickled, because workers get networks so."""
+    network, inputs = build(VECTOR, LINEAR, SPECTRAL), torch.randn(4, *VECTOR, generator=rng)
+    initialise(network, Initialisation())
+    network(inputs)
+    for copy in (deepcopy(network), pickle.loads(pickle.dumps(network))):
+        before = copy.eval()[0].direction.clone()
+        assert_close(copy(inputs), network.eval()(inputs), rtol=0, atol=0)
+        assert_close(copy[0].direction, before, rtol=0, atol=0)
 
 
 def test_a_spectral_norm_stands_after_the_layer_whose_weights_it_divides() -> None:
-    for before in ([], [LINEAR, {"layer": "relu"}], [{"layer": "batch_norm"}]):
-        with pytest.raises(ExperimentError, match=rf"here\.{len(before)} \(spectral_norm\): must follow"):
+    for before, found in [
+        ([], "nothing"),
+        ([LINEAR, {"layer": "relu"}], "ReLU"),
+        ([{"layer": "batch_norm"}], "BatchNorm1d"),
+        ([LINEAR, SPECTRAL], "SpectralNorm"),
+    ]:
+        with pytest.raises(
+            ExperimentError, match=rf"here\.{len(before)} \(spectral_norm\): must follow .* found {found} before it"
+        ):
             build(VECTOR, *before, SPECTRAL)
 
 
 def test_a_normal_start_reaches_the_weights_below_a_spectral_norm() -> None:
     network = build((400,), {"layer": "linear", "features": 300}, SPECTRAL)
     initialise(network, Initialisation(name="normal", std=0.02))
-    assert 0.0195 < network[0].parametrizations.weight.original.std().item() < 0.0205
-    assert network[0].bias.abs().max() == 0
+    assert 0.0195 < network[0].layer.weight.std().item() < 0.0205
+    assert network[0].layer.bias.abs().max() == 0
     with torch.device("meta"):
         initialise(build(VECTOR, LINEAR, SPECTRAL), Initialisation())
 

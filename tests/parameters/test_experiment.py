@@ -414,6 +414,8 @@ def test_noise_is_uniform_over_0_to_1_with_a_posterior_of_variance_one_half_unle
 
 
 HEAD = [{"layer": "linear", "features": "target"}]
+MEAN_IMAGE = [{"layer": "mean_image"}]
+AFFINE = {"layer": "random_affine", "distortion": 0.1, "shift_pixels": 1.0}
 PIXELS, FC3 = "sgan.levels.pixels", "sgan.levels.fc3"
 
 
@@ -440,6 +442,23 @@ PIXELS, FC3 = "sgan.levels.pixels", "sgan.levels.fc3"
             {"sgan.joint.discriminators": {"block1": {"trunk": HEAD, "adversarial": HEAD, "noise": HEAD}}},
             r"sgan\.joint\.discriminators\.block1: there is no such level; the levels are fc3, pixels",
         ),
+        ({f"{PIXELS}.generator.trunk": MEAN_IMAGE}, rf"{PIXELS}\.generator\.trunk: mean_image is only for"),
+        ({f"{PIXELS}.discriminator.trunk": [*HEAD, *MEAN_IMAGE]}, rf"{PIXELS}\.discriminator\.trunk: mean_image"),
+        ({"infogan.generator": [*MEAN_IMAGE, *HEAD]}, r"infogan\.generator: mean_image"),
+        ({"infogan.discriminator.trunk": MEAN_IMAGE}, r"infogan\.discriminator\.trunk: mean_image"),
+        ({"judge.blocks.1.layers": MEAN_IMAGE}, r"judge\.blocks\.1\.layers: mean_image"),
+        (
+            {f"{PIXELS}.loss_weights.gradient_penalty": 1.0, f"{PIXELS}.discriminator.trunk": [AFFINE, *HEAD]},
+            rf"{PIXELS}\.loss_weights\.gradient_penalty: 1\.0 needs second derivatives, which random_affine",
+        ),
+        (
+            {f"{FC3}.loss_weights": {"gradient_penalty": 1.0}, "run.workers": 2},
+            rf"{FC3}\.loss_weights\.gradient_penalty: .* run\.workers 2",
+        ),
+        (
+            {f"{FC3}.loss_weights": {"gradient_penalty": 1.0}, "run.compile": "default"},
+            rf"{FC3}\.loss_weights\.gradient_penalty: .* run\.compile 'default'",
+        ),
         ({f"{FC3}.adversarial_loss": "wasserstein"}, r"adversarial_loss: .*'non_saturating', 'saturating' or 'hinge'"),
         ({f"{FC3}.discriminator_terms": "half"}, r"discriminator_terms: .*'sum' or 'mean'"),
     ],
@@ -456,3 +475,9 @@ def test_a_schedule_counts_the_updates_of_g_by_the_loss_of_d(base: dict[str, Any
     steps = ({"above": 0.6, "updates": 1}, {"above": 0.3, "updates": 2}, {"above": 0.0, "updates": 4})
     schedule = type(level).model_validate({**level.model_dump(), "generator_updates": steps})
     assert [schedule.updates_of_generator(loss) for loss in (0.61, 0.6, 0.31, 0.3, 0.0)] == [1, 2, 2, 4, 4]
+
+
+def test_a_discriminator_of_joint_training_is_removed_with_null(base: dict[str, Any]) -> None:
+    base = copy.deepcopy(base)
+    base["sgan"]["joint"]["discriminators"] = {"fc3": None}
+    assert Experiment.read(base).sgan.joint.discriminators == {}

@@ -12,7 +12,7 @@ from gan_pipelines.data.images import LabelledImages, to_bytes
 from gan_pipelines.models import InfoGAN, InfoGANSpec, LevelGAN, StackedGenerator, assemble_stack
 from gan_pipelines.models.encoder import Encoder
 from gan_pipelines.models.plan import plan_classifier, plan_levels
-from gan_pipelines.parameters import Experiment
+from gan_pipelines.parameters import Experiment, SGANParameters
 from gan_pipelines.reporting.pictures import (
     category_rows,
     nearest_images,
@@ -69,6 +69,30 @@ def test_upper_noise_variations_change_everything_but_the_lowest_noise(stack: St
     wanted = stack(labels, {"fc3": upper.repeat(10, 1), "pixels": lowest[:1].repeat(10 * columns, 1)})
     expected = np.array(picture_grid(to_bytes(wanted["pixels"]), columns)).astype(int)
     np.testing.assert_allclose(np.array(picture).astype(int), expected, atol=1)
+
+
+def test_without_labels_every_upper_noise_is_another_one(smoke_experiment: Experiment) -> None:
+    plan = plan_classifier(smoke_experiment.classifier, (1, 28, 28), tuple("0123456789"), "digest", "classifier")
+    raw = smoke_experiment.sgan.model_dump()
+    raw["levels"]["fc3"] |= {"condition": "none", "generator": {**raw["levels"]["fc3"]["generator"], "condition": ()}}
+    specs = plan_levels(SGANParameters.model_validate(raw), Encoder(plan.spec)).values()
+    stack = assemble_stack([LevelGAN(spec) for spec in specs], plan.spec.classes)
+    picture = np.array(upper_noise_variations(stack, torch.Generator().manual_seed(3), 4))
+    height, width = picture.shape[0] // 10, picture.shape[1] // 4
+    found = {
+        picture[r * height + 2 : (r + 1) * height, c * width + 2 : (c + 1) * width].tobytes()
+        for r in range(10)
+        for c in range(4)
+    }
+    assert len(found) == 40
+
+
+def test_nearest_images_of_a_single_class_fill_a_square(rng: torch.Generator) -> None:
+    images = torch.randint(0, 256, (30, 1, 28, 28), generator=rng, dtype=torch.uint8)
+    data = LabelledImages(images, torch.zeros(30).long(), ("picture",))
+    found = np.array(nearest_images(data, data, 4))
+    beside = images[:8].repeat_interleave(2, dim=0)
+    np.testing.assert_array_equal(found, np.array(picture_grid(beside, 4)))
 
 
 def test_nearest_images_stand_to_the_right_of_samples_of_their_class(rng: torch.Generator) -> None:

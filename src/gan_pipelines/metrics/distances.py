@@ -203,8 +203,8 @@ def _second_order(samples: Rows, real: Rows, sample_strata: Strata, real_strata:
     """Variance and third central moment of the second order of the kernel distance, from some pictures of each side.
 
     It is the sum of w_i w_j k(x_i, x_j) over all pairs of pictures, with the weight 1 / count on either side (and a
-    sign), of the kernel centred within strata: a quadratic form, with the cumulants 2 tr(A^2) and 8 tr(A^3) of the
-    matrix A = |w|^(1/2) k |w|^(1/2), up to the pictures that were not chosen.
+    sign), of the kernel centred within strata: a quadratic form, whose cumulants are 2 tr(A^2) and 8 tr(A^3) of the
+    matrix A_ij = w_i k_ij w_j. Sums over all pictures are estimated from those that are chosen.
     """
     rng = torch.Generator().manual_seed(SHUFFLE_SEED)
     rows, strata, weights = [], [], []

@@ -5,8 +5,6 @@ from typing import assert_never
 
 import torch
 from torch import nn
-from torch.nn.utils import parametrize
-from torch.nn.utils.parametrizations import spectral_norm
 
 from gan_pipelines.models.layers import (
     ConvTranspose2d,
@@ -15,6 +13,7 @@ from gan_pipelines.models.layers import (
     MeanImage,
     RandomAffine,
     Shape,
+    SpectralNorm,
 )
 from gan_pipelines.parameters import ExperimentError, Initialisation, Layer, Network
 from gan_pipelines.parameters import networks as layers
@@ -43,7 +42,7 @@ def build_network(network: Network, input_shape: Shape, target_shape: Shape, whe
     shape = input_shape
     for index, layer in enumerate(network):
         place = f"{where}.{index} ({layer.layer})"
-        built, shape = _build_layer(layer, shape, target_shape, place, modules[-1:])
+        built, shape = _build_layer(layer, shape, target_shape, place, modules)
         modules.extend(built)
     return nn.Sequential(*modules), shape
 
@@ -59,10 +58,16 @@ def build_exact(network: Network, input_shape: Shape, target_shape: Shape, where
     return module
 
 
-def _normalise_weights(before: list[nn.Module], place: str) -> None:
-    if not before or not isinstance(before[0], Linear | nn.Conv2d | nn.ConvTranspose2d):
-        raise ExperimentError(f"{place}: must follow a linear, conv or conv_transpose layer, whose weights it divides.")
-    spectral_norm(before[0])
+def _pop_weighted(before: list[nn.Module], place: str) -> nn.Linear | nn.Conv2d | nn.ConvTranspose2d:
+    """Take the last layer, which must have weights, from those before."""
+    last = before[-1] if before else None
+    if not isinstance(last, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        raise ExperimentError(
+            f"{place}: must follow a linear, conv or conv_transpose layer, whose weights it divides; found "
+            f"{type(last).__name__ if last else 'nothing'} before it."
+        )
+    del before[-1]
+    return last
 
 
 def _build_layer(
@@ -89,8 +94,7 @@ def _build_layer(
             norm = nn.BatchNorm1d(shape[0]) if len(shape) == 1 else nn.BatchNorm2d(shape[0])
             return [norm], shape
         case layers.SpectralNorm():
-            _normalise_weights(before, place)
-            return [], shape
+            return [SpectralNorm(_pop_weighted(before, place))], shape
         case layers.Relu():
             return [nn.ReLU()], shape
         case layers.LeakyRelu():
@@ -182,18 +186,16 @@ def initialise(module: nn.Module, how: Initialisation) -> None:
         module: the network, changed in place.
         how: `pytorch` for each layer's default, `normal` for N(0, std) (DCGAN; official SGAN code).
     """
-    for part in list(module.modules()):
+    for part in module.modules():
         if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.BatchNorm1d | nn.BatchNorm2d):
-            normalised = parametrize.is_parametrized(part)
-            if normalised:
-                parametrize.remove_parametrizations(part, "weight", leave_parametrized=False)
             part.reset_parameters()
             if how.name == "normal" and not isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
                 nn.init.normal_(part.weight, std=how.std)
                 if part.bias is not None:
                     nn.init.zeros_(part.bias)
-            if normalised:
-                spectral_norm(part)
+    for part in module.modules():
+        if isinstance(part, SpectralNorm):
+            part.settle()
 
 
 def count_parameters(module: nn.Module) -> int:

@@ -6,6 +6,7 @@ from typing import cast
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional
 
 from gan_pipelines.data.images import Representation
@@ -15,6 +16,9 @@ Shape = tuple[int, ...]
 
 MEAN_BATCH = 500
 """Examples that are floats at once while their mean is computed."""
+
+SETTLING_STEPS = 30
+"""Power iterations after which the singular value of new weights is known well enough."""
 
 ONEDNN_WEIGHTS = 2**16
 """With at least this many weights, a fully connected layer gains more from oneDNN than the extra copies cost."""
@@ -45,6 +49,44 @@ def make_twice_differentiable(network: nn.Module) -> None:
     for layer in network.modules():
         if isinstance(layer, Linear):
             layer.once_differentiable = False
+
+
+class SpectralNorm(nn.Module):
+    """A layer whose weights are divided by their largest singular value (Miyato et al. 2018).
+
+    The value is found by power iteration: one step per forward pass, from where the last one in training ended.
+    """
+
+    def __init__(self, layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d) -> None:
+        super().__init__()
+        self.layer = layer
+        self.register_buffer("direction", torch.ones(len(self._matrix)))
+        self.direction: Tensor
+
+    def forward(self, inputs: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *outputs"]:
+        """The layer's output with normed weights."""
+        outer, inner = self._iterate(1)
+        norm = outer @ self._matrix @ inner
+        outputs: Tensor = functional_call(self.layer, {"weight": self.layer.weight / norm}, (inputs,))
+        return outputs
+
+    def settle(self) -> None:
+        """Find the singular value of new weights."""
+        self._iterate(SETTLING_STEPS)
+
+    @property
+    def _matrix(self) -> Tensor:
+        return self.layer.weight.flatten(1)
+
+    @torch.no_grad()
+    def _iterate(self, steps: int) -> tuple[Tensor, Tensor]:
+        outer = self.direction
+        for _ in range(steps):
+            inner = functional.normalize(self._matrix.T @ outer, dim=0)
+            outer = functional.normalize(self._matrix @ inner, dim=0)
+        if self.training:
+            self.direction.copy_(outer)
+        return outer, inner
 
 
 class RandomAffine(nn.Module):

@@ -185,6 +185,14 @@ class LevelGAN(nn.Module):
         return self.averaged_generator or self.generator
 
 
+def spec_with_discriminator(spec: LevelSpec, discriminator: DiscriminatorParameters | None) -> LevelSpec:
+    """The same level with other layers in D_i and Q_i; None changes nothing."""
+    if discriminator is None:
+        return spec
+    parameters = spec.parameters.model_copy(update={"discriminator": discriminator})
+    return spec.model_copy(update={"parameters": parameters})
+
+
 def with_discriminator(level: LevelGAN, discriminator: DiscriminatorParameters) -> LevelGAN:
     """The same level with other layers in D_i and Q_i, which take over its weights in their order.
 
@@ -195,8 +203,7 @@ def with_discriminator(level: LevelGAN, discriminator: DiscriminatorParameters) 
     Raises:
         ExperimentError: the shapes differ.
     """
-    parameters = level.spec.parameters.model_copy(update={"discriminator": discriminator})
-    found = LevelGAN(level.spec.model_copy(update={"parameters": parameters}))
+    found = LevelGAN(spec_with_discriminator(level.spec, discriminator))
     found.generator.load_state_dict(level.generator.state_dict())
     if found.averaged_generator and level.averaged_generator:
         found.averaged_generator.load_state_dict(level.averaged_generator.state_dict())

@@ -7,7 +7,7 @@ import torch
 from gan_pipelines.models.encoder import Encoder, EncoderSpec
 from gan_pipelines.models.infogan import InfoGAN, InfoGANSpec
 from gan_pipelines.models.layers import Shape
-from gan_pipelines.models.level import LevelGAN, LevelSpec, with_discriminator
+from gan_pipelines.models.level import LevelGAN, LevelSpec, spec_with_discriminator, with_discriminator
 from gan_pipelines.parameters import (
     UNCONDITIONAL,
     ClassifierParameters,
@@ -84,8 +84,10 @@ def plan_levels(parameters: SGANParameters, encoder: Encoder, encoder_digest: st
         )
         with torch.device("meta"):
             planned = LevelGAN(specs[name])
-            if name in parameters.joint.discriminators:
-                with_discriminator(planned, parameters.joint.discriminators[name])
+            discriminator = parameters.joint.discriminators.get(name)
+            if discriminator and parameters.joint.initialise == "independent":
+                with_discriminator(planned, discriminator)
+            LevelGAN(spec_with_discriminator(specs[name], discriminator))
     return specs
 
 

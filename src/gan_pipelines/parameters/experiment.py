@@ -83,6 +83,13 @@ class Experiment(Schema):
                 "evaluation.split: there are no validation images (found 'validation', and "
                 "data.validation_fraction is 0); allowed: 'test', or a fraction above 0"
             )
+        penalised = [name for name, level in self.sgan.levels.items() if level.loss_weights.gradient_penalty]
+        if penalised and (self.run.workers > 1 or self.run.compile != "off"):
+            problems.append(
+                f"sgan.levels.{penalised[0]}.loss_weights.gradient_penalty: second derivatives are computed neither by "
+                f"several workers nor by compiled networks; found run.workers {self.run.workers} and run.compile "
+                f"{self.run.compile!r}, allowed are 1 and 'off'"
+            )
         workers = self.run.workers
         problems += [
             f"{where}.training.batch_size: must be a multiple of run.workers, {workers}, and at least twice as much; "

@@ -5,7 +5,7 @@ from typing import Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from gan_pipelines.parameters.base import Natural, Schema, Weight, without_removed
-from gan_pipelines.parameters.networks import Initialisation, Network
+from gan_pipelines.parameters.networks import Initialisation, Network, require_mean_image_first
 from gan_pipelines.parameters.noise import CategoricalCode, Code, ContinuousCode, Prior, single_codes
 from gan_pipelines.parameters.training import AdversarialLossName, TrainingParameters
 
@@ -18,6 +18,12 @@ class CodeDiscriminatorParameters(Schema):
     trunk: Network = Field(min_length=1)
     adversarial: Network = Field(min_length=1)
     codes: Network = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _check_mean_image(self) -> Self:
+        for name in ("trunk", "adversarial", "codes"):
+            require_mean_image_first(getattr(self, name), name)
+        return self
 
 
 class InformationWeights(Schema):
@@ -72,6 +78,7 @@ class InfoGANParameters(Schema):
             single_codes(self.codes)
         except ValueError as error:
             raise ValueError(f"codes: {error}") from None
+        require_mean_image_first(self.generator, "generator")
         return self
 
     @model_validator(mode="after")

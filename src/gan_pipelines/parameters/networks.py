@@ -166,6 +166,19 @@ Layer = Annotated[
 Network = tuple[Layer, ...]
 
 
+def require_mean_image_first(inner: Network, where: str) -> None:
+    """Check that layers which do not read the training examples themselves subtract no mean of those.
+
+    Raises:
+        ValueError: one of them does.
+    """
+    if any(isinstance(layer, MeanImage) for layer in inner):
+        raise ValueError(
+            f"{where}: mean_image is only for the first layer of a classifier, or of the trunk of a level's D, which "
+            f"reads the training examples; leave it out here"
+        )
+
+
 class Initialisation(Schema):
     """How weights start: `pytorch` keeps each layer's default, `normal` draws N(0, std) as the official SGAN code does.
 
@@ -182,6 +195,12 @@ class GeneratorParameters(Schema):
     condition: Network = ()
     noise: Network = ()
     trunk: Network = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _check_mean_image(self) -> Self:
+        for name in ("condition", "noise", "trunk"):
+            require_mean_image_first(getattr(self, name), name)
+        return self
 
 
 class DiscriminatorParameters(Schema):
@@ -206,4 +225,7 @@ class DiscriminatorParameters(Schema):
                 "adversarial: D has one head, `adversarial`, which ends in one logit, or `classes`, in one per class; "
                 f"found {'both' if self.classes else 'neither'}. The other one is the empty list []"
             )
+        for name, inner in {"trunk": self.trunk[1:], "classes": self.classes, "noise": self.noise}.items():
+            require_mean_image_first(inner, name)
+        require_mean_image_first(self.adversarial, "adversarial")
         return self

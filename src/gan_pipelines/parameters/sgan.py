@@ -7,7 +7,13 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from gan_pipelines.parameters.base import Count, Natural, Schema, Weight, without_removed
-from gan_pipelines.parameters.networks import DiscriminatorParameters, GeneratorParameters, Initialisation, Network
+from gan_pipelines.parameters.networks import (
+    DiscriminatorParameters,
+    GeneratorParameters,
+    Initialisation,
+    Network,
+    require_mean_image_first,
+)
 from gan_pipelines.parameters.noise import Noise
 from gan_pipelines.parameters.training import AdversarialLossName, TrainingParameters
 
@@ -67,6 +73,8 @@ class ClassifierParameters(Schema):
             raise ValueError(f"blocks: the name {min(taken)!r} is taken by a stage of the experiment; choose another")
         if len(set(names)) < len(names):
             raise ValueError(f"blocks: names must differ; found {names}")
+        for place, block in enumerate(self.blocks):
+            require_mean_image_first(block.layers if place else block.layers[1:], f"blocks.{place}.layers")
         return self
 
     @model_validator(mode="after")
@@ -113,7 +121,10 @@ class LossWeights(Schema):
 
 
 class GeneratorUpdates(Schema):
-    """How many updates G_i gets for one of D_i, where D_i's adversarial loss is above a threshold."""
+    """How many updates G_i gets for one of D_i, where D_i's adversarial loss, without its weight, is above a threshold.
+
+    With `discriminator_terms: mean` that is the mean of the two terms, ln 2 = 0.69 if D_i is at chance.
+    """
 
     above: Weight
     updates: Count
@@ -132,9 +143,9 @@ class LevelParameters(Schema):
         adversarial_loss: form of L_adv, by name.
         discriminator_terms: `sum` adds the two terms of L_D, as in the paper; `mean` halves them, as in the official
             code.
-        generator_updates: of a schedule that gives G_i more updates as D_i gets ahead, the thresholds in falling order;
-            the last one, 0, is for what is not above any. Empty: one update.
-        loss_weights: weights of the three losses.
+        generator_updates: a schedule that gives G_i more updates as D_i gets ahead, the thresholds in falling order;
+            the last one, 0, is for what is not above any. Empty: one update. Jointly, all G follow that of the pixels.
+        loss_weights: weights of the losses.
         training: its independent training.
     """
 
@@ -156,6 +167,16 @@ class LevelParameters(Schema):
         return self
 
     @model_validator(mode="after")
+    def _check_penalty(self) -> Self:
+        distorted = any(layer.layer == "random_affine" for layer in self.discriminator.trunk)
+        if self.loss_weights.gradient_penalty and distorted:
+            raise ValueError(
+                f"loss_weights.gradient_penalty: {self.loss_weights.gradient_penalty} needs second derivatives, which "
+                f"random_affine in discriminator.trunk does not have; leave out one of the two"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_thresholds(self) -> Self:
         thresholds = [step.above for step in self.generator_updates]
         if thresholds and (thresholds != sorted(set(thresholds), reverse=True) or thresholds[-1] != 0):
@@ -166,11 +187,8 @@ class LevelParameters(Schema):
 
     def updates_of_generator(self, adversarial_loss: float) -> int:
         """How many updates G_i gets after one of D_i with this adversarial loss, without its weight."""
-        return next((step.updates for step in self.generator_updates if adversarial_loss > step.above), self._most)
-
-    @property
-    def _most(self) -> int:
-        return self.generator_updates[-1].updates if self.generator_updates else 1
+        last = self.generator_updates[-1].updates if self.generator_updates else 1
+        return next((step.updates for step in self.generator_updates if adversarial_loss > step.above), last)
 
 
 class JointParameters(Schema):
@@ -179,8 +197,9 @@ class JointParameters(Schema):
     Attributes:
         initialise: `independent` starts from the trained levels, `scratch` from new weights.
         upstream_weight: w; level k minimises its own loss + w x the losses of all levels below it.
-        discriminators: of levels whose D_i and Q_i get other layers here, such as more dropout; they take over the
-            weights in their order, so these must have the same shapes.
+        discriminators: of levels whose D_i and Q_i get other layers here, such as more dropout; unless they start from
+            scratch, they take over the weights in their order, so these must have the same shapes. One set to `null` is
+            removed.
         training: as for a level.
     """
 
@@ -188,6 +207,11 @@ class JointParameters(Schema):
     upstream_weight: Weight = 0.01
     discriminators: dict[str, DiscriminatorParameters] = Field(default_factory=dict)
     training: TrainingParameters
+
+    @field_validator("discriminators", mode="before")
+    @classmethod
+    def _drop_removed(cls, discriminators: Any) -> Any:
+        return without_removed(discriminators)
 
 
 class SGANParameters(Schema):

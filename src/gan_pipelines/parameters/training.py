@@ -14,7 +14,7 @@ class TrainingParameters(Schema):
     """Length, batch and Adam of one stage.
 
     Attributes:
-        steps: updates of every player.
+        steps: updates of every player; generators may get more of them by a schedule.
         batch_size: images in a batch; at least 2, since batch norm needs two.
         learning_rate: Adam's rate, for the discriminators too unless they have their own.
         discriminator_learning_rate: the discriminators' rate; `null` takes `learning_rate`.

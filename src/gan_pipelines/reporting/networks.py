@@ -21,7 +21,9 @@ def network_table(plan: Plan) -> pd.DataFrame:
         with torch.device("meta"):
             level = LevelGAN(spec)
         rows.append(_row(f"{name} generator", spec.target_shape, count_parameters(level.generator)))
-        rows.append(_row(f"{name} discriminator", (1 + level.latent.size,), count_parameters(level.discriminator)))
+        logits = spec.classes if level.discriminator.aware_of_classes else 1
+        outputs = (logits + level.latent.size,)
+        rows.append(_row(f"{name} discriminator", outputs, count_parameters(level.discriminator)))
     with torch.device("meta"):
         gan = InfoGAN(plan.infogan)
     rows.append(_row("infogan generator", plan.infogan.image_shape, count_parameters(gan.generator)))

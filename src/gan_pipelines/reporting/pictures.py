@@ -52,11 +52,14 @@ def nearest_images(samples: LabelledImages, train_images: LabelledImages, column
         columns: pictures per row, of which half are samples.
     """
     pairs = max(columns // 2, 1)
+    if len(samples.classes) == 1:  # they fill a square
+        pairs *= 2 * pairs
     firsts = torch.cat([(samples.labels == label).nonzero().squeeze(1)[:pairs] for label in samples.labels.unique()])
     chosen = samples.subset(firsts)
     nearest = train_images.images[nearest_pictures(chosen.images, train_images.images)]
     beside = torch.stack([chosen.images, nearest], dim=1).flatten(0, 1)
-    return sample_grid(LabelledImages(beside, chosen.labels.repeat_interleave(2), samples.classes), 2 * pairs)
+    shown = LabelledImages(beside, chosen.labels.repeat_interleave(2), samples.classes)
+    return sample_grid(shown, 2 * max(columns // 2, 1))
 
 
 @torch.no_grad()
@@ -82,12 +85,15 @@ def upper_noise_variations(stack: StackedGenerator, rng: torch.Generator, column
     """One row per class: many noises of the upper levels, one noise of the lowest level in all pictures.
 
     Args:
-        stack: on the CPU, in evaluation mode.
-        rng: draws the noise; the upper levels' noises are the same in every row.
+        stack: of at least two levels, on the CPU, in evaluation mode.
+        rng: draws the noise; the upper levels' noises are the same in every row, if rows differ by their class.
         columns: noises per row.
     """
     classes, lowest = len(stack.spec.classes), stack.spec.levels[-1].target
-    noise = {name: latent.sample(columns, rng).repeat(classes, 1) for name, latent in stack.latents.items()}
+    drawn = 1 if stack.spec.conditional else classes  # rows of noises
+    noise = {
+        name: latent.sample(drawn * columns, rng).repeat(classes // drawn, 1) for name, latent in stack.latents.items()
+    }
     noise[lowest] = noise[lowest][:1].expand(classes * columns, -1)
     generated = stack(torch.arange(classes).repeat_interleave(columns), noise)
     return picture_grid(to_bytes(generated[lowest]), columns)

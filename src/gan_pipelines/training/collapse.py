@@ -16,7 +16,7 @@ BEGUN, FEWEST_STEPS = 0.1, 100
 
 
 class CollapseAlarm:
-    """Warns once of each generator whose outputs hardly vary, once its training has begun in earnest.
+    """Warns once, on the first rank, of each generator whose outputs hardly vary after the start of its training.
 
     Args:
         stage: the training's stage.
@@ -31,7 +31,7 @@ class CollapseAlarm:
         """Look at one report."""
         for name, value in row.items():
             low = name.endswith(VARIANCE_RATIO) and value < COLLAPSED
-            if low and row["step"] > self._begun and name not in self._warned:
+            if low and self._stage.ranks.is_first and row["step"] > self._begun and name not in self._warned:
                 self._warned.add(name)
                 generated = name.removesuffix(VARIANCE_RATIO).removesuffix(".") or self._stage.name
                 logger.warning(

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from gan_pipelines.data.images import Representation
 from gan_pipelines.models import Encoder, LevelGAN
 from gan_pipelines.models.layers import set_mean_images
-from gan_pipelines.models.level import with_discriminator
+from gan_pipelines.models.level import spec_with_discriminator, with_discriminator
 from gan_pipelines.parameters import JointParameters, RunParameters
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.collapse import VARIANCE_RATIO
@@ -25,15 +25,15 @@ from gan_pipelines.training.level import (
     discriminator_terms,
     generator_terms,
     level_segment,
+    measure_variance,
     preview_pictures,
     updates_of_generator,
-    variance_ratio,
 )
 from gan_pipelines.training.observer import Observer
 from gan_pipelines.training.players import Player, gan_players
 from gan_pipelines.training.ranks import Ranks
 from gan_pipelines.training.stage import training_stage
-from gan_pipelines.training.turns import Terms, Turn
+from gan_pipelines.training.turns import Turn
 from gan_pipelines.training.workers import shared_by_workers
 
 
@@ -71,31 +71,20 @@ def joint_turns(
         upstream_weight: w.
         ranks: who share the training.
     """
-    noises, of_pixels = draw_noises(), dict[str, Tensor]()
+    noises = draw_noises()
     passed = _generate(levels, top, noises, upstream_weight)
     for joint, fake in zip(levels, passed.conditions[1:], strict=True):
         labels = top.argmax(dim=1) if joint.level.discriminator.aware_of_classes else None
         level, real, noise = joint.level, reals[joint.name], noises[joint.name]
-        terms = partial(discriminator_terms, level, real, fake.detach(), noise, labels)
-        measures = partial(_measure, f"{joint.name}.{VARIANCE_RATIO}", real, fake)
-        yield Turn(f"{joint.name}.discriminator", partial(_kept, of_pixels, terms), measures=measures)
+        terms, found = partial(discriminator_terms, level, real, fake.detach(), noise, labels), dict[str, Tensor]()
+        measures = partial(measure_variance, f"{joint.name}.{VARIANCE_RATIO}", real, fake, found)
+        yield Turn(f"{joint.name}.discriminator", terms, measures=measures)
     yield from _generator_turns(levels, passed, noises, upstream_weight)
-    for _ in range(1, updates_of_generator(levels[-1].level, of_pixels, ranks)):
+    for _ in range(1, updates_of_generator(levels[-1].level, found, ranks)):
         for joint in levels:  # the turn before has frozen all but the first
             joint.level.generator.requires_grad_(True)
         noises = draw_noises()
         yield from _generator_turns(levels, _generate(levels, top, noises, upstream_weight), noises, upstream_weight)
-
-
-def _measure(name: str, real: Tensor, generated: Tensor, _: Terms) -> Terms:
-    return {name: variance_ratio(real, generated)}
-
-
-def _kept(kept: dict[str, Tensor], terms: Callable[[], Terms]) -> Terms:
-    """Terms of a turn, of which the last ones are kept."""
-    found = terms()
-    kept.update(found)
-    return found
 
 
 class _Passed(NamedTuple):
@@ -143,8 +132,9 @@ def _unweighted_rest(output: Tensor, condition: Tensor, below: Tensor | None, we
 def _start(level: LevelGAN, parameters: JointParameters) -> LevelGAN:
     """A copy of a level as joint training starts from it: other layers of D, or new weights, if asked for."""
     discriminator = parameters.discriminators.get(level.spec.target)
-    started = deepcopy(level) if discriminator is None else with_discriminator(level, discriminator)
-    return LevelGAN(started.spec) if parameters.initialise == "scratch" else started
+    if parameters.initialise == "scratch":
+        return LevelGAN(spec_with_discriminator(level.spec, discriminator))
+    return deepcopy(level) if discriminator is None else with_discriminator(level, discriminator)
 
 
 def joint_players(levels: Sequence[JointLevel], parameters: JointParameters) -> dict[str, Player]:

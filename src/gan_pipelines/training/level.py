@@ -68,9 +68,24 @@ def discriminator_terms(
 def variance_ratio(real: Tensor, generated: Tensor) -> Tensor:
     """Variance of generated over that of real representations in a batch, each the mean over entries.
 
-    The official code watches both. Towards 0 all generated ones become alike; one per condition keeps it above.
+    The official code watches the variance of all values together. Towards 0 all generated ones become alike; one that
+    has a single output per condition stays above 0.
     """
     return generated.detach().float().var(dim=0).mean() / real.float().var(dim=0).mean()
+
+
+def measure_variance(name: str, real: Tensor, generated: Tensor, found: dict[str, Tensor], terms: Terms) -> Terms:
+    """The variance ratio as a measure of D_i's turn, whose terms are kept for the schedule of G_i.
+
+    Args:
+        name: of the measure.
+        real: h_i.
+        generated: h^_i.
+        found: gets the terms.
+        terms: of the turn.
+    """
+    found.update(terms)
+    return {name: variance_ratio(real, generated)}
 
 
 def updates_of_generator(level: LevelGAN, terms: Terms, ranks: Ranks) -> int:
@@ -84,7 +99,7 @@ def updates_of_generator(level: LevelGAN, terms: Terms, ranks: Ranks) -> int:
     parameters = level.spec.parameters
     if not parameters.generator_updates:
         return 1
-    loss = ranks.mean(terms["adversarial"].detach().clone()).item() / (parameters.loss_weights.adversarial or 1.0)
+    loss = ranks.mean(terms["adversarial"].clone()).item() / (parameters.loss_weights.adversarial or 1.0)
     return parameters.updates_of_generator(loss)
 
 
@@ -154,6 +169,7 @@ def fit_level(
         set_mean_images(level.discriminator, target)
         segment = stage.place(level_segment(encoder, spec))
         target, condition = target.to(stage.device), condition.to(stage.device)
+        known = labels.to(stage.device) if labels is not None and level.discriminator.aware_of_classes else None
         batches = stage.draw_batches(len(target.values), training.batch_size)
 
         def generate(above: Tensor) -> tuple[Tensor, Tensor]:
@@ -163,19 +179,14 @@ def fit_level(
         def objective(_: int) -> Iterator[Turn]:
             index = stage.local_batch(next(batches))
             real, above = target.batch(index), condition.batch(index)
-            classes = None if labels is None else labels.to(stage.device)[index]
+            classes = None if known is None else known[index]
             noise, generated = generate(above)
-            terms: dict[str, Tensor] = {}
-
-            def of_discriminator() -> Terms:
-                terms.update(discriminator_terms(level, real, generated.detach(), noise, classes))
-                return terms
-
-            yield Turn(
-                "discriminator", of_discriminator, measures=lambda _: {VARIANCE_RATIO: variance_ratio(real, generated)}
-            )
+            found: dict[str, Tensor] = {}
+            terms = partial(discriminator_terms, level, real, generated.detach(), noise, classes)
+            measures = partial(measure_variance, VARIANCE_RATIO, real, generated, found)
+            yield Turn("discriminator", terms, measures=measures)
             yield Turn("generator", partial(generator_terms, level, segment, generated, above, noise))
-            for _ in range(1, updates_of_generator(level, terms, stage.ranks)):
+            for _ in range(1, updates_of_generator(level, found, stage.ranks)):
                 noise, generated = generate(above)
                 yield Turn("generator", partial(generator_terms, level, segment, generated, above, noise))
 

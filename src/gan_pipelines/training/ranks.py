@@ -2,8 +2,8 @@
 
 DistributedDataParallel averages the gradients. Every rank draws the same whole batch and the same noise and keeps its
 shard; batch-norm statistics are those of the whole batch. Together the ranks therefore compute what one process would
-compute alone, up to rounding. Only layers that draw while training (`dropout`, `random_affine`) draw differently on
-each rank.
+compute alone, up to rounding. Only layers that draw while training (`dropout`, `gaussian_noise`, `random_affine`) draw
+differently on each rank.
 """
 
 from collections.abc import Callable, Iterator

@@ -32,18 +32,18 @@ def create_pipeline(levels: Sequence[str]) -> Pipeline:
             name="draw_noise_variations",
         ),
         Node(
-            draw_upper_noise_variations,
-            inputs=[*SETTINGS, "joint_stack"],
-            outputs="joint_stack_upper_noise_variations",
-            name="draw_upper_noise_variations",
-        ),
-        Node(
             draw_loss_curves,
             inputs=[f"history_{stage}" for stage in stages],
             outputs="loss_curves",
             name="draw_loss_curves",
         ),
     ]
+    if len(levels) > 1:
+        upper = "joint_stack_upper_noise_variations"
+        inputs = [*SETTINGS, "joint_stack"]
+        joint.append(
+            Node(draw_upper_noise_variations, inputs=inputs, outputs=upper, name="draw_upper_noise_variations")
+        )
     return Pipeline(
         [independent], namespace="independent_stack_evaluation", prefix_datasets_with_namespace=False
     ) + Pipeline(joint, namespace="joint_stack_evaluation", prefix_datasets_with_namespace=False)
