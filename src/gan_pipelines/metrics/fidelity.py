@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from gan_pipelines.metrics.definitions import JUDGE
 from gan_pipelines.metrics.distances import (
@@ -101,12 +103,24 @@ def score_class_shares(
             continue
         share = (ours == label).double().mean().item()
         ratio = (share - mistaken) / recognised
-        # how far test images move the share of samples that would have the same ratio
-        moved = ratio * (theirs == label).double() + (1 - ratio) * (theirs == label) * others / others.double().mean()
-        variance = stratified_variance((ours == label).double(), strata) + stratified_variance(moved, real.labels)
+        # how far one test image in which the class is seen moves the share of samples that would have the same ratio
+        own, other = ratio, ratio + (1 - ratio) / others.double().mean().item() if others.any() else 0.0
+        of_real = own**2 * _variance_of_count(theirs[~others] == label)
+        of_real += other**2 * _variance_of_count(theirs[others] == label)
+        variance = stratified_variance((ours == label).double(), strata) + of_real / len(real) ** 2
         seen = smooth_score("class_share", JUDGE, len(judged), share, Uncertainty(variance), SHARE)
         ends = {end: max((getattr(seen, end) - mistaken) / recognised, 0.0) for end in ("value", "low", "high")}
         yield replace(seen, of_class=of_class, expected=1.0, uncertainty=None, **ends)
+
+
+def _variance_of_count(holds: Bool[Tensor, "pictures"]) -> float:
+    """Variance of the number of pictures for which something holds, as if it held for a quarter more, and not for one.
+
+    Otherwise nothing would vary if it holds for none or all; so the interval of a count of 0, of 1.96 deviations, ends
+    at 1.
+    """
+    share = (holds.sum().item() + 0.25) / (len(holds) + 0.5)
+    return len(holds) * share * (1 - share)
 
 
 def score_diversity(judged: LabelledFeatures, real: LabelledFeatures, classes: Sequence[str]) -> Iterator[Score]:
