@@ -77,7 +77,7 @@ def joint_turns(
         labels = top.argmax(dim=1) if joint.level.discriminator.aware_of_classes else None
         level, real, noise = joint.level, reals[joint.name], noises[joint.name]
         terms, found = partial(discriminator_terms, level, real, fake.detach(), noise, labels), dict[str, Tensor]()
-        measures = partial(measure_variance, f"{joint.name}.{VARIANCE_RATIO}", real, fake, found)
+        measures = partial(measure_variance, f"{joint.name}.{VARIANCE_RATIO}", real, fake, ranks, found)
         yield Turn(f"{joint.name}.discriminator", terms, measures=measures)
     yield from _generator_turns(levels, passed, noises, upstream_weight)
     for _ in range(1, updates_of_generator(levels[-1].level, found, ranks)):

@@ -65,27 +65,34 @@ def discriminator_terms(
     return terms
 
 
-def variance_ratio(real: Tensor, generated: Tensor) -> Tensor:
-    """Variance of generated over that of real representations in a batch, each the mean over entries.
+def variance_ratio(real: Tensor, generated: Tensor, ranks: Ranks) -> Tensor:
+    """Variance of generated over that of real representations in a whole batch, each the mean over entries.
 
     The official code watches the variance of all values together. Towards 0 all generated ones become alike; one that
     has a single output per condition stays above 0.
     """
-    return generated.detach().float().var(dim=0).mean() / real.float().var(dim=0).mean()
+    variances = []
+    for values in (generated.detach().float(), real.float()):
+        centred = values - ranks.mean(values.mean(dim=0))
+        variances.append(ranks.mean(centred.square().mean()))
+    return variances[0] / variances[1]
 
 
-def measure_variance(name: str, real: Tensor, generated: Tensor, found: dict[str, Tensor], terms: Terms) -> Terms:
+def measure_variance(
+    name: str, real: Tensor, generated: Tensor, ranks: Ranks, found: dict[str, Tensor], terms: Terms
+) -> Terms:
     """The variance ratio as a measure of D_i's turn, whose terms are kept for the schedule of G_i.
 
     Args:
         name: of the measure.
         real: h_i.
         generated: h^_i.
+        ranks: who share the batch.
         found: gets the terms.
         terms: of the turn.
     """
     found.update(terms)
-    return {name: variance_ratio(real, generated)}
+    return {name: variance_ratio(real, generated, ranks)}
 
 
 def updates_of_generator(level: LevelGAN, terms: Terms, ranks: Ranks) -> int:
@@ -183,7 +190,7 @@ def fit_level(
             noise, generated = generate(above)
             found: dict[str, Tensor] = {}
             terms = partial(discriminator_terms, level, real, generated.detach(), noise, classes)
-            measures = partial(measure_variance, VARIANCE_RATIO, real, generated, found)
+            measures = partial(measure_variance, VARIANCE_RATIO, real, generated, stage.ranks, found)
             yield Turn("discriminator", terms, measures=measures)
             yield Turn("generator", partial(generator_terms, level, segment, generated, above, noise))
             for _ in range(1, updates_of_generator(level, found, stage.ranks)):
