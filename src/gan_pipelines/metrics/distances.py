@@ -221,11 +221,12 @@ def _second_order(samples: Rows, real: Rows, sample_strata: Strata, real_strata:
 def _centred_kernel(rows: Rows, strata: Strata) -> Float[Tensor, "count count"]:
     """The kernel between pictures, centred within the strata of both; 0 between a picture and itself."""
     kernel = ((rows @ rows.T / rows.shape[1] + 1) ** 3).fill_diagonal_(torch.nan)
-    for of_stratum in ((strata == stratum).nonzero().squeeze(1) for stratum in strata.unique()):
-        kernel[of_stratum] -= kernel[of_stratum].nanmean(dim=0)
-    for of_stratum in ((strata == stratum).nonzero().squeeze(1) for stratum in strata.unique()):
-        kernel[:, of_stratum] -= kernel[:, of_stratum].nanmean(dim=1, keepdim=True)
-    return kernel.nan_to_num_()
+    of_strata = [strata == stratum for stratum in strata.unique()]
+    for chosen in of_strata:
+        kernel[chosen] -= kernel[chosen].nanmean(dim=0)
+    for chosen in of_strata:
+        kernel[:, chosen] -= kernel[:, chosen].nanmean(dim=1, keepdim=True)
+    return kernel.fill_diagonal_(0)
 
 
 def inception_score(logits: Logits) -> float:

@@ -1,5 +1,6 @@
 """One level of the stack: G_i, and D_i and Q_i on a shared trunk (SGAN, section 3.2)."""
 
+from copy import deepcopy
 from typing import Literal, NamedTuple
 
 import torch
@@ -11,7 +12,8 @@ from gan_pipelines.models.latent import Latent
 from gan_pipelines.models.layers import Shape, forward_batches, make_twice_differentiable
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import DiscriminatorParameters, ExperimentError, GeneratorParameters, Schema
-from gan_pipelines.parameters.sgan import UNCONDITIONAL, LevelParameters
+from gan_pipelines.parameters.classifier import UNCONDITIONAL
+from gan_pipelines.parameters.sgan import JointParameters, LevelParameters
 from gan_pipelines.tensor_file import digest_tensors
 
 
@@ -185,12 +187,16 @@ class LevelGAN(nn.Module):
         return self.averaged_generator or self.generator
 
 
-def spec_with_discriminator(spec: LevelSpec, discriminator: DiscriminatorParameters | None) -> LevelSpec:
-    """The same level with other layers in D_i and Q_i; None changes nothing."""
-    if discriminator is None:
-        return spec
-    parameters = spec.parameters.model_copy(update={"discriminator": discriminator})
-    return spec.model_copy(update={"parameters": parameters})
+def joint_start(level: LevelGAN, joint: JointParameters) -> LevelGAN:
+    """A level as joint training starts from it: a copy, if asked for with other layers in D_i and Q_i, or new weights.
+
+    Raises:
+        ExperimentError: D_i and Q_i cannot take over the weights.
+    """
+    discriminator = joint.discriminators.get(level.spec.target)
+    if joint.initialise == "scratch":
+        return LevelGAN(_with_layers(level.spec, discriminator) if discriminator else level.spec)
+    return with_discriminator(level, discriminator) if discriminator else deepcopy(level)
 
 
 def with_discriminator(level: LevelGAN, discriminator: DiscriminatorParameters) -> LevelGAN:
@@ -203,7 +209,7 @@ def with_discriminator(level: LevelGAN, discriminator: DiscriminatorParameters) 
     Raises:
         ExperimentError: the shapes differ.
     """
-    found = LevelGAN(spec_with_discriminator(level.spec, discriminator))
+    found = LevelGAN(_with_layers(level.spec, discriminator))
     found.generator.load_state_dict(level.generator.state_dict())
     if found.averaged_generator and level.averaged_generator:
         found.averaged_generator.load_state_dict(level.averaged_generator.state_dict())
@@ -216,3 +222,8 @@ def with_discriminator(level: LevelGAN, discriminator: DiscriminatorParameters) 
         )
     found.discriminator.load_state_dict(dict(zip(ours, theirs, strict=True)))
     return found
+
+
+def _with_layers(spec: LevelSpec, discriminator: DiscriminatorParameters) -> LevelSpec:
+    parameters = spec.parameters.model_copy(update={"discriminator": discriminator})
+    return spec.model_copy(update={"parameters": parameters})

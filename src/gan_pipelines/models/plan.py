@@ -7,7 +7,7 @@ import torch
 from gan_pipelines.models.encoder import Encoder, EncoderSpec
 from gan_pipelines.models.infogan import InfoGAN, InfoGANSpec
 from gan_pipelines.models.layers import Shape
-from gan_pipelines.models.level import LevelGAN, LevelSpec, spec_with_discriminator, with_discriminator
+from gan_pipelines.models.level import LevelGAN, LevelSpec, joint_start
 from gan_pipelines.parameters import (
     UNCONDITIONAL,
     ClassifierParameters,
@@ -83,11 +83,7 @@ def plan_levels(parameters: SGANParameters, encoder: Encoder, encoder_digest: st
             encoder_digest=encoder_digest,
         )
         with torch.device("meta"):
-            planned = LevelGAN(specs[name])
-            discriminator = parameters.joint.discriminators.get(name)
-            if discriminator and parameters.joint.initialise == "independent":
-                with_discriminator(planned, discriminator)
-            LevelGAN(spec_with_discriminator(specs[name], discriminator))
+            joint_start(LevelGAN(specs[name]), parameters.joint)
     return specs
 
 

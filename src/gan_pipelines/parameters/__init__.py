@@ -2,6 +2,14 @@
 
 from gan_pipelines.parameters.ablation import AblationParameters
 from gan_pipelines.parameters.base import ExperimentError, Schema
+from gan_pipelines.parameters.classifier import (
+    LABELS,
+    PIXELS,
+    UNCONDITIONAL,
+    Block,
+    ClassifierParameters,
+    JudgeParameters,
+)
 from gan_pipelines.parameters.compare import CompareParameters
 from gan_pipelines.parameters.data import (
     DataParameters,
@@ -30,18 +38,7 @@ from gan_pipelines.parameters.noise import (
     UniformPrior,
 )
 from gan_pipelines.parameters.run import CheckpointParameters, RunParameters
-from gan_pipelines.parameters.sgan import (
-    LABELS,
-    PIXELS,
-    UNCONDITIONAL,
-    Block,
-    ClassifierParameters,
-    JointParameters,
-    JudgeParameters,
-    LevelParameters,
-    LossWeights,
-    SGANParameters,
-)
+from gan_pipelines.parameters.sgan import JointParameters, LevelParameters, LossWeights, SGANParameters
 from gan_pipelines.parameters.training import TrainingParameters
 
 __all__ = [

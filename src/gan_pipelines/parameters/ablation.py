@@ -5,8 +5,9 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from gan_pipelines.parameters.base import Natural, Schema
+from gan_pipelines.parameters.classifier import LABELS, PIXELS, UNCONDITIONAL
 from gan_pipelines.parameters.run import RunParameters
-from gan_pipelines.parameters.sgan import LABELS, PIXELS, UNCONDITIONAL, SGANParameters
+from gan_pipelines.parameters.sgan import SGANParameters
 
 SINGLE_LEVEL_TERMS: dict[str, tuple[str, ...]] = {
     "adv": (),

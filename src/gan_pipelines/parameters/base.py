@@ -54,9 +54,12 @@ Count = Annotated[int, BeforeValidator(_refuse_booleans), Field(gt=0)]
 """A whole number of at least 1."""
 
 
-def without_removed(entries: Any) -> Any:
-    """A mapping of named entries without those that an experiment removes by setting them to `null`."""
+def _without_removed(entries: Any) -> Any:
     return {k: v for k, v in entries.items() if v is not None} if isinstance(entries, Mapping) else entries
+
+
+WithoutRemoved = BeforeValidator(_without_removed)
+"""Of a mapping of named entries: those that an experiment sets to `null` are removed."""
 
 
 FOUND_CHARACTERS = 80

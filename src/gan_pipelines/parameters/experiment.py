@@ -7,11 +7,12 @@ from pydantic import Field, ValidationError, model_validator
 
 from gan_pipelines.parameters.ablation import AblationParameters
 from gan_pipelines.parameters.base import Count, ExperimentError, Schema, explain
+from gan_pipelines.parameters.classifier import LABELS, ClassifierParameters, JudgeParameters
 from gan_pipelines.parameters.compare import CompareParameters
 from gan_pipelines.parameters.data import DataParameters
 from gan_pipelines.parameters.infogan import InfoGANParameters
 from gan_pipelines.parameters.run import RunParameters
-from gan_pipelines.parameters.sgan import LABELS, ClassifierParameters, JudgeParameters, SGANParameters
+from gan_pipelines.parameters.sgan import SGANParameters
 
 FeatureNetworkName = Literal["judge", "efficientnet_lite0", "inception_v3"]
 """On whose features pictures are compared: the experiment's own judge, or a network trained on ImageNet."""

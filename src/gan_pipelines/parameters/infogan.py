@@ -1,11 +1,11 @@
 """InfoGAN: latent, networks, weights of the information, training."""
 
-from typing import Any, Self
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from gan_pipelines.parameters.base import Natural, Schema, Weight, without_removed
-from gan_pipelines.parameters.networks import Initialisation, Network, require_mean_image_first
+from gan_pipelines.parameters.base import Natural, Schema, Weight, WithoutRemoved
+from gan_pipelines.parameters.networks import Initialisation, InnerNetwork
 from gan_pipelines.parameters.noise import CategoricalCode, Code, ContinuousCode, Prior, single_codes
 from gan_pipelines.parameters.training import AdversarialLossName, TrainingParameters
 
@@ -15,15 +15,9 @@ BASELINE = "For a plain GAN keep the codes and set both information_weights to 0
 class CodeDiscriminatorParameters(Schema):
     """D and Q: two heads on one trunk; the head `codes` gives the parameters of Q(c|x)."""
 
-    trunk: Network = Field(min_length=1)
-    adversarial: Network = Field(min_length=1)
-    codes: Network = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _check_mean_image(self) -> Self:
-        for name in ("trunk", "adversarial", "codes"):
-            require_mean_image_first(getattr(self, name), name)
-        return self
+    trunk: InnerNetwork = Field(min_length=1)
+    adversarial: InnerNetwork = Field(min_length=1)
+    codes: InnerNetwork = Field(min_length=1)
 
 
 class InformationWeights(Schema):
@@ -57,18 +51,13 @@ class InfoGANParameters(Schema):
     """
 
     noise: Prior
-    codes: dict[str, Code]
-    generator: Network = Field(min_length=1)
+    codes: Annotated[dict[str, Code], WithoutRemoved]
+    generator: InnerNetwork = Field(min_length=1)
     discriminator: CodeDiscriminatorParameters
     initialisation: Initialisation = Initialisation()
     adversarial_loss: AdversarialLossName = "non_saturating"
     information_weights: InformationWeights = InformationWeights()
     training: TrainingParameters
-
-    @field_validator("codes", mode="before")
-    @classmethod
-    def _drop_removed(cls, codes: Any) -> Any:
-        return without_removed(codes)
 
     @model_validator(mode="after")
     def _check_codes(self) -> Self:
@@ -78,7 +67,6 @@ class InfoGANParameters(Schema):
             single_codes(self.codes)
         except ValueError as error:
             raise ValueError(f"codes: {error}") from None
-        require_mean_image_first(self.generator, "generator")
         return self
 
     @model_validator(mode="after")

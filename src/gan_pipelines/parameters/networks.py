@@ -7,7 +7,7 @@ serves grey and colour images, or another number of classes.
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gan_pipelines.parameters.base import Count, Decay, Fraction, Natural, Rate, Schema, Weight
 
@@ -163,20 +163,33 @@ Layer = Annotated[
     | RandomAffine,
     Field(discriminator="layer"),
 ]
-Network = tuple[Layer, ...]
 
 
-def require_mean_image_first(inner: Network, where: str) -> None:
-    """Check that layers which do not read the training examples themselves subtract no mean of those.
+MEAN_IMAGE_FIRST = (
+    "mean_image is only for the first layer of a classifier, or of the trunk of a level's D, which reads the training "
+    "examples; leave it out here"
+)
 
-    Raises:
-        ValueError: one of them does.
-    """
-    if any(isinstance(layer, MeanImage) for layer in inner):
-        raise ValueError(
-            f"{where}: mean_image is only for the first layer of a classifier, or of the trunk of a level's D, which "
-            f"reads the training examples; leave it out here"
-        )
+
+def has_mean_image(layers: tuple[Layer, ...]) -> bool:
+    """Whether one of the layers is a `mean_image`."""
+    return any(isinstance(layer, MeanImage) for layer in layers)
+
+
+def _without_mean_image(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    if has_mean_image(layers):
+        raise ValueError(MEAN_IMAGE_FIRST)
+    return layers
+
+
+def _mean_image_first(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    return layers[:1] + _without_mean_image(layers[1:])
+
+
+Network = Annotated[tuple[Layer, ...], AfterValidator(_mean_image_first)]
+"""Layers in order, of which the first may read the training examples."""
+InnerNetwork = Annotated[tuple[Layer, ...], AfterValidator(_without_mean_image)]
+"""Layers in order, none of which reads the training examples."""
 
 
 class Initialisation(Schema):
@@ -192,15 +205,9 @@ class Initialisation(Schema):
 class GeneratorParameters(Schema):
     """G_i(h_{i+1}, z_i): a branch for the condition, one for the noise, joined along channels, then the trunk."""
 
-    condition: Network = ()
-    noise: Network = ()
-    trunk: Network = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _check_mean_image(self) -> Self:
-        for name in ("condition", "noise", "trunk"):
-            require_mean_image_first(getattr(self, name), name)
-        return self
+    condition: InnerNetwork = ()
+    noise: InnerNetwork = ()
+    trunk: InnerNetwork = Field(min_length=1)
 
 
 class DiscriminatorParameters(Schema):
@@ -214,9 +221,9 @@ class DiscriminatorParameters(Schema):
     """
 
     trunk: Network = Field(min_length=1)
-    adversarial: Network = ()
-    classes: Network = ()
-    noise: Network = Field(min_length=1)
+    adversarial: InnerNetwork = ()
+    classes: InnerNetwork = ()
+    noise: InnerNetwork = Field(min_length=1)
 
     @model_validator(mode="after")
     def _check_heads(self) -> Self:
@@ -225,7 +232,4 @@ class DiscriminatorParameters(Schema):
                 "adversarial: D has one head, `adversarial`, which ends in one logit, or `classes`, in one per class; "
                 f"found {'both' if self.classes else 'neither'}. The other one is the empty list []"
             )
-        for name, inner in {"trunk": self.trunk[1:], "classes": self.classes, "noise": self.noise}.items():
-            require_mean_image_first(inner, name)
-        require_mean_image_first(self.adversarial, "adversarial")
         return self

@@ -1,105 +1,16 @@
-"""Classifier, levels, joint training."""
+"""Levels, joint training."""
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from gan_pipelines.parameters.base import Count, Natural, Schema, Weight, without_removed
-from gan_pipelines.parameters.networks import (
-    DiscriminatorParameters,
-    GeneratorParameters,
-    Initialisation,
-    Network,
-    require_mean_image_first,
-)
+from gan_pipelines.parameters.base import Count, Schema, Weight, WithoutRemoved
+from gan_pipelines.parameters.classifier import LABELS, PIXELS, UNCONDITIONAL, ClassifierParameters
+from gan_pipelines.parameters.networks import DiscriminatorParameters, GeneratorParameters, Initialisation
 from gan_pipelines.parameters.noise import Noise
 from gan_pipelines.parameters.training import AdversarialLossName, TrainingParameters
-
-PIXELS = "pixels"
-LABELS = "labels"
-UNCONDITIONAL = "none"
-"""The condition of a first level that generates from noise alone."""
-RESERVED = {"encoder", "judge", "second_judge", "joint", "infogan", "data", "representations", "samples", "scores"}
-RESERVED |= {"real_features", "codes", "noise_variations", "categories", "traversals", "validation", UNCONDITIONAL}
-"""Names of stages of an experiment, which seed random streams and name files and records."""
-
-
-class Block(Schema):
-    """One block of a classifier.
-
-    Attributes:
-        name: the representation that it computes.
-        layers: from the representation below to this one.
-    """
-
-    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
-    layers: Network
-
-
-class ClassifierParameters(Schema):
-    """A classifier, cut into blocks E_i from the pixels up to the labels.
-
-    Attributes:
-        blocks: in order; the last is `labels` and gives the logits.
-        initialisation: how weights start.
-        training: length, batch, optimiser.
-        weight_decay: of AdamW.
-        augmentation_pixels: greatest random shift of a training batch in each direction.
-    """
-
-    renamed_fields: ClassVar[Mapping[str, str]] = {"stages": "blocks, a list of {name, layers}"}
-
-    blocks: tuple[Block, ...] = Field(min_length=2)
-    initialisation: Initialisation = Initialisation()
-    training: TrainingParameters
-    weight_decay: Weight = 0.0
-    augmentation_pixels: Natural = 0
-
-    @property
-    def networks(self) -> dict[str, Network]:
-        """The layers of each block by its name."""
-        return {block.name: block.layers for block in self.blocks}
-
-    @model_validator(mode="after")
-    def _check_block_names(self) -> Self:
-        names = [block.name for block in self.blocks]
-        if names[-1] != LABELS or LABELS in names[:-1]:
-            raise ValueError(f"blocks: the last, and no other, must be named {LABELS!r}; found {names}")
-        if PIXELS in names:
-            raise ValueError(f"blocks: {PIXELS!r} is the images themselves and cannot name a block")
-        if taken := RESERVED & set(names):
-            raise ValueError(f"blocks: the name {min(taken)!r} is taken by a stage of the experiment; choose another")
-        if len(set(names)) < len(names):
-            raise ValueError(f"blocks: names must differ; found {names}")
-        for place, block in enumerate(self.blocks):
-            require_mean_image_first(block.layers if place else block.layers[1:], f"blocks.{place}.layers")
-        return self
-
-    @model_validator(mode="after")
-    def _check_training(self) -> Self:
-        training = self.training
-        if training.ema_decay or training.discriminator_learning_rate is not None:
-            raise ValueError(
-                "training.ema_decay: a classifier is not averaged and has no discriminator; leave both out"
-            )
-        return self
-
-
-class JudgeParameters(ClassifierParameters):
-    """A classifier that judges every generator.
-
-    Attributes:
-        seed: of its training, instead of `run.seed`: runs with other seeds share one judge.
-    """
-
-    seed: Natural = 0
-
-    @property
-    def classifier(self) -> ClassifierParameters:
-        """Network and training without the seed, for a classifier like the judge."""
-        return ClassifierParameters.model_validate(self.model_dump(exclude={"seed"}))
 
 
 class LossWeights(Schema):
@@ -205,13 +116,8 @@ class JointParameters(Schema):
 
     initialise: Literal["independent", "scratch"] = "independent"
     upstream_weight: Weight = 0.01
-    discriminators: dict[str, DiscriminatorParameters] = Field(default_factory=dict)
+    discriminators: Annotated[dict[str, DiscriminatorParameters], WithoutRemoved] = Field(default_factory=dict)
     training: TrainingParameters
-
-    @field_validator("discriminators", mode="before")
-    @classmethod
-    def _drop_removed(cls, discriminators: Any) -> Any:
-        return without_removed(discriminators)
 
 
 class SGANParameters(Schema):
@@ -223,13 +129,8 @@ class SGANParameters(Schema):
         joint: end-to-end training.
     """
 
-    levels: dict[str, LevelParameters] = Field(min_length=1)
+    levels: Annotated[dict[str, LevelParameters], WithoutRemoved] = Field(min_length=1)
     joint: JointParameters
-
-    @field_validator("levels", mode="before")
-    @classmethod
-    def _drop_removed(cls, levels: Any) -> Any:
-        return without_removed(levels)
 
     @field_validator("levels")
     @classmethod

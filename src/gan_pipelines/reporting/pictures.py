@@ -52,14 +52,12 @@ def nearest_images(samples: LabelledImages, train_images: LabelledImages, column
         columns: pictures per row, of which half are samples.
     """
     pairs = max(columns // 2, 1)
-    if len(samples.classes) == 1:  # they fill a square
-        pairs *= 2 * pairs
-    firsts = torch.cat([(samples.labels == label).nonzero().squeeze(1)[:pairs] for label in samples.labels.unique()])
+    shown = pairs if len(samples.classes) > 1 else pairs * 2 * pairs  # those of a single class fill a square
+    firsts = torch.cat([(samples.labels == label).nonzero().squeeze(1)[:shown] for label in samples.labels.unique()])
     chosen = samples.subset(firsts)
     nearest = train_images.images[nearest_pictures(chosen.images, train_images.images)]
     beside = torch.stack([chosen.images, nearest], dim=1).flatten(0, 1)
-    shown = LabelledImages(beside, chosen.labels.repeat_interleave(2), samples.classes)
-    return sample_grid(shown, 2 * max(columns // 2, 1))
+    return sample_grid(LabelledImages(beside, chosen.labels.repeat_interleave(2), samples.classes), 2 * pairs)
 
 
 @torch.no_grad()

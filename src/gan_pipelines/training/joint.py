@@ -5,7 +5,6 @@ reach it through the representation it generates.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from gan_pipelines.data.images import Representation
 from gan_pipelines.models import Encoder, LevelGAN
 from gan_pipelines.models.layers import set_mean_images
-from gan_pipelines.models.level import spec_with_discriminator, with_discriminator
+from gan_pipelines.models.level import joint_start
 from gan_pipelines.parameters import JointParameters, RunParameters
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.collapse import VARIANCE_RATIO
@@ -129,14 +128,6 @@ def _unweighted_rest(output: Tensor, condition: Tensor, below: Tensor | None, we
     return rest
 
 
-def _start(level: LevelGAN, parameters: JointParameters) -> LevelGAN:
-    """A copy of a level as joint training starts from it: other layers of D, or new weights, if asked for."""
-    discriminator = parameters.discriminators.get(level.spec.target)
-    if parameters.initialise == "scratch":
-        return LevelGAN(spec_with_discriminator(level.spec, discriminator))
-    return deepcopy(level) if discriminator is None else with_discriminator(level, discriminator)
-
-
 def joint_players(levels: Sequence[JointLevel], parameters: JointParameters) -> dict[str, Player]:
     """2N players with the learning rates of the joint training."""
     players: dict[str, Player] = {}
@@ -173,7 +164,7 @@ def fit_joint(
     """
     inputs = {"encoder": encoder.digest()} | {f"level_{level.spec.target}": level.digest() for level in trained}
     with training_stage(run, "joint", parameters, inputs, checkpoints) as stage:
-        levels = [_start(level, parameters) for level in trained]
+        levels = [joint_start(level, parameters) for level in trained]
         for level in levels:
             set_mean_images(level.discriminator, targets[level.spec.target])
         joint_levels = [
