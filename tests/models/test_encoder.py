@@ -1,6 +1,8 @@
 """The encoder, its segments, and freezing."""
 
-from itertools import pairwise
+from copy import deepcopy
+from itertools import combinations, pairwise
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,8 +10,9 @@ from torch import nn
 from torch.testing import assert_close
 
 from gan_pipelines.data.images import LabelledImages, to_unit_range
+from gan_pipelines.model_file import read_model, write_model
 from gan_pipelines.models import Encoder, EncoderSpec
-from gan_pipelines.models.encoder import encode
+from gan_pipelines.models.encoder import encode, standardise
 from gan_pipelines.parameters import ExperimentError
 
 NAMES = ["pixels", "block1", "fc", "labels"]
@@ -140,3 +143,77 @@ def test_the_digest_covers_weights_blocks_and_data(encoder: Encoder) -> None:
         moved.get_parameter("blocks.labels.0.bias")[0] += 1e-6
     digests.add(moved.digest())
     assert len(digests) == 3
+
+
+@pytest.fixture
+def standardised(encoder: Encoder, images: LabelledImages) -> Encoder:
+    copy = deepcopy(encoder)
+    standardise(copy, images.pixels())
+    return copy
+
+
+def test_standardised_representations_have_a_mean_square_of_1_and_the_same_answers(
+    encoder: Encoder, standardised: Encoder, images: LabelledImages
+) -> None:
+    assert set(standardised.spec.units) == {"block1", "fc"}
+    block1, fc = encode(standardised, images.pixels(), ["block1", "fc"])
+    for found in (block1, fc):
+        assert abs(found.values.square().mean().item() - 1) < 1e-3
+    pictures = to_unit_range(images.images)
+    assert_close(standardised(pictures), encoder(pictures), rtol=0, atol=0)
+    plain = encoder.representations(pictures)["fc"]
+    assert_close(fc.values * standardised.spec.units["fc"], plain, rtol=1e-5, atol=1e-6)
+
+
+def test_segments_between_standardised_representations_fit_together(
+    standardised: Encoder, pictures: torch.Tensor
+) -> None:
+    found = standardised.representations(pictures)
+    for lower, upper in combinations(NAMES, 2):
+        assert_close(standardised.segment(lower, upper)(found[lower]), found[upper], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [0.1, 10.0])
+def test_a_unit_undoes_the_scale_of_the_weights(
+    encoder: Encoder, standardised: Encoder, images: LabelledImages, factor: float
+) -> None:
+    """fc, and what follows from it, are the same after its weights were multiplied, and those above divided."""
+    scaled = deepcopy(encoder)
+    with torch.no_grad():
+        for value in scaled.blocks["fc"].parameters():
+            value *= factor
+        scaled.blocks["labels"][0].weight /= factor
+    standardise(scaled, images.pixels())
+    assert scaled.spec.units["fc"] == pytest.approx(factor * standardised.spec.units["fc"], rel=1e-3)
+    ours, theirs = (encode(of, images.pixels(), ["fc"])[0].values for of in (scaled, standardised))
+    assert_close(ours, theirs, rtol=2e-3, atol=1e-4)
+    assert_close(
+        scaled.segment("fc", "labels")(ours), standardised.segment("fc", "labels")(theirs), rtol=2e-3, atol=1e-3
+    )
+
+
+def test_dead_features_are_counted_and_a_dead_representation_is_refused(
+    encoder: Encoder, images: LabelledImages, caplog: pytest.LogCaptureFixture
+) -> None:
+    linear = encoder.blocks["fc"][1]
+    with torch.no_grad():
+        linear.weight[:5] = 0
+        linear.bias[:5] = -1
+        linear.bias[5:] = 1
+    with caplog.at_level("WARNING"):
+        standardise(encoder, images.pixels())
+    assert "classifier.blocks.fc: 5 of its 12 features are the same in all training images" in caplog.messages
+    with torch.no_grad():
+        linear.weight[:] = 0
+        linear.bias[:] = -1
+    with pytest.raises(ExperimentError, match=r"classifier\.blocks\.fc: all its features are 0"):
+        standardise(encoder, images.pixels())
+
+
+def test_the_units_survive_a_file_and_are_part_of_the_digest(
+    encoder: Encoder, standardised: Encoder, tmp_path: Path
+) -> None:
+    write_model(tmp_path / "encoder.safetensors", standardised)
+    again = read_model(tmp_path / "encoder.safetensors")
+    assert again.spec.units == standardised.spec.units
+    assert again.digest() == standardised.digest() != encoder.digest()

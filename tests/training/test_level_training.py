@@ -555,3 +555,29 @@ def test_the_mean_image_of_a_level_is_that_of_its_targets(
     spec = level_spec("pixels", "fc", discriminator={"trunk": trunk, "adversarial": [LINEAR], "noise": [LINEAR]})
     level, _ = fit_level(RUN, spec, encoder, real["pixels"], real["fc"], recorder())
     assert_close(level.discriminator.trunk[0].mean, real["pixels"].batch(torch.arange(64)).mean(dim=0))
+
+
+@pytest.mark.parametrize(("condition", "expected"), [("fc", 0.5), ("labels", 0.0)])
+def test_a_level_trains_on_conditions_with_noise_unless_they_are_labels(
+    level_spec: Callable[..., LevelSpec],
+    fit: Callable[..., tuple[LevelGAN, list[dict[str, float]]]],
+    monkeypatch: pytest.MonkeyPatch,
+    condition: str,
+    expected: float,
+) -> None:
+    conditions: list[Tensor] = []
+    terms = level_training.generator_terms
+
+    def remember(*arguments: Tensor) -> object:
+        conditions.append(arguments[3].clone())
+        return terms(*arguments)
+
+    monkeypatch.setattr(level_training, "generator_terms", remember)
+    for deviation in (0.0, 0.5):
+        fit(level_spec("pixels", condition, condition_noise=deviation, training=FOUR_STEPS))
+    plain, disturbed = conditions[0], conditions[4]  # the first step of each, from the same images
+    assert (disturbed - plain).std().item() == pytest.approx(expected, rel=0.2)
+    assert abs((disturbed - plain).mean().item()) <= 0.1
+    again = len(conditions)
+    fit(level_spec("pixels", condition, condition_noise=0.5, training=FOUR_STEPS))
+    assert torch.equal(conditions[again], disturbed)

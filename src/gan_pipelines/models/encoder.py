@@ -1,11 +1,13 @@
 """The encoder: a classifier whose blocks the generators invert (SGAN, section 3.1)."""
 
+import logging
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 
 from gan_pipelines.data.images import Representation
@@ -13,7 +15,10 @@ from gan_pipelines.models.blocks import build_network, initialise, require_shape
 from gan_pipelines.models.layers import Shape
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import LABELS, PIXELS, ExperimentError, Initialisation, Network, Schema
+from gan_pipelines.parameters.base import Rate
 from gan_pipelines.tensor_file import digest_tensors
+
+logger = logging.getLogger(__name__)
 
 
 class EncoderSpec(Schema):
@@ -25,6 +30,7 @@ class EncoderSpec(Schema):
         image_shape: (channels, height, width).
         classes: names of the classes.
         data_digest: digest of the training images.
+        units: in which representations are given, in those of the network; 1 where nothing is said.
         provenance: what decided its weights; None before training.
     """
 
@@ -34,7 +40,20 @@ class EncoderSpec(Schema):
     image_shape: tuple[int, int, int]
     classes: tuple[str, ...]
     data_digest: str
+    units: dict[str, Rate] = Field(default_factory=dict)
     provenance: Provenance | None = None
+
+
+class Scale(nn.Module):
+    """Multiply by a constant."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, values: Tensor) -> Tensor:
+        """The product."""
+        return values * self.factor
 
 
 class Encoder(nn.Module):
@@ -79,6 +98,8 @@ class Encoder(nn.Module):
     def segment(self, lower: str, upper: str) -> nn.Sequential:
         """The blocks that map the representation `lower` to `upper`: E_i if they are neighbours in the stack.
 
+        Both are in their units.
+
         Raises:
             ValueError: a name is unknown, or `lower` is not below `upper`.
         """
@@ -87,7 +108,11 @@ class Encoder(nn.Module):
             raise ValueError(
                 f"no segment from {lower!r} to {upper!r}; the representations are, from the bottom up, {names}"
             )
-        return nn.Sequential(*(self.blocks[name] for name in names[names.index(lower) + 1 : names.index(upper) + 1]))
+        blocks = [self.blocks[name] for name in names[names.index(lower) + 1 : names.index(upper) + 1]]
+        units = self.spec.units
+        below = [Scale(units[lower])] if lower in units else []
+        above = [Scale(1 / units[upper])] if upper in units else []
+        return nn.Sequential(*below, *blocks, *above)
 
     def digest(self) -> str:
         """SHA-256 of its spec, which includes the digest of its data, and of its weights."""
@@ -121,3 +146,37 @@ def encode(
             rows[name].append(found[name].cpu())
     digest = encoder.digest()
     return [Representation(name, torch.cat(batches), digest) for name, batches in rows.items()]
+
+
+def standardise(encoder: Encoder, pixels: Representation) -> None:
+    """Give each representation between pixels and labels in the unit in which its mean square over these images is 1.
+
+    The scale of a classifier's representation says nothing: its weights may be divided by a number, and those above
+    multiplied by it. In this unit a level's losses, and the share of its noise beside its condition, do not depend on
+    it. Features that are the same in all images are reported.
+
+    Args:
+        encoder: frozen; its answers stay the same.
+        pixels: the training images.
+
+    Raises:
+        ExperimentError: a representation is 0 in all images.
+    """
+    names = [name for name in encoder.shapes if name not in (PIXELS, LABELS)]
+    units = {}
+    for found in encode(encoder, pixels, names):
+        values = found.values.flatten(1)
+        dead = int((values == values[0]).all(dim=0).sum())
+        if dead:
+            logger.warning(
+                "classifier.blocks.%s: %d of its %d features are the same in all training images",
+                *(found.name, dead, values.shape[1]),
+            )
+        square = values.double().square().mean().item()
+        if square == 0:
+            raise ExperimentError(
+                f"classifier.blocks.{found.name}: all its features are 0 in all training images, so no level can "
+                f"generate it. Train the classifier longer, or with a lower learning rate."
+            )
+        units[found.name] = float(f"{square**0.5:.4g}")  # the same on machines that add in another order
+    encoder.spec = encoder.spec.model_copy(update={"units": units})

@@ -8,6 +8,7 @@ from gan_pipelines.parameters.classifier import (
     UNCONDITIONAL,
     Block,
     ClassifierParameters,
+    EncoderParameters,
     JudgeParameters,
 )
 from gan_pipelines.parameters.compare import CompareParameters
@@ -55,6 +56,7 @@ __all__ = [
     "ContinuousCode",
     "DataParameters",
     "DiscriminatorParameters",
+    "EncoderParameters",
     "EvaluationParameters",
     "Experiment",
     "ExperimentError",

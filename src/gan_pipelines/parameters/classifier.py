@@ -84,6 +84,17 @@ class ClassifierParameters(Schema):
         return self
 
 
+class EncoderParameters(ClassifierParameters):
+    """The classifier whose blocks the generators invert.
+
+    Attributes:
+        unit_scale: whether levels get each representation in the unit in which its mean square over the training images
+            is 1, or as the network has it.
+    """
+
+    unit_scale: bool = True
+
+
 class JudgeParameters(ClassifierParameters):
     """A classifier that judges every generator.
 

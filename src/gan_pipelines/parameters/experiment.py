@@ -7,7 +7,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from gan_pipelines.parameters.ablation import AblationParameters
 from gan_pipelines.parameters.base import Count, ExperimentError, Schema, explain
-from gan_pipelines.parameters.classifier import LABELS, ClassifierParameters, JudgeParameters
+from gan_pipelines.parameters.classifier import LABELS, EncoderParameters, JudgeParameters
 from gan_pipelines.parameters.compare import CompareParameters
 from gan_pipelines.parameters.data import DataParameters
 from gan_pipelines.parameters.infogan import InfoGANParameters
@@ -56,7 +56,7 @@ class Experiment(Schema):
 
     run: RunParameters
     data: DataParameters
-    classifier: ClassifierParameters
+    classifier: EncoderParameters
     judge: JudgeParameters
     second_judge: JudgeParameters
     sgan: SGANParameters

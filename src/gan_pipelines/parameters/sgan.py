@@ -57,6 +57,8 @@ class LevelParameters(Schema):
         generator_updates: a schedule that gives G_i more updates as D_i gets ahead, the thresholds in falling order;
             the last one, 0, is for what is not above any. Empty: one update. Jointly, all G follow that of the pixels.
         loss_weights: weights of the losses.
+        condition_noise: deviation of the Gaussian noise that is added to its condition while it trains alone, since the
+            level above will not be perfect either; in the unit of the condition, and none on labels.
         training: its independent training.
     """
 
@@ -69,6 +71,7 @@ class LevelParameters(Schema):
     discriminator_terms: Literal["sum", "mean"] = "sum"
     generator_updates: tuple[GeneratorUpdates, ...] = ()
     loss_weights: LossWeights = LossWeights()
+    condition_noise: Weight = 0.0
     training: TrainingParameters
 
     @model_validator(mode="after")

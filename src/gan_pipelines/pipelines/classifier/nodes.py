@@ -4,10 +4,10 @@ import pandas as pd
 
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.models import Encoder
-from gan_pipelines.models.encoder import encode
+from gan_pipelines.models.encoder import encode, standardise
 from gan_pipelines.parameters import (
     PIXELS,
-    ClassifierParameters,
+    EncoderParameters,
     RunParameters,
     SGANParameters,
 )
@@ -19,7 +19,7 @@ from gan_pipelines.training.stage import seeded_stage
 
 def train_encoder(
     run: RunParameters,
-    classifier: ClassifierParameters,
+    classifier: EncoderParameters,
     train_images: LabelledImages,
     test_images: LabelledImages,
     checkpoints: CheckpointFolder,
@@ -40,6 +40,8 @@ def train_encoder(
         encoder, history, metrics = fit_classifier(
             run, "encoder", classifier, train_images, test_images, observer, checkpoints
         )
+    if classifier.unit_scale:
+        standardise(encoder, train_images.pixels())
     return encoder, pd.DataFrame(history).assign(stage="encoder"), metrics
 
 

@@ -11,8 +11,8 @@ from gan_pipelines.data.images import LabelledImages, split_by_class
 from gan_pipelines.data.sources import SourceData, read_source
 from gan_pipelines.models.requirements import plan_networks
 from gan_pipelines.parameters import (
-    ClassifierParameters,
     DataParameters,
+    EncoderParameters,
     InfoGANParameters,
     JudgeParameters,
     SGANParameters,
@@ -59,7 +59,7 @@ def _random(data: DataParameters, name: str) -> torch.Generator:
 
 
 def list_networks(
-    classifier: ClassifierParameters,
+    classifier: EncoderParameters,
     judge: JudgeParameters,
     second_judge: JudgeParameters,
     sgan: SGANParameters,
