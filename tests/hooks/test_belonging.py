@@ -166,7 +166,7 @@ def test_the_stacks_of_an_ablation_are_made_from_the_levels_of_their_own_row(mak
     row = made_from("ablation_adv_cond_seed_3_stack", world["independent_stack"])
     assert {"ablation_adv_cond_seed_3_level_fc", "ablation_adv_cond_seed_3_level_pixels", "encoder"} <= set(row)
     joint = made_from("ablation_joint_seed_3_joint_level_fc", world["joint_level_fc"])
-    assert joint["ablation_independent_seed_3_level_fc"] == world["level_fc"].digest()
+    assert joint["ablation_joint_seed_3_level_fc"] == world["level_fc"].digest()
 
 
 def evaluation(**changed: Any) -> EvaluationParameters:

@@ -7,7 +7,7 @@ import pytest
 from gan_pipelines.parameters import AblationParameters, Experiment, LossWeights, RunParameters, SGANParameters
 from gan_pipelines.parameters.ablation import ROWS, row_settings, row_stack
 
-SEEDS = AblationParameters(seeds=(4, 0))
+SEEDS = AblationParameters(seeds=(4, 0), updates_fraction=0.5)
 WEIGHTS = {"adversarial": 0.5, "conditional": 3.0, "entropy": 7.0}
 
 
@@ -24,7 +24,11 @@ def settings(smoke_experiment: Experiment, sgan: SGANParameters) -> dict[str, An
 
 
 def test_every_row_has_settings_for_each_seed(settings: dict[str, Any], smoke_experiment: Experiment) -> None:
-    assert tuple(settings) == ROWS == ("adv", "adv_ent", "adv_cond", "adv_cond_ent", "independent", "joint")
+    assert (
+        tuple(settings)
+        == ROWS
+        == (*("adv", "adv_ent", "adv_cond", "adv_cond_ent", "independent", "joint", "no_entropy"),)
+    )
     for row in settings.values():
         assert list(row) == ["seed_4", "seed_0"]
         for seed, name in zip(SEEDS.seeds, row, strict=True):
@@ -36,9 +40,8 @@ def test_settings_are_plain_data_from_which_the_same_parameters_are_read(
     settings: dict[str, Any], sgan: SGANParameters
 ) -> None:
     for row, of_seeds in settings.items():
-        assert {
-            SGANParameters.model_validate(found["sgan"]) == row_stack(row, sgan) for found in of_seeds.values()
-        } == {True}
+        expected = row_stack(row, sgan, SEEDS.updates_fraction)
+        assert all(SGANParameters.model_validate(found["sgan"]) == expected for found in of_seeds.values())
 
 
 @pytest.mark.parametrize(
@@ -50,7 +53,7 @@ def test_settings_are_plain_data_from_which_the_same_parameters_are_read(
         ("adv_cond_ent", "labels", {}),
     ],
 )
-def test_a_row_of_one_level_differs_from_the_pixels_in_condition_and_losses_alone(
+def test_a_row_of_one_level_differs_from_the_pixels_in_condition_losses_and_updates_alone(
     sgan: SGANParameters, row: str, condition: str, off: dict[str, float]
 ) -> None:
     found = row_stack(row, sgan)
@@ -58,13 +61,35 @@ def test_a_row_of_one_level_differs_from_the_pixels_in_condition_and_losses_alon
     assert list(found.levels) == ["pixels"]
     assert level.condition == condition
     assert level.loss_weights == LossWeights.model_validate({**WEIGHTS, **off})
-    same = {"condition": original.condition, "loss_weights": original.loss_weights}
+    same = {name: getattr(original, name) for name in ("condition", "loss_weights", "training")}
     assert level.model_copy(update=same) == original
 
 
-@pytest.mark.parametrize("row", ["independent", "joint"])
-def test_the_other_rows_are_the_whole_stack(sgan: SGANParameters, row: str) -> None:
-    assert row_stack(row, sgan) == sgan
+def test_the_joint_row_is_the_experiments_stack_and_one_more_has_no_entropy_loss(sgan: SGANParameters) -> None:
+    assert row_stack("joint", sgan) == sgan
+    found = row_stack("no_entropy", sgan)
+    assert found != sgan
+    for name, level in found.levels.items():
+        weights = sgan.levels[name].loss_weights
+        assert level.loss_weights == weights.model_copy(update={"entropy": 0.0})
+        assert level.model_copy(update={"loss_weights": weights}) == sgan.levels[name]
+
+
+@pytest.mark.parametrize("fraction", [1.0, 0.5, 1e-9])
+@pytest.mark.parametrize("initialise", ["independent", "scratch"])
+def test_each_level_gets_as_many_updates_in_every_row(sgan: SGANParameters, initialise: str, fraction: float) -> None:
+    sgan = sgan.model_copy(update={"joint": sgan.joint.model_copy(update={"initialise": initialise})})
+    of_levels: dict[str, set[int]] = {}
+    for row in ROWS:
+        stack = row_stack(row, sgan, fraction)
+        for name, level in stack.levels.items():
+            jointly = row in ("joint", "no_entropy")
+            alone = level.training.steps if initialise == "independent" or not jointly else 0
+            of_levels.setdefault(name, set()).add(alone + stack.joint.training.steps * jointly)
+    joint, alone = sgan.joint.training.steps, initialise == "independent"
+    for name, level in sgan.levels.items():
+        expected = max(1, round(fraction * joint)) + alone * max(1, round(fraction * level.training.steps))
+        assert of_levels[name] == {expected}
 
 
 def test_without_labels_there_is_no_branch_for_a_condition(smoke_experiment: Experiment) -> None:
@@ -72,11 +97,11 @@ def test_without_labels_there_is_no_branch_for_a_condition(smoke_experiment: Exp
     raw["levels"]["pixels"]["generator"]["condition"] = [{"layer": "linear", "features": 7}]
     sgan = SGANParameters.model_validate(raw)
     lengths = {row: len(row_stack(row, sgan).levels["pixels"].generator.condition) for row in ROWS}
-    assert lengths == {"adv": 0, "adv_ent": 0, "adv_cond": 1, "adv_cond_ent": 1, "independent": 1, "joint": 1}
+    assert lengths == {row: 0 if row in ("adv", "adv_ent") else 1 for row in ROWS}
 
 
 def test_a_stack_of_one_level_has_all_rows(sgan: SGANParameters) -> None:
     single = SGANParameters.model_validate(
         {"levels": {"pixels": {**sgan.levels["pixels"].model_dump(), "condition": "labels"}}, "joint": sgan.joint}
     )
-    assert [list(row_stack(row, single).levels) for row in ROWS] == [["pixels"]] * 6
+    assert [list(row_stack(row, single).levels) for row in ROWS] == [["pixels"]] * 7

@@ -10,7 +10,15 @@ import torch
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.metrics import Score
 from gan_pipelines.parameters.ablation import ROWS
-from gan_pipelines.reporting.ablation import PAPER, ablation_grids, ablation_table, format_ablation
+from gan_pipelines.reporting.ablation import (
+    ORDER,
+    PAPER,
+    ablation_grids,
+    ablation_order,
+    ablation_table,
+    format_ablation,
+    format_order,
+)
 from gan_pipelines.reporting.tables import score_table
 
 
@@ -105,4 +113,27 @@ def test_the_figure_has_a_titled_panel_per_row() -> None:
         panel = sheet[place // 4 * height :, place % 4 * width :][:height, :width]
         assert (panel[28 + 10 : 28 + 50, 10:50] == 40 * place).all()
         assert (panel[:28] < 128).sum() > 20  # the title's letters
-    assert (sheet[height:, 2 * width :] == 255).all()
+    assert (sheet[height:, 3 * width :] == 255).all()
+
+
+def test_rows_are_compared_by_a_paired_test_over_their_seeds() -> None:
+    tables = {row: [scores(9.0, 2.0), scores(8.0, 3.0), scores(7.0, 4.0)] for row in ROWS}
+    tables["independent"] = [scores(8.0, 4.0), scores(6.0, 5.0), scores(7.0, 3.0)]
+    table = ablation_order(tables).set_index(["row", "other", "score"])
+    assert list(dict.fromkeys((row, other) for row, other, _ in table.index)) == list(ORDER)
+    found = table.loc["joint", "independent", "inception_score"]
+    assert (found["difference"], found["seeds"], found["seeds_better"]) == (1.0, 3, 2)
+    # differences 1, 2, 0: deviation 1, so t = sqrt(3) with 2 degrees of freedom, whose 97.5 % quantile is 4.3027
+    assert found["high"] - 1 == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
+    assert 1 - found["low"] == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
+    assert found["p"] == pytest.approx(0.225403, abs=1e-6)  # 1 - sqrt(3 / 5)
+    distance = table.loc["joint", "independent", "frechet_distance"]
+    assert (distance["difference"], distance["seeds_better"]) == (-1.0, 2)
+    assert max(map(len, format_order(ablation_order(tables)).splitlines())) <= 80
+
+
+def test_the_order_of_a_single_seed_has_no_interval() -> None:
+    table = ablation_order({row: [scores(9.0, 2.0)] for row in ROWS})
+    assert table[["low", "high", "p"]].isna().all(axis=None)
+    assert set(table["seeds_better"]) == {0}
+    assert "0 of 1" in format_order(table)

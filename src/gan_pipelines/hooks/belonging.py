@@ -9,7 +9,6 @@ from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.metrics import RealFeatures
 from gan_pipelines.models import Encoder, InfoGAN, LevelGAN, LevelSpec, StackedGenerator
 from gan_pipelines.parameters import EvaluationParameters, ExperimentError, SGANParameters
-from gan_pipelines.parameters.ablation import INDEPENDENT
 
 GENERATOR = "generator"
 """Under this name samples keep the digest of what made them."""
@@ -55,19 +54,14 @@ def made_from(name: str, data: Any) -> dict[str, str]:
 def _sources_of_level(name: str, spec: LevelSpec) -> dict[str, str]:
     """Images, encoder and, of a jointly trained level, the independent levels."""
     inputs = spec.provenance.inputs if spec.provenance else {}
-    levels = {f"{_row(name, INDEPENDENT)}{key}": x for key, x in inputs.items() if key.startswith("level_")}
+    levels = {f"{_row(name)}{key}": x for key, x in inputs.items() if key.startswith("level_")}
     return {"train_images": spec.data_digest, "encoder": spec.encoder_digest, **levels}
 
 
-def _row(name: str, row: str | None = None) -> str:
-    """How the datasets of an ablation's row and seed begin, such as `ablation_joint_seed_0_`; empty outside of it.
-
-    Args:
-        name: of a dataset.
-        row: another row with the same seed.
-    """
-    found = re.match(r"ablation_(\w+?)_(seed_\d+)_", name)
-    return f"ablation_{row or found[1]}_{found[2]}_" if found else ""
+def _row(name: str) -> str:
+    """How the datasets of an ablation's row and seed begin, such as `ablation_joint_seed_0_`; empty outside of it."""
+    found = re.match(r"ablation_\w+?_seed_\d+_", name)
+    return found[0] if found else ""
 
 
 def require_belonging(data: Mapping[str, Any], made: Collection[str], remedy: Remedy) -> None:

@@ -31,7 +31,7 @@ from gan_pipelines.parameters import EvaluationParameters, ExperimentError
 from gan_pipelines.parameters.base import Schema, explain
 from gan_pipelines.parameters.run import RunParameters
 from gan_pipelines.project import active_experiment
-from gan_pipelines.reporting.ablation import format_ablation
+from gan_pipelines.reporting.ablation import format_ablation, format_order
 from gan_pipelines.reporting.comparison import format_comparison
 from gan_pipelines.reporting.tables import format_codes, format_pairs, format_summary, missing_scores, table_verdict
 from gan_pipelines.tracking import names
@@ -56,6 +56,7 @@ class Recorded(Schema):
         "level_scores",
         "code_scores",
         "ablation_scores",
+        "ablation_order",
         "metrics",
         "data_card",
         "model",
@@ -240,7 +241,8 @@ def _results(made: dict[str, dict[str, str]], catalog: DataCatalog, split: str) 
     notes = [f"{key}: {note}" for key, table in tables.items() if key != REAL for note in missing_scores(table)]
     if notes:
         yield "\n".join(notes)
-    for kind, describe in {"code_scores": format_codes, "ablation_scores": format_ablation}.items():
+    described = {"code_scores": format_codes, "ablation_scores": format_ablation, "ablation_order": format_order}
+    for kind, describe in described.items():
         for name in made[kind].values():
             yield describe(catalog.load(name))
 

@@ -1,13 +1,15 @@
 """The rows of SGAN's table 1: which losses, and which training, matter how much."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from gan_pipelines.parameters.base import Natural, Schema
+from gan_pipelines.parameters.base import Natural, Rate, Schema
 from gan_pipelines.parameters.classifier import LABELS, PIXELS, UNCONDITIONAL
 from gan_pipelines.parameters.run import RunParameters
-from gan_pipelines.parameters.sgan import SGANParameters
+from gan_pipelines.parameters.sgan import JointParameters, SGANParameters
+from gan_pipelines.parameters.training import TrainingParameters
 
 SINGLE_LEVEL_TERMS: dict[str, tuple[str, ...]] = {
     "adv": (),
@@ -17,19 +19,23 @@ SINGLE_LEVEL_TERMS: dict[str, tuple[str, ...]] = {
 }
 """Rows of the bottom level alone, and the losses that are on besides the adversarial one."""
 
-INDEPENDENT, JOINT = "independent", "joint"
-ROWS = (*SINGLE_LEVEL_TERMS, INDEPENDENT, JOINT)
-"""All rows; the last two are the whole stack, without and with joint training."""
+INDEPENDENT, JOINT, NO_ENTROPY = "independent", "joint", "no_entropy"
+ROWS = (*SINGLE_LEVEL_TERMS, INDEPENDENT, JOINT, NO_ENTROPY)
+"""All rows; after those of the bottom level the whole stack: without joint training, with it, and with it but without
+the entropy loss, a row that the paper does not have."""
+JOINTLY_TRAINED = (JOINT, NO_ENTROPY)
 
 
 class AblationParameters(Schema):
-    """How often each row is trained.
+    """How often, and for how long, each row is trained.
 
     Attributes:
         seeds: each row is trained once with each; they replace `run.seed`.
+        updates_fraction: share of the experiment's updates that each level gets, the same in every row.
     """
 
     seeds: Annotated[tuple[Natural, ...], Field(min_length=1)]
+    updates_fraction: Annotated[Rate, Field(le=1)] = 1.0
 
     @model_validator(mode="after")
     def _check_seeds(self) -> Self:
@@ -44,7 +50,7 @@ def row_settings(run: RunParameters, sgan: SGANParameters, ablation: AblationPar
         row: {
             seed_name(seed): {
                 "run": run.with_seed(seed).model_dump(mode="json"),
-                "sgan": row_stack(row, sgan).model_dump(mode="json"),
+                "sgan": row_stack(row, sgan, ablation.updates_fraction).model_dump(mode="json"),
             }
             for seed in ablation.seeds
         }
@@ -57,15 +63,36 @@ def seed_name(seed: int) -> str:
     return f"seed_{seed}"
 
 
-def row_stack(row: str, sgan: SGANParameters) -> SGANParameters:
+def row_stack(row: str, sgan: SGANParameters, updates_fraction: float = 1.0) -> SGANParameters:
     """The stack that a row trains: the whole one, or the pixels alone with some losses off.
 
-    Without the conditional loss the pixels get no labels either; a D that is aware of classes then has a single logit.
+    Each level of every row gets as many updates: those of its own training and those of the joint one, either of both
+    or all of them alone.
     """
-    if row not in SINGLE_LEVEL_TERMS:
-        return sgan
-    terms = SINGLE_LEVEL_TERMS[row]
-    level: dict[str, Any] = sgan.levels[PIXELS].model_dump()
+    joint = sgan.joint.model_copy(update={"training": _shortened(sgan.joint.training, updates_fraction)})
+    levels = {name: level.model_dump() for name, level in sgan.levels.items()}
+    for name, level in levels.items():
+        training = _shortened(sgan.levels[name].training, updates_fraction)
+        if row not in JOINTLY_TRAINED:
+            alone = training.steps if joint.initialise == "independent" else 0
+            training = training.model_copy(update={"steps": alone + joint.training.steps})
+        level["training"] = training.model_dump()
+        if row == NO_ENTROPY:
+            level["loss_weights"]["entropy"] = 0.0
+    if row in SINGLE_LEVEL_TERMS:
+        return _bottom_level(levels[PIXELS], SINGLE_LEVEL_TERMS[row], joint)
+    return SGANParameters.model_validate({"levels": levels, "joint": joint})
+
+
+def _shortened(training: TrainingParameters, fraction: float) -> TrainingParameters:
+    return training.model_copy(update={"steps": max(1, round(fraction * training.steps))})
+
+
+def _bottom_level(level: dict[str, Any], terms: Sequence[str], joint: JointParameters) -> SGANParameters:
+    """The pixels alone, with some losses off.
+
+    Without the conditional loss they get no labels either; a D that is aware of classes then has a single logit.
+    """
     level["loss_weights"] |= {term: 0.0 for term in ("conditional", "entropy") if term not in terms}
     if "conditional" in terms:
         level["condition"] = LABELS
@@ -75,5 +102,5 @@ def row_stack(row: str, sgan: SGANParameters) -> SGANParameters:
         discriminator = level["discriminator"]
         if discriminator["classes"]:
             discriminator |= {"adversarial": discriminator["classes"], "classes": ()}
-    joint = sgan.joint.model_copy(update={"discriminators": {}})
+    joint = joint.model_copy(update={"discriminators": {}})
     return SGANParameters.model_validate({"levels": {PIXELS: level}, "joint": joint})

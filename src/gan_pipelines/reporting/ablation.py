@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
+from scipy import stats
 
 from gan_pipelines.data.images import LabelledImages
-from gan_pipelines.metrics.definitions import JUDGE, REAL
+from gan_pipelines.metrics.definitions import JUDGE, REAL, SCORES
+from gan_pipelines.metrics.intervals import CONFIDENCE
 from gan_pipelines.reporting.pictures import sample_grid
 from gan_pipelines.reporting.tables import MADE_BY, overall, table_verdict
 
@@ -17,10 +19,26 @@ PAPER = {
     "adv_cond_ent": "7.16 +- 0.10",
     "independent": "8.37 +- 0.08",
     "joint": "8.59 +- 0.12",
+    "no_entropy": "-",
     REAL: "11.24 +- 0.12",
 }
-"""Inception scores of the rows and of real images on CIFAR-10 (SGAN, table 1): another data set, another network."""
-COLUMNS = ("inception_score", "frechet_distance", "label_accuracy", "within_class_diversity")
+"""Inception scores of the rows and of real images on CIFAR-10 (SGAN, table 1): another data set, another network; it
+does not have the row `no_entropy`."""
+ORDER = (
+    ("joint", "independent"),
+    ("independent", "adv_cond_ent"),
+    ("adv_cond_ent", "adv_cond"),
+    ("adv", "adv_ent"),
+    ("joint", "no_entropy"),
+)
+"""Pairs of rows; the first is the better one in the paper, which does not have the last pair."""
+TITLES = {
+    "inception_score": "Inception",
+    "frechet_distance": "Frechet",
+    "label_accuracy": "accuracy",
+    "within_class_diversity": "diversity",
+}
+COLUMNS = tuple(TITLES)
 TITLE_PIXELS = 28
 PANELS_PER_ROW = 4
 
@@ -57,12 +75,61 @@ def _judged(table: pd.DataFrame) -> dict[str, float]:
     return dict(zip(rows["score"], rows["value"], strict=True))
 
 
+def ablation_order(tables: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame:
+    """Whether the order of the rows is the paper's: Student's paired test, two-sided, for each pair of `ORDER`.
+
+    Rows are paired by their seeds, which give them the same images, encoder, judge and noise for their samples.
+
+    Args:
+        tables: the tables of scores of each variant, one per seed, in the same order of seeds.
+
+    Returns:
+        Columns `row`, `other`, `score`, `seeds`, `difference` (mean of the row less the other), its 95 % interval `low`
+        and `high`, `p`, and `seeds_better`: for how many seeds the row is better. A single seed has no interval.
+    """
+    judged = {row: pd.DataFrame([_judged(table) for table in of_seeds]) for row, of_seeds in tables.items()}
+    rows = []
+    for row, other in ORDER:
+        for score in COLUMNS:
+            if not all(score in judged[name] for name in (row, other)):
+                continue
+            differences = judged[row][score] - judged[other][score]
+            better = differences < 0 if SCORES[score].better == "lower" else differences > 0
+            test = stats.ttest_1samp(differences, 0) if len(differences) > 1 else None
+            low, high = test.confidence_interval(CONFIDENCE) if test else (float("nan"),) * 2
+            rows.append(
+                {
+                    "row": row,
+                    "other": other,
+                    "score": score,
+                    "seeds": len(differences),
+                    "difference": differences.mean(),
+                    "low": low,
+                    "high": high,
+                    "p": test.pvalue if test else float("nan"),
+                    "seeds_better": int(better.sum()),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def format_order(table: pd.DataFrame) -> str:
+    """A line per pair of rows and score, within 80 columns."""
+    scores = table["score"].map(TITLES)
+    shown = pd.DataFrame({"row": table["row"], "less the row": table["other"], "score": scores})
+    shown["difference"] = [f"{value:.3g}" for value in table["difference"]]
+    ends = zip(table["low"], table["high"], strict=True)
+    shown["95 %"] = ["-" if pd.isna(low) else f"[{low:.3g}, {high:.3g}]" for low, high in ends]
+    counts = zip(table["seeds_better"], table["seeds"], strict=True)
+    shown["better"] = [f"{better} of {seeds}" for better, seeds in counts]
+    return shown.to_string(index=False)
+
+
 def format_ablation(table: pd.DataFrame) -> str:
     """The table within 80 columns: mean +- standard deviation over the seeds."""
     shown = pd.DataFrame({"row": table["row"], "paper, CIFAR-10": table["paper_inception_score"]})
-    titles = {"inception_score": "Inception", "frechet_distance": "Frechet", "within_class_diversity": "diversity"}
-    for score, title in titles.items():
-        shown[title] = [
+    for score in ("inception_score", "frechet_distance", "within_class_diversity"):
+        shown[TITLES[score]] = [
             "-" if pd.isna(mean) else f"{mean:.2f}" if pd.isna(std) else f"{mean:.2f} +- {std:.2f}"
             for mean, std in zip(table[score], table[f"{score}_std"], strict=True)
         ]

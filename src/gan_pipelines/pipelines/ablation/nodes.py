@@ -7,11 +7,13 @@ from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.metrics.definitions import REAL
 from gan_pipelines.parameters import AblationParameters, EvaluationParameters
 from gan_pipelines.parameters.ablation import ROWS
-from gan_pipelines.reporting.ablation import ablation_grids, ablation_table
+from gan_pipelines.reporting.ablation import ablation_grids, ablation_order, ablation_table
 
 
-def collect_scores(ablation: AblationParameters, real_scores: pd.DataFrame, *tables: pd.DataFrame) -> pd.DataFrame:
-    """SGAN's table 1 on the data at hand.
+def collect_scores(
+    ablation: AblationParameters, real_scores: pd.DataFrame, *tables: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """SGAN's table 1 on the data at hand, and whether its order is the paper's.
 
     Args:
         ablation: how many seeds there are.
@@ -20,7 +22,7 @@ def collect_scores(ablation: AblationParameters, real_scores: pd.DataFrame, *tab
     """
     seeds = len(ablation.seeds)
     by_row = {row: tables[place * seeds : (place + 1) * seeds] for place, row in enumerate(ROWS)}
-    return ablation_table({**by_row, REAL: [real_scores]})
+    return ablation_table({**by_row, REAL: [real_scores]}), ablation_order(by_row)
 
 
 def draw_grids(evaluation: EvaluationParameters, train_images: LabelledImages, *samples: LabelledImages) -> Image.Image:

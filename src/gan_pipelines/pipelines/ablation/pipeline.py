@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from kedro.pipeline import Node, Pipeline
 
 from gan_pipelines.parameters import LABELS, PIXELS
-from gan_pipelines.parameters.ablation import INDEPENDENT, JOINT, ROWS, seed_name
+from gan_pipelines.parameters.ablation import JOINTLY_TRAINED, ROWS, SINGLE_LEVEL_TERMS, seed_name
 from gan_pipelines.pipelines import evaluation, sgan_joint, sgan_levels
 from gan_pipelines.pipelines.ablation.nodes import collect_scores, draw_grids
 
@@ -31,7 +31,7 @@ def create_pipeline(levels: Sequence[str], seeds: Sequence[int]) -> Pipeline:
         Node(
             collect_scores,
             inputs=["params:ablation", "real_scores", *scores],
-            outputs="ablation_table",
+            outputs=["ablation_table", "ablation_order"],
             name="collect_scores",
         ),
         Node(
@@ -46,18 +46,19 @@ def create_pipeline(levels: Sequence[str], seeds: Sequence[int]) -> Pipeline:
 
 def create_row(row: str, seed: int, levels: Sequence[str]) -> Pipeline:
     """One row with one seed: its trainings, its stack, samples and scores."""
-    training = {
-        INDEPENDENT: sgan_levels.create_pipeline(levels) + sgan_joint.create_assembly(levels, "level", STACK),
-        JOINT: sgan_joint.create_training(levels) + sgan_joint.create_assembly(levels, "joint_level", STACK),
-    }
-    bottom = sgan_levels.create_level(LABELS, PIXELS) + sgan_joint.create_assembly([PIXELS], "level", STACK)
-    pipeline = training.get(row, bottom) + evaluation.create_sampling(STACK) + evaluation.create_scoring(STACK)
-    start = {f"level_{name}" for name in levels} & pipeline.inputs()  # of a joint training: the independent levels
-    shared = {name for name in pipeline.inputs() if not name.startswith("params:")} - start - {"checkpoints"}
+    if row in SINGLE_LEVEL_TERMS:
+        training = sgan_levels.create_level(LABELS, PIXELS) + sgan_joint.create_assembly([PIXELS], "level", STACK)
+    elif row in JOINTLY_TRAINED:
+        training = sgan_levels.create_pipeline(levels) + sgan_joint.create_training(levels)
+        training += sgan_joint.create_assembly(levels, "joint_level", STACK)
+    else:
+        training = sgan_levels.create_pipeline(levels) + sgan_joint.create_assembly(levels, "level", STACK)
+    pipeline = training + evaluation.create_sampling(STACK) + evaluation.create_scoring(STACK)
+    shared = {name for name in pipeline.inputs() if not name.startswith("params:")} - {"checkpoints"}
     return Pipeline(
         pipeline,
         namespace=f"{row}.{seed_name(seed)}",
-        inputs={name: name for name in shared} | {name: dataset(INDEPENDENT, seed, name) for name in start},
+        inputs={name: name for name in shared},
         outputs={name: dataset(row, seed, name) for name in pipeline.all_outputs()},
         parameters={
             "params:run": f"params:ablation_rows.{row}.{seed_name(seed)}.run",
