@@ -267,7 +267,7 @@ def test_what_mnist_resolves_to() -> None:
 
 def test_what_three_levels_resolve_to() -> None:
     changed = differences("three_levels")
-    of_pixels = {"condition", "noise.size", "generator.noise", "generator.trunk"}
+    of_pixels = {"condition", "generator.noise", "generator.trunk"}
     of_pixels |= {"training.steps", "training.final_learning_rate_fraction"}
     assert {key for key in changed if not key.startswith("sgan.levels.block2.")} == {
         *(f"sgan.levels.pixels.{key}" for key in of_pixels), "sgan.joint.training.final_learning_rate_fraction"

@@ -66,7 +66,7 @@ def test_the_default_experiment_validates(base: dict[str, Any]) -> None:
     assert list(experiment.classifier.networks) == ["block1", "block2", "fc3", "labels"]
     assert experiment.sgan.levels["pixels"].loss_weights.model_dump() == {
         "adversarial": 1.0,
-        "conditional": 1.0,
+        "conditional": 5.0,
         "entropy": 10.0,
         "classes": 1.0,
         "gradient_penalty": 0.0,
