@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from gan_pipelines.data.images import LabelledImages, to_unit_range
 from gan_pipelines.model_file import read_model, write_model
 from gan_pipelines.models import Encoder, EncoderSpec
-from gan_pipelines.models.encoder import encode, standardise
+from gan_pipelines.models.encoder import encode, report_dead_features, standardise
 from gan_pipelines.parameters import ExperimentError
 
 NAMES = ["pixels", "block1", "fc", "labels"]
@@ -201,7 +201,8 @@ def test_dead_features_are_counted_and_a_dead_representation_is_refused(
         linear.bias[:5] = -1
         linear.bias[5:] = 1
     with caplog.at_level("WARNING"):
-        standardise(encoder, images.pixels())
+        for found in encode(encoder, images.pixels(), ["block1", "fc"]):
+            report_dead_features(found)
     assert "classifier.blocks.fc: 5 of its 12 features are the same in all training images" in caplog.messages
     with torch.no_grad():
         linear.weight[:] = 0

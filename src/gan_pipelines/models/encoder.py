@@ -153,7 +153,7 @@ def standardise(encoder: Encoder, pixels: Representation) -> None:
 
     The scale of a classifier's representation says nothing: its weights may be divided by a number, and those above
     multiplied by it. In this unit a level's losses, and the share of its noise beside its condition, do not depend on
-    it. Features that are the same in all images are reported.
+    it.
 
     Args:
         encoder: frozen; its answers stay the same.
@@ -165,14 +165,7 @@ def standardise(encoder: Encoder, pixels: Representation) -> None:
     names = [name for name in encoder.shapes if name not in (PIXELS, LABELS)]
     units = {}
     for found in encode(encoder, pixels, names):
-        values = found.values.flatten(1)
-        dead = int((values == values[0]).all(dim=0).sum())
-        if dead:
-            logger.warning(
-                "classifier.blocks.%s: %d of its %d features are the same in all training images",
-                *(found.name, dead, values.shape[1]),
-            )
-        square = values.double().square().mean().item()
+        square = found.values.double().square().mean().item()
         if square == 0:
             raise ExperimentError(
                 f"classifier.blocks.{found.name}: all its features are 0 in all training images, so no level can "
@@ -180,3 +173,14 @@ def standardise(encoder: Encoder, pixels: Representation) -> None:
             )
         units[found.name] = float(f"{square**0.5:.4g}")  # the same on machines that add in another order
     encoder.spec = encoder.spec.model_copy(update={"units": units})
+
+
+def report_dead_features(representation: Representation) -> None:
+    """Warn of features that are the same in all images: a level must generate them, and learns nothing from it."""
+    values = representation.values.flatten(1)
+    dead = int((values == values[0]).all(dim=0).sum())
+    if dead:
+        logger.warning(
+            "classifier.blocks.%s: %d of its %d features are the same in all training images",
+            *(representation.name, dead, values.shape[1]),
+        )

@@ -4,7 +4,7 @@ import pandas as pd
 
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.models import Encoder
-from gan_pipelines.models.encoder import encode, standardise
+from gan_pipelines.models.encoder import encode, report_dead_features, standardise
 from gan_pipelines.parameters import (
     PIXELS,
     EncoderParameters,
@@ -53,5 +53,9 @@ def encode_training_set(
     Returns:
         The representation of each level but the pixels, in the order of the levels.
     """
+    names = [name for name in sgan.levels if name != PIXELS]
     with seeded_stage(run, "representations") as stage:
-        return encode(encoder.to(stage.device), train_images.pixels(), [name for name in sgan.levels if name != PIXELS])
+        found = encode(encoder.to(stage.device), train_images.pixels(), names)
+    for representation in found:
+        report_dead_features(representation)
+    return found
