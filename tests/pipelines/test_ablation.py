@@ -79,7 +79,7 @@ def test_a_jointly_trained_row_starts_from_its_own_levels(graph: Pipeline, row: 
 def test_every_row_ends_in_the_table_and_no_two_share_a_result(graph: Pipeline) -> None:
     names = [f"ablation_{row}_seed_{seed}_stack_scores" for row in ROWS for seed in (0, 1)]
     assert nodes(graph)["table.collect_scores"].inputs == ["params:ablation", "real_scores", *names]
-    assert {"ablation_table", "ablation_order", "ablation_grids"} <= graph.outputs()
+    assert {"ablation_table", "ablation_order", "ablation_grids", "ablation_noise_variations"} <= graph.outputs()
     for one, other in combinations(row_nodes(graph), 2):
         assert not set(one.outputs) & set(other.outputs)
 
@@ -173,7 +173,9 @@ def test_the_table_and_the_metrics_hold_the_scores_of_the_rows(ablated: Project)
 def test_the_figure_has_a_panel_per_row_and_is_recorded(ablated: Project) -> None:
     with Image.open(ablated.only("ablation_grids.png")) as picture:
         assert picture.size == (4 * (5 * 58 + 2 + 28), 2 * (10 * 58 + 2 + 28))
-    assert "ablation_grids.png" in ablated.record().artifacts("figures")
+    with Image.open(ablated.only("ablation_noise_variations.png")) as picture:
+        assert picture.size == (2 * (5 * 58 + 2 + 28), 10 * 58 + 2 + 28)
+    assert {"ablation_grids.png", "ablation_noise_variations.png"} <= set(ablated.record().artifacts("figures"))
 
 
 @pytest.mark.slow

@@ -143,10 +143,14 @@ def ablation_grids(samples: Mapping[str, LabelledImages], columns: int) -> Image
         samples: by variant.
         columns: pictures per row of a panel.
     """
-    panels = {row: sample_grid(found, columns) for row, found in samples.items()}
+    return titled_panels({row: sample_grid(found, columns) for row, found in samples.items()})
+
+
+def titled_panels(panels: Mapping[str, Image.Image]) -> Image.Image:
+    """Pictures side by side, each below its title."""
     width, height = (max(panel.size[side] for panel in panels.values()) for side in (0, 1))
     lines = -(-len(panels) // PANELS_PER_ROW)
-    size = (PANELS_PER_ROW * (width + TITLE_PIXELS), lines * (height + TITLE_PIXELS))
+    size = (min(PANELS_PER_ROW, len(panels)) * (width + TITLE_PIXELS), lines * (height + TITLE_PIXELS))
     sheet = Image.new("RGB", size, "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=TITLE_PIXELS * 2 / 3)
     for number, (row, panel) in enumerate(panels.items()):

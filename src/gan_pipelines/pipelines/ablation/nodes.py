@@ -5,9 +5,11 @@ from PIL import Image
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.metrics.definitions import REAL
-from gan_pipelines.parameters import AblationParameters, EvaluationParameters
-from gan_pipelines.parameters.ablation import ROWS
-from gan_pipelines.reporting.ablation import ablation_grids, ablation_order, ablation_table
+from gan_pipelines.models import StackedGenerator
+from gan_pipelines.parameters import AblationParameters, EvaluationParameters, RunParameters
+from gan_pipelines.parameters.ablation import JOINTLY_TRAINED, ROWS
+from gan_pipelines.pipelines.sgan_evaluation.nodes import draw_noise_variations
+from gan_pipelines.reporting.ablation import ablation_grids, ablation_order, ablation_table, titled_panels
 
 
 def collect_scores(
@@ -34,3 +36,17 @@ def draw_grids(evaluation: EvaluationParameters, train_images: LabelledImages, *
         samples: of the first seed of each row.
     """
     return ablation_grids({**dict(zip(ROWS, samples, strict=True)), REAL: train_images}, evaluation.grid_columns)
+
+
+def compare_noise_variations(
+    run: RunParameters, evaluation: EvaluationParameters, *stacks: StackedGenerator
+) -> Image.Image:
+    """One upper representation, many noises of the lowest level, with the entropy loss and without (SGAN, figure 4).
+
+    Args:
+        run: seed of the noise.
+        evaluation: pictures in a line.
+        stacks: of the first seed of each jointly trained row.
+    """
+    panels = [draw_noise_variations(run, evaluation, stack) for stack in stacks]
+    return titled_panels(dict(zip(JOINTLY_TRAINED, panels, strict=True)))

@@ -11,7 +11,7 @@ from kedro.pipeline import Node, Pipeline
 from gan_pipelines.parameters import LABELS, PIXELS
 from gan_pipelines.parameters.ablation import JOINTLY_TRAINED, ROWS, SINGLE_LEVEL_TERMS, seed_name
 from gan_pipelines.pipelines import evaluation, sgan_joint, sgan_levels
-from gan_pipelines.pipelines.ablation.nodes import collect_scores, draw_grids
+from gan_pipelines.pipelines.ablation.nodes import collect_scores, compare_noise_variations, draw_grids
 
 STACK = "stack"
 """The generator of each row."""
@@ -39,6 +39,12 @@ def create_pipeline(levels: Sequence[str], seeds: Sequence[int]) -> Pipeline:
             inputs=["params:evaluation", "train_images", *samples],
             outputs="ablation_grids",
             name="draw_grids",
+        ),
+        Node(
+            compare_noise_variations,
+            inputs=["params:run", "params:evaluation", *(dataset(row, seeds[0], STACK) for row in JOINTLY_TRAINED)],
+            outputs="ablation_noise_variations",
+            name="compare_noise_variations",
         ),
     ]
     return Pipeline([*rows, Pipeline(table, namespace="table", prefix_datasets_with_namespace=False)])
