@@ -1,5 +1,6 @@
 """The encoder, its segments, and freezing."""
 
+import json
 from copy import deepcopy
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -12,8 +13,9 @@ from torch.testing import assert_close
 from gan_pipelines.data.images import LabelledImages, to_unit_range
 from gan_pipelines.model_file import read_model, write_model
 from gan_pipelines.models import Encoder, EncoderSpec
-from gan_pipelines.models.encoder import encode, report_dead_features, standardise
+from gan_pipelines.models.encoder import encode, report_dead_features, set_units
 from gan_pipelines.parameters import ExperimentError
+from gan_pipelines.tensor_file import digest_tensors
 
 NAMES = ["pixels", "block1", "fc", "labels"]
 
@@ -148,7 +150,7 @@ def test_the_digest_covers_weights_blocks_and_data(encoder: Encoder) -> None:
 @pytest.fixture
 def standardised(encoder: Encoder, images: LabelledImages) -> Encoder:
     copy = deepcopy(encoder)
-    standardise(copy, images.pixels())
+    set_units(copy, images.pixels())
     return copy
 
 
@@ -183,7 +185,7 @@ def test_a_unit_undoes_the_scale_of_the_weights(
         for value in scaled.blocks["fc"].parameters():
             value *= factor
         scaled.blocks["labels"][0].weight /= factor
-    standardise(scaled, images.pixels())
+    set_units(scaled, images.pixels())
     assert scaled.spec.units["fc"] == pytest.approx(factor * standardised.spec.units["fc"], rel=1e-3)
     ours, theirs = (encode(of, images.pixels(), ["fc"])[0].values for of in (scaled, standardised))
     assert_close(ours, theirs, rtol=2e-3, atol=1e-4)
@@ -208,7 +210,7 @@ def test_dead_features_are_counted_and_a_dead_representation_is_refused(
         linear.weight[:] = 0
         linear.bias[:] = -1
     with pytest.raises(ExperimentError, match=r"classifier\.blocks\.fc: all its features are 0"):
-        standardise(encoder, images.pixels())
+        set_units(encoder, images.pixels())
 
 
 def test_the_units_survive_a_file_and_are_part_of_the_digest(
@@ -218,3 +220,9 @@ def test_the_units_survive_a_file_and_are_part_of_the_digest(
     again = read_model(tmp_path / "encoder.safetensors")
     assert again.spec.units == standardised.spec.units
     assert again.digest() == standardised.digest() != encoder.digest()
+
+
+def test_an_encoder_without_units_has_the_digest_of_versions_that_knew_none(encoder: Encoder) -> None:
+    spec = encoder.spec.model_dump(mode="json", exclude={"units"})
+    written = json.dumps(spec, separators=(",", ":"))
+    assert encoder.digest() == digest_tensors(encoder.state_dict(), written)

@@ -24,11 +24,8 @@ def settings(smoke_experiment: Experiment, sgan: SGANParameters) -> dict[str, An
 
 
 def test_every_row_has_settings_for_each_seed(settings: dict[str, Any], smoke_experiment: Experiment) -> None:
-    assert (
-        tuple(settings)
-        == ROWS
-        == (*("adv", "adv_ent", "adv_cond", "adv_cond_ent", "independent", "joint", "no_entropy"),)
-    )
+    assert tuple(settings) == ROWS
+    assert ROWS == ("adv", "adv_ent", "adv_cond", "adv_cond_ent", "independent", "joint", "no_entropy")
     for row in settings.values():
         assert list(row) == ["seed_4", "seed_0"]
         for seed, name in zip(SEEDS.seeds, row, strict=True):
@@ -85,6 +82,7 @@ def test_each_level_gets_as_many_updates_in_every_row(sgan: SGANParameters, init
         for name, level in stack.levels.items():
             jointly = row in ("joint", "no_entropy")
             alone = level.training.steps if initialise == "independent" or not jointly else 0
+            assert level.training.steps == 1 or alone
             of_levels.setdefault(name, set()).add(alone + stack.joint.training.steps * jointly)
     joint, alone = sgan.joint.training.steps, initialise == "independent"
     for name, level in sgan.levels.items():

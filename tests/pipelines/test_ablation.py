@@ -14,7 +14,7 @@ from PIL import Image
 from gan_pipelines.model_file import read_model
 from gan_pipelines.models import LevelGAN, StackedGenerator
 from gan_pipelines.parameters import ExperimentError
-from gan_pipelines.parameters.ablation import ROWS
+from gan_pipelines.parameters.ablation import JOINTLY_TRAINED, ROWS
 from tests.pipelines.conftest import ROOT, Project
 
 SINGLE = ("adv", "adv_ent", "adv_cond", "adv_cond_ent")
@@ -107,7 +107,7 @@ def test_every_row_leaves_levels_a_stack_and_samples(ablated: Project) -> None:
         assert isinstance(stack, StackedGenerator)
         assert [level.target for level in stack.spec.levels] == targets
         assert stack.spec.conditional == (row not in ("adv", "adv_ent"))
-        kind = "joint_level" if "joint" in "".join(TRAININGS[row]) else "level"
+        kind = "joint_level" if row in JOINTLY_TRAINED else "level"
         for target, spec in zip(targets, stack.spec.levels, strict=True):
             level = ablated.model(f"{name}_{kind}_{target}")
             assert isinstance(level, LevelGAN)

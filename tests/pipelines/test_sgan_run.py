@@ -12,6 +12,7 @@ from gan_pipelines.data.images import labels_in_proportion
 from gan_pipelines.metrics import best_temperature, expected_calibration_error
 from gan_pipelines.model_file import read_model
 from gan_pipelines.models import Encoder, LevelGAN, StackedGenerator, standing_stack
+from gan_pipelines.models.encoder import encode
 from gan_pipelines.models.standing import PICTURES
 from gan_pipelines.reporting.tables import MADE_BY, table_verdict
 from gan_pipelines.tracking.names import metric_name
@@ -45,6 +46,13 @@ def test_each_model_is_a_versioned_file_that_opens_on_its_own(finished_project: 
         path = finished_project.only(f"{name}.safetensors")
         assert isinstance(read_model(Path(shutil.copy(path, tmp_path))), kind)
     assert len({finished_project.version(f"{name}.safetensors") for name in models}) == 1
+
+
+def test_levels_are_trained_on_representations_with_a_mean_square_of_1(finished_project: Project) -> None:
+    encoder = finished_project.model("encoder")
+    assert set(encoder.spec.units) == {"block1", "fc3"}
+    (fc3,) = encode(encoder, finished_project.images("train_images").pixels(), ["fc3"])
+    assert fc3.values.square().mean().item() == pytest.approx(1, rel=1e-3)
 
 
 def test_joint_levels_keep_their_discriminators_and_make_up_the_stack(finished_project: Project) -> None:
@@ -273,3 +281,10 @@ def test_a_stage_does_not_depend_on_which_stages_run_with_it(project: Project) -
     for name in ("level_pixels", "joint_level_fc3", "joint_stack"):
         before, after = (path.read_bytes() for path in project.files(f"{name}.safetensors"))
         assert before == after
+
+
+@pytest.mark.slow
+def test_an_encoder_may_keep_the_scale_of_its_network(empty_project: Project) -> None:
+    changed = {"classifier": {"unit_scale": False}}
+    empty_project.run(changed, pipeline_names=["data_preparation", "classifier"])
+    assert empty_project.model("encoder").spec.units == {}

@@ -132,8 +132,25 @@ def test_rows_are_compared_by_a_paired_test_over_their_seeds() -> None:
     assert max(map(len, format_order(ablation_order(tables)).splitlines())) <= 80
 
 
-def test_the_order_of_a_single_seed_has_no_interval() -> None:
-    table = ablation_order({row: [scores(9.0, 2.0)] for row in ROWS})
+def test_a_diversity_is_better_if_it_is_nearer_to_that_of_real_images() -> None:
+    tables = {row: [scores(9.0, 2.0, 1.3).assign(expected=1.0)] * 3 for row in ROWS}
+    tables["independent"] = [scores(9.0, 2.0, diversity).assign(expected=1.0) for diversity in (0.9, 1.2, 0.5)]
+    found = ablation_order(tables).set_index(["row", "other", "score"])
+    assert found.loc[("joint", "independent", "within_class_diversity"), "seeds_better"] == 1
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_few_seeds_have_no_interval(seeds: int) -> None:
+    table = ablation_order({row: [scores(9.0, 2.0 + seed) for seed in range(seeds)] for row in ROWS})
     assert table[["low", "high", "p"]].isna().all(axis=None)
+    assert set(table["seeds"]) == {seeds}
     assert set(table["seeds_better"]) == {0}
-    assert "0 of 1" in format_order(table)
+    assert f"0 of {seeds}" in format_order(table)
+
+
+def test_a_seed_without_a_score_is_left_out_of_the_order() -> None:
+    tables = {row: [scores(9.0, 2.0, accuracy=0.5 + 0.1 * seed) for seed in range(4)] for row in ROWS}
+    tables["joint"] = [scores(9.0, 2.0), *(scores(9.0, 2.0, accuracy=accuracy) for accuracy in (0.7, 0.9, 0.9))]
+    accuracy = ablation_order(tables).set_index(["row", "other", "score"]).loc["joint", "independent", "label_accuracy"]
+    assert (accuracy["seeds"], accuracy["seeds_better"]) == (3, 3)
+    assert accuracy["difference"] == pytest.approx((0.1 + 0.2 + 0.1) / 3)

@@ -68,7 +68,7 @@ def listening_addresses() -> set[str]:
 def test_two_ranks_train_a_level_as_one_process_does(
     level_spec: Callable[..., LevelSpec], encoder: Encoder, real: dict[str, Representation], recorder: Callable
 ) -> None:
-    spec = level_spec("pixels", "fc", training=TRAINING)
+    spec = level_spec("pixels", "fc", training=TRAINING, condition_noise=0.1)
     arguments = (spec, encoder, real["pixels"], real["fc"])
     observer, open_to = recorder(lambda: open_to.update(listening_addresses())), set[str]()
     expected, wanted = fit_level(ALONE, *arguments, recorder())

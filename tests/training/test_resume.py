@@ -139,7 +139,7 @@ def real(encoder: Encoder, images: LabelledImages) -> dict[str, Representation]:
 @pytest.fixture
 def convolutional(level_spec: Callable[..., LevelSpec]) -> LevelSpec:
     discriminator = {"trunk": CONVOLUTIONS, "adversarial": HEAD, "noise": HEAD}
-    return level_spec("pixels", "fc", training=TRAINING, discriminator=discriminator)
+    return level_spec("pixels", "fc", training=TRAINING, discriminator=discriminator, condition_noise=0.1)
 
 
 @pytest.fixture

@@ -193,6 +193,28 @@ def _compare_recipes(averaged: pd.DataFrame, values: Sequence[Float[np.ndarray, 
     return found
 
 
+def paired_difference(
+    ours: Float[np.ndarray, " seeds"], theirs: Float[np.ndarray, " seeds"]
+) -> tuple[float, float, float, float]:
+    """Mean difference of values that are paired by their seeds, its 95 % interval, and p (Student 1908, two-sided).
+
+    Returns:
+        The mean of ours less theirs, the ends of the interval, p; the last three are NaN with fewer than three seeds,
+        and if all differences are equal, for which the test is not defined.
+    """
+    differences = ours - theirs
+    found = differences.mean() if len(differences) else math.nan
+    if len(differences) < FEWEST_SEEDS or np.ptp(differences) == 0:
+        return found, math.nan, math.nan, math.nan
+    test = stats.ttest_1samp(differences, 0)
+    return found, *test.confidence_interval(CONFIDENCE), test.pvalue
+
+
+def badness(row: Mapping[Any, Any], better: Better) -> float:
+    """A score, transformed so that lower is better; NaN if that takes an `expected` that nobody knows."""
+    return _badness(row, better)[0]
+
+
 def _welch(ours: Float[np.ndarray, " seeds"], best: Float[np.ndarray, " seeds"]) -> str:
     if ours.std() == best.std() == 0:  # for which the test is not defined
         return EQUAL if ours[0] == best[0] else WORSE

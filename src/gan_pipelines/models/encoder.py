@@ -30,7 +30,7 @@ class EncoderSpec(Schema):
         image_shape: (channels, height, width).
         classes: names of the classes.
         data_digest: digest of the training images.
-        units: in which representations are given, in those of the network; 1 where nothing is said.
+        units: the unit of each representation, as a multiple of the network's own; 1 if it is missing.
         provenance: what decided its weights; None before training.
     """
 
@@ -116,7 +116,8 @@ class Encoder(nn.Module):
 
     def digest(self) -> str:
         """SHA-256 of its spec, which includes the digest of its data, and of its weights."""
-        return digest_tensors(self.state_dict(), self.spec.model_dump_json())
+        unused = None if self.spec.units else {"units"}  # encoders and judges of earlier versions keep their digests
+        return digest_tensors(self.state_dict(), self.spec.model_dump_json(exclude=unused))
 
     def freeze(self) -> "Encoder":
         """Switch to evaluation mode and stop gradients on the weights; gradients still reach the input."""
@@ -148,30 +149,36 @@ def encode(
     return [Representation(name, torch.cat(batches), digest) for name, batches in rows.items()]
 
 
-def standardise(encoder: Encoder, pixels: Representation) -> None:
-    """Give each representation between pixels and labels in the unit in which its mean square over these images is 1.
+@torch.no_grad()
+def set_units(encoder: Encoder, pixels: Representation, batch_size: int = 500) -> None:
+    """Set the unit of each representation between pixels and labels so that its mean square over these images is 1.
 
     The scale of a classifier's representation says nothing: its weights may be divided by a number, and those above
     multiplied by it. In this unit a level's losses, and the share of its noise beside its condition, do not depend on
     it.
 
     Args:
-        encoder: frozen; its answers stay the same.
+        encoder: frozen; its spec is changed, its answers are not.
         pixels: the training images.
+        batch_size: images per batch.
 
     Raises:
         ExperimentError: a representation is 0 in all images.
     """
-    names = [name for name in encoder.shapes if name not in (PIXELS, LABELS)]
-    units = {}
-    for found in encode(encoder, pixels, names):
-        square = found.values.double().square().mean().item()
+    device = next(encoder.parameters()).device
+    squares = {name: 0.0 for name in encoder.shapes if name not in (PIXELS, LABELS)}
+    for index in torch.arange(len(pixels.values)).split(batch_size):
+        found = encoder.representations(pixels.batch(index).to(device))
+        for name in squares:
+            squares[name] += found[name].double().square().mean().item() * len(index) / len(pixels.values)
+    for name, square in squares.items():
         if square == 0:
             raise ExperimentError(
-                f"classifier.blocks.{found.name}: all its features are 0 in all training images, so no level can "
-                f"generate it. Train the classifier longer, or with a lower learning rate."
+                f"classifier.blocks.{name}: all its features are 0 in all training images, so no level can generate "
+                f"it. Train the classifier longer, or with a lower learning rate."
             )
-        units[found.name] = float(f"{square**0.5:.4g}")  # the same on machines that add in another order
+    # four digits, so that the order of addition rarely matters
+    units = {name: float(f"{square**0.5:.4g}") for name, square in squares.items()}
     encoder.spec = encoder.spec.model_copy(update={"units": units})
 
 
@@ -180,7 +187,6 @@ def report_dead_features(representation: Representation) -> None:
     values = representation.values.flatten(1)
     dead = int((values == values[0]).all(dim=0).sum())
     if dead:
-        logger.warning(
-            "classifier.blocks.%s: %d of its %d features are the same in all training images",
-            *(representation.name, dead, values.shape[1]),
-        )
+        count = values.shape[1]
+        message = "classifier.blocks.%s: %d of its %d features are the same in all training images"
+        logger.warning(message, representation.name, dead, count)

@@ -67,16 +67,17 @@ def row_stack(row: str, sgan: SGANParameters, updates_fraction: float = 1.0) -> 
     """The stack that a row trains: the whole one, or the pixels alone with some losses off.
 
     Each level of every row gets as many updates: those of its own training and those of the joint one, either of both
-    or all of them alone.
+    or all of them alone. A joint training from scratch uses no weights of levels that were trained alone, so those get
+    a single update.
     """
+    from_scratch = sgan.joint.initialise == "scratch"
     joint = sgan.joint.model_copy(update={"training": _shortened(sgan.joint.training, updates_fraction)})
     levels = {name: level.model_dump() for name, level in sgan.levels.items()}
     for name, level in levels.items():
         training = _shortened(sgan.levels[name].training, updates_fraction)
-        if row not in JOINTLY_TRAINED:
-            alone = training.steps if joint.initialise == "independent" else 0
-            training = training.model_copy(update={"steps": alone + joint.training.steps})
-        level["training"] = training.model_dump()
+        steps = 0 if from_scratch else training.steps
+        steps = max(1, steps) if row in JOINTLY_TRAINED else steps + joint.training.steps
+        level["training"] = training.model_copy(update={"steps": steps}).model_dump()
         if row == NO_ENTROPY:
             level["loss_weights"]["entropy"] = 0.0
     if row in SINGLE_LEVEL_TERMS:

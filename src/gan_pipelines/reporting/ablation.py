@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
-from scipy import stats
 
 from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.metrics.comparisons import badness, paired_difference
 from gan_pipelines.metrics.definitions import JUDGE, REAL, SCORES
-from gan_pipelines.metrics.intervals import CONFIDENCE
 from gan_pipelines.reporting.pictures import sample_grid
 from gan_pipelines.reporting.tables import MADE_BY, overall, table_verdict
 
@@ -51,7 +51,7 @@ def ablation_table(tables: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame
     """
     rows = []
     for row, of_seeds in tables.items():
-        values = pd.DataFrame([_judged(table) for table in of_seeds])
+        values = pd.DataFrame([_judged(table)["value"].to_dict() for table in of_seeds])
         verdicts = sorted(filter(None, map(table_verdict, of_seeds)))
         cells = {
             "row": row,
@@ -69,47 +69,42 @@ def ablation_table(tables: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
-def _judged(table: pd.DataFrame) -> dict[str, float]:
+def _judged(table: pd.DataFrame) -> pd.DataFrame:
+    """The judge's scores of all pictures, by name."""
     rows = overall(table)
-    rows = rows[rows["space"] == JUDGE]
-    return dict(zip(rows["score"], rows["value"], strict=True))
+    return rows[(rows["space"] == JUDGE) & rows["value"].notna()].set_index("score")
 
 
 def ablation_order(tables: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame:
-    """Whether the order of the rows is the paper's: Student's paired test, two-sided, for each pair of `ORDER`.
+    """Whether the order of the rows is the paper's: Student's paired test for each pair of `ORDER` and each score.
 
-    Rows are paired by their seeds, which give them the same images, encoder, judge and noise for their samples.
+    Rows are paired by the seed from which their trainings and samples draw; images, encoder and judges are the same for
+    all. The tests are not corrected for their number.
 
     Args:
         tables: the tables of scores of each variant, one per seed, in the same order of seeds.
 
     Returns:
-        Columns `row`, `other`, `score`, `seeds`, `difference` (mean of the row less the other), its 95 % interval `low`
-        and `high`, `p`, and `seeds_better`: for how many seeds the row is better. A single seed has no interval.
+        Columns `row`, `other`, `score`, `seeds` (how many have it for both), `difference` (mean of the row less the
+        other), its 95 % interval `low` and `high`, `p`, and `seeds_better`: for how many seeds the row is better.
     """
-    judged = {row: pd.DataFrame([_judged(table) for table in of_seeds]) for row, of_seeds in tables.items()}
+    judged = {row: [_judged(table) for table in of_seeds] for row, of_seeds in tables.items()}
     rows = []
     for row, other in ORDER:
         for score in COLUMNS:
-            if not all(score in judged[name] for name in (row, other)):
+            pairs = [
+                (ours.loc[score], theirs.loc[score])
+                for ours, theirs in zip(judged[row], judged[other], strict=True)
+                if score in ours.index and score in theirs.index
+            ]
+            if not pairs:
                 continue
-            differences = judged[row][score] - judged[other][score]
-            better = differences < 0 if SCORES[score].better == "lower" else differences > 0
-            test = stats.ttest_1samp(differences, 0) if len(differences) > 1 else None
-            low, high = test.confidence_interval(CONFIDENCE) if test else (float("nan"),) * 2
-            rows.append(
-                {
-                    "row": row,
-                    "other": other,
-                    "score": score,
-                    "seeds": len(differences),
-                    "difference": differences.mean(),
-                    "low": low,
-                    "high": high,
-                    "p": test.pvalue if test else float("nan"),
-                    "seeds_better": int(better.sum()),
-                }
-            )
+            direction = SCORES[score].better
+            values = np.array([[side["value"] for side in pair] for pair in pairs], float)
+            difference, low, high, p = paired_difference(*values.T)
+            better = [badness(ours, direction) < badness(theirs, direction) for ours, theirs in pairs]
+            found = {"seeds": len(pairs), "difference": difference, "low": low, "high": high, "p": p}
+            rows.append({"row": row, "other": other, "score": score, **found, "seeds_better": sum(better)})
     return pd.DataFrame(rows)
 
 

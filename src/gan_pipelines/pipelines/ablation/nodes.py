@@ -8,8 +8,9 @@ from gan_pipelines.metrics.definitions import REAL
 from gan_pipelines.models import StackedGenerator
 from gan_pipelines.parameters import AblationParameters, EvaluationParameters, RunParameters
 from gan_pipelines.parameters.ablation import JOINTLY_TRAINED, ROWS
-from gan_pipelines.pipelines.sgan_evaluation.nodes import draw_noise_variations
 from gan_pipelines.reporting.ablation import ablation_grids, ablation_order, ablation_table, titled_panels
+from gan_pipelines.reporting.pictures import noise_variations
+from gan_pipelines.training.stage import seeded_stage
 
 
 def collect_scores(
@@ -48,5 +49,8 @@ def compare_noise_variations(
         evaluation: pictures in a line.
         stacks: of the first seed of each jointly trained row.
     """
-    panels = [draw_noise_variations(run, evaluation, stack) for stack in stacks]
-    return titled_panels(dict(zip(JOINTLY_TRAINED, panels, strict=True)))
+    panels = {}
+    for row, stack in zip(JOINTLY_TRAINED, stacks, strict=True):
+        with seeded_stage(run, "noise_variations") as stage:
+            panels[row] = noise_variations(stack, stage.rng, evaluation.grid_columns)
+    return titled_panels(panels)

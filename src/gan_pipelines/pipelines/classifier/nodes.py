@@ -4,7 +4,7 @@ import pandas as pd
 
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.models import Encoder
-from gan_pipelines.models.encoder import encode, report_dead_features, standardise
+from gan_pipelines.models.encoder import encode, report_dead_features, set_units
 from gan_pipelines.parameters import (
     PIXELS,
     EncoderParameters,
@@ -41,7 +41,9 @@ def train_encoder(
             run, "encoder", classifier, train_images, test_images, observer, checkpoints
         )
     if classifier.unit_scale:
-        standardise(encoder, train_images.pixels())
+        with seeded_stage(run, "representations") as stage:
+            set_units(encoder.to(stage.device), train_images.pixels())
+        encoder.cpu()
     return encoder, pd.DataFrame(history).assign(stage="encoder"), metrics
 
 
