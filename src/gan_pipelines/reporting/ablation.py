@@ -51,7 +51,7 @@ def ablation_table(tables: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame
     """
     rows = []
     for row, of_seeds in tables.items():
-        values = pd.DataFrame([_judged(table)["value"].to_dict() for table in of_seeds])
+        values = pd.DataFrame([{name: found["value"] for name, found in _judged(table).items()} for table in of_seeds])
         verdicts = sorted(filter(None, map(table_verdict, of_seeds)))
         cells = {
             "row": row,
@@ -69,10 +69,12 @@ def ablation_table(tables: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
-def _judged(table: pd.DataFrame) -> pd.DataFrame:
-    """The judge's scores of all pictures, by name."""
+def _judged(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """`value` and `expected` of the judge's scores of all pictures, by name."""
     rows = overall(table)
-    return rows[(rows["space"] == JUDGE) & rows["value"].notna()].set_index("score")
+    rows = rows[(rows["space"] == JUDGE) & rows["value"].notna()]
+    columns = (rows[column] for column in ("score", "value", "expected"))
+    return {score: {"value": value, "expected": expected} for score, value, expected in zip(*columns, strict=True)}
 
 
 def ablation_order(tables: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame:
@@ -93,9 +95,9 @@ def ablation_order(tables: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame
     for row, other in ORDER:
         for score in COLUMNS:
             pairs = [
-                (ours.loc[score], theirs.loc[score])
+                (ours[score], theirs[score])
                 for ours, theirs in zip(judged[row], judged[other], strict=True)
-                if score in ours.index and score in theirs.index
+                if score in ours and score in theirs
             ]
             if not pairs:
                 continue
