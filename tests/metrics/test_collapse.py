@@ -32,13 +32,13 @@ Scores = Callable[[float], list[Score]]
 
 @pytest.fixture
 def scored(recorder: Callable[[], Observer], smoke_experiment: Experiment) -> Scores:
-    """Scores of 1,000 digits from a small stack whose levels were trained with a given weight of the entropy loss."""
+    """Scores of 1,000 digits from a small stack with the official Q, trained with a given weight of the entropy loss."""
     digits = read_source(Mnist5k(name="mnist_5k"), Path(), torch.Generator().manual_seed(0))
 
     def classifier(stage: str, smoke: ClassifierParameters) -> Encoder:
         block = smoke.model_dump()
         block["training"] |= {"steps": STEPS[stage]}
-        parameters = ClassifierParameters.model_validate(block)
+        parameters = type(smoke).model_validate(block)
         return fit_classifier(RUN, stage, parameters, digits.train, digits.test, recorder())[0]
 
     encoder = classifier("encoder", smoke_experiment.classifier)
@@ -52,6 +52,8 @@ def scored(recorder: Callable[[], Observer], smoke_experiment: Experiment) -> Sc
         sgan = smoke_experiment.sgan.model_dump()
         for name, level in sgan["levels"].items():
             level["loss_weights"] = {"adversarial": 1.0, "conditional": 1.0, "entropy": entropy}
+            level["discriminator"]["noise"] = [{"layer": "linear", "features": "target"}, {"layer": "sigmoid"}]
+            level["condition_noise"] = 0.0
             level["training"] |= {"steps": STEPS[name], "learning_rate": 2e-3, "ema_decay": 0.95}
         specs = plan_levels(SGANParameters.model_validate(sgan), encoder, encoder.digest())
         upper, _ = fit_level(RUN, specs["fc3"], encoder, features, digits.train.one_hot_labels(), recorder())
