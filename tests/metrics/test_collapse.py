@@ -32,7 +32,7 @@ Scores = Callable[[float], list[Score]]
 
 @pytest.fixture
 def scored(recorder: Callable[[], Observer], smoke_experiment: Experiment) -> Scores:
-    """Scores of 1,000 digits from a small stack with the official Q, trained with a given weight of the entropy loss."""
+    """Scores of 1,000 digits of a small stack with the official Q, trained with a given weight of the entropy loss."""
     digits = read_source(Mnist5k(name="mnist_5k"), Path(), torch.Generator().manual_seed(0))
 
     def classifier(stage: str, smoke: ClassifierParameters) -> Encoder:
