@@ -20,7 +20,7 @@ LAYERS = ["data", "classifiers", "levels", "generators", "samples", "report"]
 SHARED = {"data", "judge", "real_evaluation"}
 SGAN = {"encoder", "fc3", "pixels", "joint", "independent_stack_evaluation", "joint_stack_evaluation"}
 INFOGAN = {"infogan", "infogan_evaluation"}
-ROWS = {"adv", "adv_ent", "adv_cond", "adv_cond_ent", "independent", "joint"}
+ROWS = {"adv", "adv_ent", "adv_cond", "adv_cond_ent", "independent", "joint", "no_entropy"}
 BOXES = {
     "__default__": SHARED | SGAN | INFOGAN,
     "sgan": SHARED | SGAN,
