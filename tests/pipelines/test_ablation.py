@@ -179,10 +179,16 @@ def test_the_figure_has_a_panel_per_row_and_is_recorded(ablated: Project) -> Non
 
 
 @pytest.mark.slow
-def test_the_joint_row_is_what_the_stacks_own_pipelines_train_with_that_seed(ablated: Project, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("row", "steps"), [("joint", 20), ("independent", 20 + 10)])
+def test_the_rows_of_whole_stacks_are_what_the_stacks_own_pipelines_train_with_that_seed(
+    ablated: Project, tmp_path: Path, row: str, steps: int
+) -> None:
+    """The independent row has the updates of the joint training besides its own."""
     project = ablated.copy(tmp_path / "a copy")
-    project.run({"run": {"seed": 5}}, pipeline_names=["sgan_levels", "sgan_joint"])
-    ours, theirs = (project.only(f"{name}.safetensors") for name in ("ablation_joint_seed_5_stack", "joint_stack"))
+    levels = {name: {"training": {"steps": steps}} for name in ("fc3", "pixels")}
+    changed = {"run": {"seed": 5}, "sgan": {"levels": levels}}
+    project.run(changed, pipeline_names=["sgan_levels", "sgan_joint"])
+    ours, theirs = (project.only(f"{name}.safetensors") for name in (f"ablation_{row}_seed_5_stack", f"{row}_stack"))
     assert ours.read_bytes() == theirs.read_bytes()
 
 

@@ -50,6 +50,21 @@ def fit(
 
 
 @pytest.fixture
+def turns_of_g(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, Tensor]]:
+    """Condition and noise of each turn of G so far."""
+    turns: list[tuple[Tensor, Tensor]] = []
+    terms = level_training.generator_terms
+
+    def remember(*arguments: Tensor) -> object:
+        condition, noise = arguments[3:]
+        turns.append((condition.clone(), noise.clone()))
+        return terms(*arguments)
+
+    monkeypatch.setattr(level_training, "generator_terms", remember)
+    return turns
+
+
+@pytest.fixture
 def start(real: dict[str, Representation]) -> Callable[..., Start]:
     """The start of a level's training: first its weights, then a batch, then noise."""
 
@@ -526,22 +541,15 @@ def test_a_schedule_gives_g_more_updates_with_noise_of_their_own_when_d_is_ahead
     real: dict[str, Representation],
     level_spec: Callable[..., LevelSpec],
     recorder: Callable,
-    monkeypatch: pytest.MonkeyPatch,
+    turns_of_g: list[tuple[Tensor, Tensor]],
     above: float,
     updates: int,
 ) -> None:
     """D's loss is between 0.1 and 10: below the first threshold, G gets the three updates of the second."""
-    noises: list[Tensor] = []
-    terms = level_training.generator_terms
-
-    def remember(*arguments: Tensor) -> object:
-        noises.append(arguments[-1].clone())
-        return terms(*arguments)
-
-    monkeypatch.setattr(level_training, "generator_terms", remember)
     schedule = [{"above": above, "updates": 1}, {"above": 0, "updates": 3}]
     specs = (level_spec("pixels", "fc", generator_updates=found, training=FOUR_STEPS) for found in (schedule, []))
     (ours, rows), (plain, _) = (fit_level(RUN, spec, encoder, real["pixels"], real["fc"], recorder()) for spec in specs)
+    noises = [noise for _, noise in turns_of_g]
     assert len(noises) == 4 * updates + 4
     assert len({noise.numpy().tobytes() for noise in noises[: 4 * updates]}) == 4 * updates
     assert torch.equal(ours.generator.trunk[0].weight, plain.generator.trunk[0].weight) == (updates == 1)
@@ -561,23 +569,13 @@ def test_the_mean_image_of_a_level_is_that_of_its_targets(
 def test_a_level_trains_on_conditions_with_noise_unless_they_are_labels(
     level_spec: Callable[..., LevelSpec],
     fit: Callable[..., tuple[LevelGAN, list[dict[str, float]]]],
-    monkeypatch: pytest.MonkeyPatch,
+    turns_of_g: list[tuple[Tensor, Tensor]],
     condition: str,
     expected: float,
 ) -> None:
-    conditions: list[Tensor] = []
-    terms = level_training.generator_terms
-
-    def remember(*arguments: Tensor) -> object:
-        conditions.append(arguments[3].clone())
-        return terms(*arguments)
-
-    monkeypatch.setattr(level_training, "generator_terms", remember)
-    for deviation in (0.0, 0.5):
+    for deviation in (0.0, 0.5, 0.5):
         fit(level_spec("pixels", condition, condition_noise=deviation, training=FOUR_STEPS))
-    plain, disturbed = conditions[0], conditions[4]  # the first step of each, from the same images
+    plain, disturbed, again = (turns_of_g[step][0] for step in (0, 4, 8))  # each the first step, from the same images
     assert (disturbed - plain).std().item() == pytest.approx(expected, rel=0.2)
     assert abs((disturbed - plain).mean().item()) <= 0.1
-    again = len(conditions)
-    fit(level_spec("pixels", condition, condition_noise=0.5, training=FOUR_STEPS))
-    assert torch.equal(conditions[again], disturbed)
+    assert torch.equal(again, disturbed)

@@ -62,8 +62,8 @@ def difference(ours: Mapping[Any, Any], theirs: Mapping[Any, Any], better: Bette
     needed = ["value", "low", *(["expected"] if better == "near expected" else [])]
     if better == "neither" or any(pd.isna(row[column]) for row in (ours, theirs) for column in needed):
         return None
-    badness, signs = zip(*(_badness(row, better) for row in (ours, theirs)), strict=True)
-    found = badness[0] - badness[1]
+    signs = [_sign(row, better) for row in (ours, theirs)]
+    found = badness(ours, better) - badness(theirs, better)
     if any(pd.isna(row.get("samples_variance", math.nan)) for row in (ours, theirs)):
         (down, up), (their_down, their_up) = (
             _sides(row, sign) for row, sign in zip((ours, theirs), signs, strict=True)
@@ -75,14 +75,17 @@ def difference(ours: Mapping[Any, Any], theirs: Mapping[Any, Any], better: Bette
     return found, *normal_interval(found, variance, freedom=GROUPS - 1)
 
 
-def _badness(row: Mapping[Any, Any], better: Better) -> tuple[float, float]:
-    """The score, transformed so that lower is better, and the sign with which it entered."""
-    if better == "higher":
-        return -row["value"], -1.0
+def badness(row: Mapping[Any, Any], better: Better) -> float:
+    """A score, transformed so that lower is better; NaN if that takes an `expected` that nobody knows."""
+    value: float = row["value"] - row["expected"] if better == "near expected" else row["value"]
+    return _sign(row, better) * value
+
+
+def _sign(row: Mapping[Any, Any], better: Better) -> float:
+    """The sign with which a score enters its badness."""
     if better == "near expected":
-        sign = math.copysign(1.0, row["value"] - row["expected"])
-        return sign * (row["value"] - row["expected"]), sign
-    return row["value"], 1.0
+        return math.copysign(1.0, row["value"] - row["expected"])
+    return -1.0 if better == "higher" else 1.0
 
 
 def _sides(row: Mapping[Any, Any], sign: float) -> tuple[float, float]:
@@ -136,8 +139,8 @@ def rank_scores(scores: pd.DataFrame, influences: pd.DataFrame) -> pd.DataFrame:
 
 def _leader(records: Sequence[Mapping[Any, Any]], better: Better) -> int:
     """The best of those that can be compared."""
-    badness = [math.nan if difference(row, row, better) is None else _badness(row, better)[0] for row in records]
-    return int(np.nanargmin(badness)) if not np.isnan(badness).all() else 0
+    found = [math.nan if difference(row, row, better) is None else badness(row, better) for row in records]
+    return int(np.nanargmin(found)) if not np.isnan(found).all() else 0
 
 
 def _place(others: Sequence[str]) -> str:
@@ -208,11 +211,6 @@ def paired_difference(
         return found, math.nan, math.nan, math.nan
     test = stats.ttest_1samp(differences, 0)
     return found, *test.confidence_interval(CONFIDENCE), test.pvalue
-
-
-def badness(row: Mapping[Any, Any], better: Better) -> float:
-    """A score, transformed so that lower is better; NaN if that takes an `expected` that nobody knows."""
-    return _badness(row, better)[0]
 
 
 def _welch(ours: Float[np.ndarray, " seeds"], best: Float[np.ndarray, " seeds"]) -> str:

@@ -1,7 +1,7 @@
 """The encoder: a classifier whose blocks the generators invert (SGAN, section 3.1)."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -139,10 +139,8 @@ def encode(
     Returns:
         The representations on the CPU, in the order of `names`.
     """
-    device = next(encoder.parameters()).device
     rows: dict[str, list[Tensor]] = {name: [] for name in names}
-    for index in torch.arange(len(pixels.values)).split(batch_size):
-        found = encoder.representations(pixels.batch(index).to(device))
+    for found in _batches(encoder, pixels, batch_size):
         for name in names:
             rows[name].append(found[name].cpu())
     digest = encoder.digest()
@@ -165,12 +163,10 @@ def set_units(encoder: Encoder, pixels: Representation, batch_size: int = 500) -
     Raises:
         ExperimentError: a representation is 0 in all images.
     """
-    device = next(encoder.parameters()).device
     squares = {name: 0.0 for name in encoder.shapes if name not in (PIXELS, LABELS)}
-    for index in torch.arange(len(pixels.values)).split(batch_size):
-        found = encoder.representations(pixels.batch(index).to(device))
+    for found in _batches(encoder, pixels, batch_size):
         for name in squares:
-            squares[name] += found[name].double().square().mean().item() * len(index) / len(pixels.values)
+            squares[name] += found[name].double().square().mean().item() * len(found[name]) / len(pixels.values)
     for name, square in squares.items():
         if square == 0:
             raise ExperimentError(
@@ -180,6 +176,13 @@ def set_units(encoder: Encoder, pixels: Representation, batch_size: int = 500) -
     # four digits, so that the order of addition rarely matters
     units = {name: float(f"{square**0.5:.4g}") for name, square in squares.items()}
     encoder.spec = encoder.spec.model_copy(update={"units": units})
+
+
+def _batches(encoder: Encoder, pixels: Representation, batch_size: int) -> Iterator[dict[str, Tensor]]:
+    """All representations of all images, a batch at a time, on the encoder's device."""
+    device = next(encoder.parameters()).device
+    for index in torch.arange(len(pixels.values)).split(batch_size):
+        yield encoder.representations(pixels.batch(index).to(device))
 
 
 def report_dead_features(representation: Representation) -> None:

@@ -11,9 +11,15 @@ from gan_pipelines.models.blocks import build_exact, build_network, initialise
 from gan_pipelines.models.latent import Latent
 from gan_pipelines.models.layers import Shape, forward_batches, make_twice_differentiable
 from gan_pipelines.models.provenance import Provenance
-from gan_pipelines.parameters import DiscriminatorParameters, ExperimentError, GeneratorParameters, Schema
-from gan_pipelines.parameters.classifier import UNCONDITIONAL
-from gan_pipelines.parameters.sgan import JointParameters, LevelParameters
+from gan_pipelines.parameters import (
+    UNCONDITIONAL,
+    DiscriminatorParameters,
+    ExperimentError,
+    GeneratorParameters,
+    JointParameters,
+    LevelParameters,
+    Schema,
+)
 from gan_pipelines.tensor_file import digest_tensors
 
 

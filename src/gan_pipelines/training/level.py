@@ -19,7 +19,7 @@ from gan_pipelines.losses import (
 )
 from gan_pipelines.models import DiscriminatorOutput, Encoder, LevelGAN, LevelSpec
 from gan_pipelines.models.layers import set_mean_images
-from gan_pipelines.parameters import LABELS, PIXELS, UNCONDITIONAL, RunParameters
+from gan_pipelines.parameters import LABELS, PIXELS, UNCONDITIONAL, LevelParameters, RunParameters
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.collapse import VARIANCE_RATIO
 from gan_pipelines.training.engine import train
@@ -140,6 +140,14 @@ def level_segment(encoder: Encoder, spec: LevelSpec) -> nn.Module:
     return deepcopy(encoder.segment(spec.target, spec.parameters.condition)) if spec.conditional else nn.Identity()
 
 
+def disturb(parameters: LevelParameters, condition: Tensor, stage: Stage) -> Tensor:
+    """Add the level's `condition_noise` to a rank's part of a batch of conditions, unless they are labels."""
+    if not parameters.condition_noise or parameters.condition in (LABELS, UNCONDITIONAL):
+        return condition
+    drawn = torch.randn(parameters.training.batch_size, *condition.shape[1:], generator=stage.rng)
+    return condition + parameters.condition_noise * stage.local_batch(drawn)
+
+
 @shared_by_workers
 def fit_level(
     run: RunParameters,
@@ -179,20 +187,13 @@ def fit_level(
         known = labels.to(stage.device) if labels is not None and level.discriminator.aware_of_classes else None
         batches = stage.draw_batches(len(target.values), training.batch_size)
 
-        def disturb(above: Tensor) -> Tensor:
-            deviation = spec.parameters.condition_noise
-            if not deviation or spec.parameters.condition in (LABELS, UNCONDITIONAL):
-                return above
-            drawn = torch.randn(training.batch_size, *above.shape[1:], generator=stage.rng)
-            return above + deviation * stage.local_batch(drawn)
-
         def generate(above: Tensor) -> tuple[Tensor, Tensor]:
             noise = stage.local_batch(level.latent.sample(training.batch_size, stage.rng))
             return noise, level.generator(above, noise)
 
         def objective(_: int) -> Iterator[Turn]:
             index = stage.local_batch(next(batches))
-            real, above = target.batch(index), disturb(condition.batch(index))
+            real, above = target.batch(index), disturb(spec.parameters, condition.batch(index), stage)
             classes = None if known is None else known[index]
             noise, generated = generate(above)
             found: dict[str, Tensor] = {}

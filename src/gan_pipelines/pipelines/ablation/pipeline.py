@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from kedro.pipeline import Node, Pipeline
 
-from gan_pipelines.parameters import LABELS, PIXELS
+from gan_pipelines.parameters import PIXELS
 from gan_pipelines.parameters.ablation import JOINTLY_TRAINED, ROWS, SINGLE_LEVEL_TERMS, seed_name
 from gan_pipelines.pipelines import evaluation, sgan_joint, sgan_levels
 from gan_pipelines.pipelines.ablation.nodes import collect_scores, compare_noise_variations, draw_grids
@@ -52,19 +52,17 @@ def create_pipeline(levels: Sequence[str], seeds: Sequence[int]) -> Pipeline:
 
 def create_row(row: str, seed: int, levels: Sequence[str]) -> Pipeline:
     """One row with one seed: its trainings, its stack, samples and scores."""
-    if row in SINGLE_LEVEL_TERMS:
-        training = sgan_levels.create_level(LABELS, PIXELS) + sgan_joint.create_assembly([PIXELS], "level", STACK)
-    elif row in JOINTLY_TRAINED:
-        training = sgan_levels.create_pipeline(levels) + sgan_joint.create_training(levels)
-        training += sgan_joint.create_assembly(levels, "joint_level", STACK)
-    else:
-        training = sgan_levels.create_pipeline(levels) + sgan_joint.create_assembly(levels, "level", STACK)
-    pipeline = training + evaluation.create_sampling(STACK) + evaluation.create_scoring(STACK)
+    trained = [PIXELS] if row in SINGLE_LEVEL_TERMS else levels
+    training, kind = sgan_levels.create_pipeline(trained), "level"
+    if row in JOINTLY_TRAINED:
+        training, kind = training + sgan_joint.create_training(trained), "joint_level"
+    stack = sgan_joint.create_assembly(trained, kind, STACK)
+    pipeline = training + stack + evaluation.create_sampling(STACK) + evaluation.create_scoring(STACK)
     shared = {name for name in pipeline.inputs() if not name.startswith("params:")} - {"checkpoints"}
     return Pipeline(
         pipeline,
         namespace=f"{row}.{seed_name(seed)}",
-        inputs={name: name for name in shared},
+        inputs=shared,
         outputs={name: dataset(row, seed, name) for name in pipeline.all_outputs()},
         parameters={
             "params:run": f"params:ablation_rows.{row}.{seed_name(seed)}.run",
