@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from kedro.pipeline import Pipeline
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from gan_pipelines.data import sources
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.datasets import ImagesDataset
 from gan_pipelines.model_file import read_model
@@ -153,14 +151,6 @@ class Project:
         file = self.folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def parsed_digits() -> Iterator[None]:
-    """Parse the packaged digits once: it takes longer than the rest of a short run."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "mnist_data", cache(sources.mnist_data))
-        yield
 
 
 @pytest.fixture(scope="session")
