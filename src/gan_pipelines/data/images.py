@@ -18,7 +18,7 @@ class LabelledImages:
     """Images with their classes.
 
     Attributes:
-        images: values 0..255, square.
+        images: values 0..255.
         labels: class indices, 0 .. len(classes) - 1.
         classes: names of the classes.
         made_from: of samples, the digest of each thing that made them; no part of the digest of the images.
@@ -27,7 +27,7 @@ class LabelledImages:
         ExperimentError: type, shape, count or range of the images or labels is wrong.
     """
 
-    images: UInt8[Tensor, "count channels size size"]
+    images: UInt8[Tensor, "count channels height width"]
     labels: Int64[Tensor, "count"]
     classes: tuple[str, ...]
     made_from: Mapping[str, str] = field(default_factory=dict)
@@ -36,9 +36,9 @@ class LabelledImages:
         shape = tuple(self.images.shape)
         if self.images.dtype != torch.uint8:
             raise ExperimentError(f"images: must be uint8 (0..255); found {self.images.dtype}.")
-        if len(shape) != 4 or shape[1] not in (1, 3) or shape[2] != shape[3] or 0 in shape:
+        if len(shape) != 4 or shape[1] not in (1, 3) or 0 in shape:
             raise ExperimentError(
-                f"images: must have the shape (count, 1 or 3 channels, size, size) with at least one image; "
+                f"images: must have the shape (count, 1 or 3 channels, height, width) with at least one image; "
                 f"found {shape}."
             )
         if self.labels.dtype != torch.int64 or tuple(self.labels.shape) != shape[:1]:

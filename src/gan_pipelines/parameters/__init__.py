@@ -17,7 +17,9 @@ from gan_pipelines.parameters.data import (
     ImageFolderSource,
     Mnist5k,
     NpzSource,
+    PictureForm,
     Source,
+    TableSource,
     TorchvisionSource,
 )
 from gan_pipelines.parameters.experiment import EvaluationParameters, Experiment, FeatureNetworkName
@@ -77,10 +79,12 @@ __all__ = [
     "Network",
     "Noise",
     "NpzSource",
+    "PictureForm",
     "RunParameters",
     "SGANParameters",
     "Schema",
     "Source",
+    "TableSource",
     "TorchvisionSource",
     "TrainingParameters",
     "UniformNoise",

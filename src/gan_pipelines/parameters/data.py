@@ -1,10 +1,11 @@
 """Where the images come from."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from PIL import ImageColor
+from pydantic import AfterValidator, Field, model_validator
 
-from gan_pipelines.parameters.base import Fraction, Natural, Schema, Weight
+from gan_pipelines.parameters.base import Count, Fraction, Natural, Number, Schema, Weight
 
 
 class Mnist5k(Schema):
@@ -22,25 +23,82 @@ class TorchvisionSource(Schema):
 
 
 class NpzSource(Schema):
-    """A .npz file with x_train, y_train, x_test, y_test; images uint8.
+    """A .npz file of images and, if there are any, labels; `docs/how-to.md` lists the names and forms that are known.
 
-    Images are N x H x W, N x H x W x C, or N x C x H x W where that cannot be mistaken.
+    Attributes:
+        path: of the file.
+        pixel_range: the values of black and of white; needed unless images are uint8.
+        channels: which axis they are, where both the second and the last could be.
+        test_fraction: set aside for testing if the file has no test images.
     """
 
     name: Literal["npz"]
     path: str = Field(min_length=1)
+    pixel_range: tuple[Number, Number] | None = None
+    channels: Literal["first", "last"] | None = None
+    test_fraction: Fraction = 0.2
+
+    @model_validator(mode="after")
+    def _check_range(self) -> Self:
+        if self.pixel_range and self.pixel_range[0] >= self.pixel_range[1]:
+            raise ValueError(f"pixel_range: black must be below white; found {list(self.pixel_range)}")
+        return self
 
 
-class ImageFolderSource(Schema):
-    """Pictures in one folder a class; `mode` is `grey` or `colour`."""
+def _require_colour(value: str) -> str:
+    try:
+        ImageColor.getrgb(value)
+    except ValueError as error:
+        raise ValueError("must be a colour that Pillow knows, such as white or #ff8000") from error
+    return value
+
+
+class PictureForm(Schema):
+    """What pictures from files are brought to.
+
+    Attributes:
+        mode: `grey` or `colour`; without it, colour if any picture has colour.
+        size: side, or height and width, in pixels; without it all pictures must be of one size.
+        fit: how a picture of another shape comes to `size`: `crop` cuts its ends off, `pad` adds margins of the
+            background's colour (or black), `stretch` distorts it. The filter is Pillow's antialiased bicubic one.
+        background: colour behind transparent pictures.
+    """
+
+    mode: Literal["grey", "colour"] | None = None
+    size: Count | tuple[Count, Count] | None = None
+    fit: Literal["crop", "pad", "stretch"] = "crop"
+    background: Annotated[str, AfterValidator(_require_colour)] | None = None
+
+    @property
+    def height_and_width(self) -> tuple[int, int] | None:
+        """Of `size`, in pixels."""
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
+
+
+class ImageFolderSource(PictureForm):
+    """Pictures in one folder a class, or all in one folder without classes."""
 
     name: Literal["image_folder"]
     path: str = Field(min_length=1)
-    mode: Literal["grey", "colour"] = "grey"
     test_fraction: Fraction = 0.2
 
 
-Source = Annotated[Mnist5k | TorchvisionSource | NpzSource | ImageFolderSource, Field(discriminator="name")]
+class TableSource(PictureForm):
+    """Pictures that the dataset `picture_table` lists: columns `path`, `label` and, if wanted, `split` (train or test).
+
+    Attributes:
+        folder: where relative paths start; without it, the project's folder.
+        test_fraction: set aside for testing if there is no column `split`.
+    """
+
+    name: Literal["table"]
+    folder: str = "."
+    test_fraction: Fraction = 0.2
+
+
+Source = Annotated[
+    Mnist5k | TorchvisionSource | NpzSource | ImageFolderSource | TableSource, Field(discriminator="name")
+]
 
 
 class DataParameters(Schema):

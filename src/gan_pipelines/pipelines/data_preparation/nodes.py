@@ -8,7 +8,8 @@ import pandas as pd
 import torch
 
 from gan_pipelines.data.images import LabelledImages, split_by_class
-from gan_pipelines.data.sources import SourceData, read_source
+from gan_pipelines.data.source import SourceData
+from gan_pipelines.data.sources import read_source
 from gan_pipelines.models.requirements import plan_networks
 from gan_pipelines.parameters import (
     DataParameters,

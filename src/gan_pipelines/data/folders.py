@@ -1,0 +1,94 @@
+"""Which files of a folder are pictures, of which class, and why the others are left out."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gan_pipelines.data.pictures import natural_key, picture_suffixes
+
+UNLABELLED = "picture"
+"""The class of pictures that have none."""
+
+
+@dataclass(frozen=True)
+class FoundPictures:
+    """Pictures in the order of their names, the class of each, and how many other files were left out, by reason."""
+
+    files: tuple[Path, ...]
+    labels: tuple[int, ...]
+    classes: tuple[str, ...]
+    left_out: dict[str, int]
+
+
+def find_pictures(folder: Path) -> FoundPictures:
+    """A folder per class, at any depth below it; or pictures that lie in the folder itself and have no class.
+
+    Args:
+        folder: that holds either.
+
+    Raises:
+        ValueError: it holds no pictures, a name that is not UTF-8, or a link that leads out of it.
+    """
+    if not folder.is_dir():
+        raise ValueError("it is not a folder" if folder.exists() else "there is no such folder")
+    root = folder.resolve()
+    left_out: Counter[str] = Counter()
+    by_class: dict[str, list[Path]] = {}
+    for file in _walk(folder, root, left_out):
+        parts = file.relative_to(folder).parts
+        by_class.setdefault(parts[0] if len(parts) > 1 else "", []).append(file)
+    loose = by_class.pop("", [])
+    if by_class and loose:
+        left_out["outside the class folders"] += len(loose)
+    elif loose:
+        by_class = {UNLABELLED: loose}
+    if not by_class:
+        raise ValueError(f"it holds no pictures ({_listed(left_out) or 'it is empty'})")
+    if empty := {entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != "."} - set(by_class):
+        left_out["folders without pictures"] += len(empty)
+    classes = sorted(by_class, key=natural_key)
+    for name in classes:
+        by_class[name].sort(key=lambda file: natural_key(str(file)))
+    files = [file for name in classes for file in by_class[name]]
+    labels = [label for label, name in enumerate(classes) for _ in by_class[name]]
+    return FoundPictures(tuple(files), tuple(labels), tuple(classes), dict(sorted(left_out.items())))
+
+
+def _walk(folder: Path, root: Path, left_out: Counter[str]) -> Iterator[Path]:
+    """Files that end like pictures; the others are counted."""
+    suffixes = picture_suffixes()
+    for place, folders, files in os.walk(folder):
+        hidden = [name for name in folders if name.startswith(".")]
+        left_out["hidden folders"] += len(hidden)
+        linked = [name for name in folders if name not in hidden and (Path(place) / name).is_symlink()]
+        left_out["links to folders"] += len(linked)
+        folders[:] = [name for name in folders if name not in hidden and name not in linked]
+        for name in sorted(files):
+            file = Path(place, name)
+            suffix = file.suffix.lower()
+            if not _encodable(str(file)):
+                raise ValueError(f"the name {name!r} is not UTF-8")
+            if name.startswith("."):
+                left_out["hidden files"] += 1
+            elif suffix not in suffixes:
+                left_out[f"{suffix or 'no ending'}: no picture that is read"] += 1
+            elif file.is_symlink() and not file.resolve().is_relative_to(root):
+                raise ValueError(f"{file} is a link that leads out of the folder, to {file.resolve()}")
+            else:
+                yield file
+    for reason in [reason for reason, count in left_out.items() if not count]:
+        del left_out[reason]
+
+
+def _encodable(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _listed(left_out: Counter[str]) -> str:
+    return ", ".join(f"{count} x {reason}" for reason, count in sorted(left_out.items()))

@@ -1,0 +1,208 @@
+"""Files of pictures as bytes of one form: which kinds are read, what is done to each, and what is refused."""
+
+import os
+import re
+import stat
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, assert_never
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from numpy.typing import NDArray
+from PIL import Image, ImageColor, ImageOps
+from torch import Tensor
+
+from gan_pipelines.parameters import PictureForm
+
+KINDS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "QOI", "TGA", "TIFF", "WEBP")
+"""What Pillow reads by itself and without another program."""
+
+MOST_PIXELS = 2**26
+"""A larger picture is taken for a bomb: 8,192 x 8,192."""
+
+FILTER = Image.Resampling.BICUBIC
+"""Pillow widens it when it makes a picture smaller, so that no finer pattern survives as a coarser one."""
+
+SHOWN = 5
+"""Of files with a fault, so many are named."""
+
+GREY_MODES, COLOUR_MODES = ("1", "L"), ("RGB", "P", "CMYK", "YCbCr", "HSV", "LAB")
+DEEP_GREY_MODES = ("I;16", "I;16B", "I;16L", "I;16N")
+ALPHA_MODES = {"LA": "LA", "La": "LA", "RGBA": "RGBA", "RGBa": "RGBA", "PA": "RGBA"}
+DIGITS = "0123456789"
+ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True)
+class ReadPictures:
+    """Pictures in the order of their files, and how many of them were changed in which way."""
+
+    images: UInt8[Tensor, "count channels height width"]
+    changes: dict[str, int]
+
+
+@dataclass(frozen=True)
+class _Picture:
+    pixels: NDArray[np.uint8]  # height x width x channels
+    changes: tuple[str, ...]
+
+
+def picture_suffixes() -> frozenset[str]:
+    """Endings of the files that are read, in lower case."""
+    Image.init()
+    return frozenset(suffix for suffix, kind in Image.EXTENSION.items() if kind in KINDS)
+
+
+def read_pictures(files: Sequence[Path], form: PictureForm) -> ReadPictures:
+    """Decode files in parallel, each once.
+
+    Args:
+        files: of pictures; not empty.
+        form: mode, size and background that they are brought to.
+
+    Raises:
+        ValueError: files are broken or of a form that needs a decision; the message names them together.
+    """
+    with ThreadPoolExecutor(os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count()) as pool:
+        found = list(pool.map(lambda file: _try_reading(file, form), files))
+    if faults := [(file, fault) for file, fault in zip(files, found, strict=True) if isinstance(fault, str)]:
+        raise ValueError(_name_faults(faults))
+    pictures = [picture for picture in found if isinstance(picture, _Picture)]
+    _require_one_size(pictures)
+    channels = 1 if form.mode == "grey" else max(picture.pixels.shape[2] for picture in pictures)
+    channels = 3 if form.mode == "colour" else channels
+    changes = Counter(change for picture in pictures for change in picture.changes)
+    if widened := sum(picture.pixels.shape[2] < channels for picture in pictures):
+        changes["grey to colour"] += widened
+    height, width, _ = pictures[0].pixels.shape
+    images = torch.empty((len(pictures), channels, height, width), dtype=torch.uint8)
+    for place, picture in enumerate(pictures):
+        images[place] = torch.from_numpy(picture.pixels).permute(2, 0, 1)  # one channel fills three
+    return ReadPictures(images, dict(sorted(changes.items())))
+
+
+def _try_reading(file: Path, form: PictureForm) -> _Picture | str:
+    """The picture, or why there is none; decoders may raise any exception."""
+    try:
+        before = _require_file(file)
+        with Image.open(file, formats=KINDS) as picture:
+            if picture.width * picture.height > MOST_PIXELS:
+                raise ValueError(f"{picture.width} x {picture.height} pixels are more than {MOST_PIXELS}")
+            read = _normalise(picture, form)
+        after = _require_file(file)
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise ValueError("it changed while it was read")
+    except Exception as error:
+        return " ".join(str(error).replace(f"{str(file)!r}", "it").split()).rstrip(".") or type(error).__name__
+    return read
+
+
+def _require_file(file: Path) -> os.stat_result:
+    found = file.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("it is no regular file")
+    if not found.st_size:
+        raise ValueError("it is empty")
+    return found
+
+
+def _normalise(picture: Image.Image, form: PictureForm) -> _Picture:
+    """Frame, orientation, transparency, depth, mode, size: in this order."""
+    changes = ["first frame of several"] if getattr(picture, "n_frames", 1) > 1 else []
+    if picture.getexif().get(ORIENTATION, 1) != 1:
+        picture = ImageOps.exif_transpose(picture)
+        changes.append("turned as its EXIF orientation says")
+    picture = _flatten(picture, form.background, changes)
+    picture = _to_mode(_to_eight_bits(picture, changes), form.mode, changes)
+    if form.height_and_width is not None and picture.size != (wanted := form.height_and_width[::-1]):
+        picture = _resize(picture, wanted, form, changes)
+    pixels = np.array(picture)  # a copy that may be written, as torch wants it
+    return _Picture(pixels.reshape(*pixels.shape[:2], -1), tuple(changes))
+
+
+def _flatten(picture: Image.Image, background: str | None, changes: list[str]) -> Image.Image:
+    """Lay a transparent picture on the background; one that is opaque everywhere loses its alpha."""
+    if "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+    if picture.mode not in ALPHA_MODES:
+        return picture
+    picture = picture.convert(ALPHA_MODES[picture.mode])
+    opaque, alpha = picture.convert("L" if picture.mode == "LA" else "RGB"), picture.getchannel("A")
+    if alpha.getextrema()[0] == 255:
+        return opaque
+    if background is None:
+        raise ValueError("it is transparent; name the colour behind it, such as `background: white`")
+    colour = ImageColor.getrgb(background)[:3]
+    mode = "L" if opaque.mode == "L" and len(set(colour)) == 1 else "RGB"
+    ground = Image.new(mode, picture.size, colour[0] if mode == "L" else colour)
+    ground.paste(opaque, mask=alpha)
+    changes.append("transparency laid on the background")
+    return ground
+
+
+def _to_eight_bits(picture: Image.Image, changes: list[str]) -> Image.Image:
+    if picture.mode in DEEP_GREY_MODES:
+        changes.append("16 to 8 bits")
+        return Image.fromarray(((np.asarray(picture).astype(np.uint32) + 128) // 257).astype(np.uint8))
+    if picture.mode not in (*GREY_MODES, *COLOUR_MODES):
+        raise ValueError(f"its mode is {picture.mode}, which has more than 16 bits per channel")
+    return picture
+
+
+def _to_mode(picture: Image.Image, mode: str | None, changes: list[str]) -> Image.Image:
+    """Grey stays grey, and all else becomes colour, unless grey is wanted: the luminance of colours."""
+    if picture.mode in GREY_MODES:
+        return picture.convert("L")
+    if picture.mode != "RGB":
+        changes.append(f"{'palette' if picture.mode == 'P' else picture.mode} to RGB")
+        picture = picture.convert("RGB")
+    if mode != "grey":
+        return picture
+    changes.append("colour to grey")
+    return picture.convert("L")
+
+
+def _resize(picture: Image.Image, wanted: tuple[int, int], form: PictureForm, changes: list[str]) -> Image.Image:
+    """To a width and height, in pixels."""
+    match form.fit:
+        case "crop":
+            changes.append("cropped and resized")
+            return ImageOps.fit(picture, wanted, FILTER)
+        case "pad":
+            changes.append("resized and padded")
+            ground = ImageColor.getcolor(form.background or "black", picture.mode)
+            return ImageOps.pad(picture, wanted, FILTER, color=ground)
+        case "stretch":
+            changes.append("stretched")
+            return picture.resize(wanted, FILTER)
+    assert_never(form.fit)
+
+
+def _require_one_size(pictures: Sequence[_Picture]) -> None:
+    sizes = Counter((picture.pixels.shape[1], picture.pixels.shape[0]) for picture in pictures)
+    if len(sizes) > 1:
+        often = " and ".join(f"{width} x {height} ({count})" for (width, height), count in sizes.most_common(2))
+        raise ValueError(
+            f"pictures of {len(sizes)} sizes, most often {often} pixels; write `size: 32`, say, to bring them to one"
+        )
+
+
+def _name_faults(faults: Sequence[tuple[Path, str]]) -> str:
+    shown = "; ".join(f"{file}: {fault}" for file, fault in faults[:SHOWN])
+    more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+    return f"{len(faults)} of the files cannot be read as pictures: {shown}{more}"
+
+
+def natural_key(name: str) -> tuple[tuple[bool, Any], ...]:
+    """Sorts names the way people count: 2 before 10.
+
+    Args:
+        name: of a class or a file.
+    """
+    parts = re.findall(r"[0-9]+|[^0-9]+", name)
+    return (*((part[0] not in DIGITS, int(part) if part[0] in DIGITS else part) for part in parts), (True, name))
