@@ -2,6 +2,7 @@
 
 from kedro.pipeline import Pipeline
 
+from gan_pipelines.parameters import TableSource
 from gan_pipelines.pipelines import (
     ablation,
     classifier,
@@ -27,9 +28,10 @@ def register_pipelines() -> dict[str, Pipeline]:
     """
     experiment = active_experiment()
     validation = experiment.data.validation_fraction > 0
+    listed = isinstance(experiment.data.source, TableSource)
     levels, labelled = list(experiment.sgan.levels), experiment.sgan.conditional
     parts = {
-        "data_preparation": data_preparation.create_pipeline(validation),
+        "data_preparation": data_preparation.create_pipeline(validation, listed),
         "judge": judge.create_pipeline(),
         "real_evaluation": evaluation.create_real(),
         "classifier": classifier.create_pipeline(levels),

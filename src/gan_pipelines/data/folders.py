@@ -10,15 +10,25 @@ from gan_pipelines.data.pictures import natural_key, picture_suffixes
 
 UNLABELLED = "picture"
 """The class of pictures that have none."""
+OUTSIDE = "outside the class folders"
 
 
 @dataclass(frozen=True)
 class FoundPictures:
-    """Pictures in the order of their names, the class of each, and how many other files were left out, by reason."""
+    """Pictures in the order of their names, and the class of each.
+
+    Attributes:
+        files: pictures of the first class first.
+        labels: index of the class of each.
+        classes: names of the folders, or of the single class of pictures without labels.
+        labelled: whether the pictures lie in folders of classes.
+        left_out: how many other files and folders there are, by reason.
+    """
 
     files: tuple[Path, ...]
     labels: tuple[int, ...]
     classes: tuple[str, ...]
+    labelled: bool
     left_out: dict[str, int]
 
 
@@ -40,8 +50,9 @@ def find_pictures(folder: Path) -> FoundPictures:
         parts = file.relative_to(folder).parts
         by_class.setdefault(parts[0] if len(parts) > 1 else "", []).append(file)
     loose = by_class.pop("", [])
-    if by_class and loose:
-        left_out["outside the class folders"] += len(loose)
+    labelled = bool(by_class)
+    if labelled and loose:
+        left_out[OUTSIDE] += len(loose)
     elif loose:
         by_class = {UNLABELLED: loose}
     if not by_class:
@@ -53,7 +64,7 @@ def find_pictures(folder: Path) -> FoundPictures:
         by_class[name].sort(key=lambda file: natural_key(str(file)))
     files = [file for name in classes for file in by_class[name]]
     labels = [label for label, name in enumerate(classes) for _ in by_class[name]]
-    return FoundPictures(tuple(files), tuple(labels), tuple(classes), dict(sorted(left_out.items())))
+    return FoundPictures(tuple(files), tuple(labels), tuple(classes), labelled, dict(sorted(left_out.items())))
 
 
 def _walk(folder: Path, root: Path, left_out: Counter[str]) -> Iterator[Path]:

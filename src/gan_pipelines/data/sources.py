@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from gan_pipelines.data.arrays import ALLOWED, read_arrays
-from gan_pipelines.data.folders import UNLABELLED, FoundPictures, find_pictures
+from gan_pipelines.data.folders import OUTSIDE, FoundPictures, find_pictures
 from gan_pipelines.data.images import LabelledImages, split_by_class
 from gan_pipelines.data.pictures import ReadPictures, read_pictures
 from gan_pipelines.data.published import read_mnist_5k, read_torchvision
@@ -120,15 +120,14 @@ def read_external_pictures(path: Path, like: LabelledImages) -> LabelledImages:
     allowed = f"; allowed: pictures of {width} x {height} pixels, or folders of them named {', '.join(like.classes)}."
     with refusing(f"evaluation.pictures: {path}: ", allowed):
         found = find_pictures(path)
-        unlabelled = found.classes == (UNLABELLED,)
-        if not unlabelled and (strangers := sorted(set(found.classes) - set(like.classes))):
+        if found.labelled and (strangers := sorted(set(found.classes) - set(like.classes))):
             raise ValueError(f"{strangers[0]!r} is not a class of the data")
-        if "outside the class folders" in found.left_out:
-            raise ValueError(f"{found.left_out['outside the class folders']} pictures are outside the class folders")
+        if outside := found.left_out.get(OUTSIDE):
+            raise ValueError(f"pictures {OUTSIDE}: {outside}")
         images = read_pictures(found.files, PictureForm(mode="grey" if channels == 1 else "colour")).images
         if tuple(images.shape[2:]) != (height, width):
             raise ValueError(f"the pictures have {images.shape[3]} x {images.shape[2]} pixels")
-    if unlabelled:
+    if not found.labelled:
         return LabelledImages(images, torch.tensor(found.labels), found.classes)
     return LabelledImages(images, _as_classes_of(like, found), like.classes)
 

@@ -59,6 +59,7 @@ class Recorded(Schema):
         "ablation_order",
         "metrics",
         "data_card",
+        "page",
         "model",
         "judge",
         "influences",
@@ -179,6 +180,8 @@ class RecordingHooks:
             case "judge":
                 tracking.log_parameters(stage_parameters(data))
                 tracking.log_tags({names.judge_tag(recorded.under): data.digest()})
+            case "page":
+                tracking.log_text(data, f"{names.FIGURES}/{name}.html")
             case "figure":
                 tracking.log_text(data.to_html(include_plotlyjs=True), f"{names.FIGURES}/{name}.html")
 

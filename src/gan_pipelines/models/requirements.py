@@ -68,12 +68,12 @@ def check_experiment(experiment: Experiment, train_images: LabelledImages, score
     Raises:
         ExperimentError: one paragraph that names the field, what was found and what is allowed.
     """
-    for where, batch_size in experiment.batch_sizes.items():
-        if batch_size > len(train_images):
-            raise ExperimentError(
-                f"{where}.training.batch_size: must be at most the number of training images, {len(train_images)}; "
-                f"found {batch_size}."
-            )
+    if too_large := {where: size for where, size in experiment.batch_sizes.items() if size > len(train_images)}:
+        found = ", ".join(f"{where}.training.batch_size: {size}" for where, size in too_large.items())
+        raise ExperimentError(
+            f"{', '.join(f'{where}.training.batch_size' for where in too_large)}: must be at most the number of "
+            f"training images, {len(train_images)}; found {found}."
+        )
     plan_networks(
         experiment.classifier,
         experiment.judge,

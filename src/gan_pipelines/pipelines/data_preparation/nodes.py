@@ -19,17 +19,21 @@ from gan_pipelines.parameters import (
     SGANParameters,
 )
 from gan_pipelines.project import project_folder
+from gan_pipelines.reporting.data_page import data_page
 from gan_pipelines.reporting.networks import network_table
 from gan_pipelines.training.stage import stage_seed
 
 logger = logging.getLogger(__name__)
 
 
-def prepare_images(data: DataParameters) -> list[LabelledImages | dict[str, Any]]:
+def prepare_images(
+    data: DataParameters, picture_table: pd.DataFrame | None = None
+) -> list[LabelledImages | dict[str, Any]]:
     """Read the source named in YAML, checked and split.
 
     Args:
         data: the source, and how it is split.
+        picture_table: lists the images of a source that is a table.
 
     Returns:
         Training images, test images, validation images if a fraction is set aside for them, data card.
@@ -37,13 +41,15 @@ def prepare_images(data: DataParameters) -> list[LabelledImages | dict[str, Any]
     Raises:
         ExperimentError: data that are missing, cut, altered, of unequal sizes, or too few of a class for the split.
     """
-    source = read_source(data.source, project_folder(), _random(data, "data"))
+    source = read_source(data.source, project_folder(), _random(data, "data"), picture_table)
     splits = {"train": source.train, "test": source.test}
     if data.validation_fraction:
         splits["train"], splits["validation"] = split_by_class(
             source.train, data.validation_fraction, _random(data, "validation"), "data.validation_fraction"
         )
     card = describe_data(data.source.name, source, splits)
+    if source.reading:
+        logger.info("%s: %s", data.source.name, _in_words(source))
     for split, images in splits.items():
         if split != "train" and (known := card["duplicates"][split]):
             logger.warning(
@@ -55,8 +61,23 @@ def prepare_images(data: DataParameters) -> list[LabelledImages | dict[str, Any]
     return [*splits.values(), card]
 
 
+def _in_words(source: SourceData) -> str:
+    """What was read, left out, changed and taken for granted, as one line."""
+    count = len(source.train) + len(source.test)
+    words = [f"{count} pictures in {len(source.train.classes)} classes"]
+    for what, found in source.reading.items():
+        entries = ", ".join(f"{key}: {value}" for key, value in found.items()) if isinstance(found, Mapping) else found
+        words.append(f"{what.replace('_', ' ')}: {entries or 'nothing'}")
+    return "; ".join(words)
+
+
 def _random(data: DataParameters, name: str) -> torch.Generator:
     return torch.Generator().manual_seed(stage_seed(data.seed, name))
+
+
+def draw_data_page(data_card: dict[str, Any], train_images: LabelledImages) -> str:
+    """The data card as an HTML page with pictures."""
+    return data_page(data_card, train_images)
 
 
 def list_networks(
@@ -81,6 +102,7 @@ def describe_data(name: str, source: SourceData, splits: Mapping[str, LabelledIm
         "source": name,
         "origin": source.origin,
         "licence": source.licence,
+        "reading": dict(source.reading),
         "image_shape": list(source.train.image_shape),
         "classes": list(source.train.classes),
         **{split: _describe_split(images) for split, images in splits.items()},
