@@ -101,6 +101,16 @@ def test_a_batch_larger_than_the_data_is_refused_before_anything_is_written(
     assert "5000" in message
 
 
+def test_all_batches_larger_than_the_data_are_named_at_once_but_only_those_of_the_run(empty_project: Project) -> None:
+    use_pictures(empty_project, arrays(classes=2))
+    message = refusal(empty_project, pipeline_names=["sgan"])
+    fields = ["classifier", "judge", "second_judge", "sgan.levels.fc3", "sgan.levels.pixels", "sgan.joint"]
+    assert message.startswith(", ".join(f"{field}.training.batch_size" for field in fields) + ": must be at most")
+    assert "40" in message
+    empty_project.run(pipeline_names=["data_preparation"])
+    assert refusal(empty_project, pipeline_names=["classifier"]).startswith("classifier.training.batch_size: must be")
+
+
 def test_too_few_samples_for_the_scores_are_refused(empty_project: Project) -> None:
     use_pictures(empty_project, arrays(classes=30))
     message = refusal(empty_project, {"evaluation": {"samples": 59}})

@@ -22,6 +22,7 @@ from gan_pipelines.models.requirements import check_experiment, check_rows
 from gan_pipelines.parameters import Experiment, ExperimentError
 from gan_pipelines.parameters.ablation import row_settings
 from gan_pipelines.pipelines.compare import READS_THE_RECORD
+from gan_pipelines.pipelines.data_preparation import PICTURE_TABLE
 from gan_pipelines.pipelines.pictures import find_folder
 from gan_pipelines.training.interruption import stop_on_signals
 from gan_pipelines.training.machine import require_machine
@@ -35,6 +36,8 @@ class CheckHooks:
 
     experiment: Experiment
     runs_rows = False
+    used: frozenset[str] = frozenset()
+    """Blocks of the YAML, such as `sgan`, by which the run trains or scores."""
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
@@ -51,7 +54,13 @@ class CheckHooks:
         if not only_reads_the_record(pipeline):
             require_machine(self.experiment.run)
         self.runs_rows = any(name.startswith(f"params:{ROW_SETTINGS}.") for name in pipeline.inputs())
+        self.used = blocks_in_use(pipeline)
         self._require_what_is_scored(pipeline)
+        if PICTURE_TABLE in pipeline.inputs() and not catalog.exists(PICTURE_TABLE):
+            raise ExperimentError(
+                f"{PICTURE_TABLE}: there is no such file ({catalog.get(PICTURE_TABLE)}); data.source.name: table needs "
+                f"one with a column path, and label and split if wanted. Nothing was run."
+            )
         outputs = versioned_files(pipeline.all_outputs(), catalog)
         for name, dataset in outputs.items():
             _require_writable(name, folder(dataset))
@@ -115,7 +124,7 @@ class CheckHooks:
             self._check_images(outputs["train_images"], outputs[self.experiment.evaluation.scored_images])
 
     def _check_images(self, train_images: LabelledImages, scored_images: LabelledImages) -> None:
-        check_experiment(self.experiment, train_images, scored_images)
+        check_experiment(self.experiment, train_images, scored_images, self.used)
         if self.runs_rows:
             check_rows(self.experiment, train_images)
 
@@ -129,6 +138,14 @@ class CheckHooks:
 def only_reads_the_record(pipeline: Pipeline) -> bool:
     """Whether a run trains and samples nothing; it leaves no trace in the record that it reads."""
     return all(READS_THE_RECORD in node.tags for node in pipeline.nodes)
+
+
+def blocks_in_use(pipeline: Pipeline) -> frozenset[str]:
+    """Parameter blocks of nodes that train, `sgan` for a row of the ablation, and `evaluation` if any node takes it."""
+    trained = {name for node in pipeline.nodes if node.short_name.startswith("train") for name in node.inputs}
+    parameters = trained | ({"params:evaluation"} & pipeline.inputs())
+    blocks = {name.removeprefix("params:") for name in parameters if name.startswith("params:")}
+    return frozenset("sgan" if block.startswith(f"{ROW_SETTINGS}.") else block for block in blocks)
 
 
 def checkpoint_folders(pipeline: Pipeline, catalog: DataCatalog) -> list[CheckpointDataset]:

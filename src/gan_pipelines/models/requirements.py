@@ -1,6 +1,6 @@
 """What an experiment requires of its data: networks that fit the images, and enough images to train and to score."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from gan_pipelines.data.images import LabelledImages
@@ -57,18 +57,22 @@ SMALLEST_TEST_SET = 20
 """With fewer images, covariances and the ten splits used by the scores are meaningless."""
 
 
-def check_experiment(experiment: Experiment, train_images: LabelledImages, scored_images: LabelledImages) -> None:
+def check_experiment(
+    experiment: Experiment, train_images: LabelledImages, scored_images: LabelledImages, used: Collection[str]
+) -> None:
     """Check everything that depends on the data before any training starts.
 
     Args:
         experiment: all parameters.
         train_images: must fill a batch of every training.
         scored_images: the test or validation images; must be enough to score with.
+        used: blocks of the YAML, such as `sgan`, by which something is trained or scored.
 
     Raises:
         ExperimentError: one paragraph that names the field, what was found and what is allowed.
     """
-    if too_large := {where: size for where, size in experiment.batch_sizes.items() if size > len(train_images)}:
+    sizes = {where: size for where, size in experiment.batch_sizes.items() if where.split(".")[0] in used}
+    if too_large := {where: size for where, size in sizes.items() if size > len(train_images)}:
         found = ", ".join(f"{where}.training.batch_size: {size}" for where, size in too_large.items())
         raise ExperimentError(
             f"{', '.join(f'{where}.training.batch_size' for where in too_large)}: must be at most the number of "
@@ -82,6 +86,8 @@ def check_experiment(experiment: Experiment, train_images: LabelledImages, score
         experiment.infogan,
         train_images,
     )
+    if "evaluation" not in used:
+        return
     needed = fewest_scored(train_images.classes)
     evaluation = experiment.evaluation
     counts = {"evaluation.samples": evaluation.samples, f"{evaluation.split} images": len(scored_images)}
