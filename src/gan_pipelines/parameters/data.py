@@ -16,10 +16,23 @@ class Mnist5k(Schema):
 
 
 class TorchvisionSource(Schema):
-    """A torchvision data set with its own test split; read from `folder`, downloaded where it is missing."""
+    """A torchvision data set with its own test split; read from `folder`, downloaded where it is missing.
 
-    name: Literal["mnist", "fashion_mnist", "svhn", "cifar10"]
+    Attributes:
+        name: of the set.
+        folder: where its files are, or go.
+        subset: of EMNIST alone.
+    """
+
+    name: Literal["mnist", "fashion_mnist", "kmnist", "qmnist", "emnist", "svhn", "cifar10", "cifar100", "stl10"]
     folder: str = "data/01_raw"
+    subset: Literal["byclass", "bymerge", "balanced", "letters", "digits", "mnist"] | None = None
+
+    @model_validator(mode="after")
+    def _check_subset(self) -> Self:
+        if (self.name == "emnist") != (self.subset is not None):
+            raise ValueError("subset: emnist needs one, such as balanced, and the other sets have none")
+        return self
 
 
 class NpzSource(Schema):
