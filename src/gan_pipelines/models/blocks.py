@@ -120,12 +120,21 @@ def _build_layer(
 def _build_projection(layer: layers.Project, shape: Shape, target: Shape, place: str) -> tuple[list[nn.Module], Shape]:
     if len(target) != 3 or target[1] % layer.downscale or target[2] % layer.downscale:
         raise ExperimentError(
-            f"{place}: downscale must divide the height and width of the target; "
-            f"found downscale {layer.downscale} and a target of shape {target}."
+            f"{place}: downscale must divide the height and width of the target; found downscale {layer.downscale} "
+            f"and a target of shape {target}{_nearest_sizes(target, layer.downscale)}."
         )
     output = (layer.channels, target[1] // layer.downscale, target[2] // layer.downscale)
     flatten = [nn.Flatten()] if len(shape) > 1 else []
     return [*flatten, Linear(math.prod(shape), math.prod(output)), nn.Unflatten(1, output)], output
+
+
+def _nearest_sizes(target: Shape, downscale: int) -> str:
+    """What would fit, for the end of a refusal; nothing if the target is no map."""
+    if len(target) != 3:
+        return ""
+    below, above = ([downscale * share(side / downscale) for side in target[1:]] for share in (math.floor, math.ceil))
+    fits = " or ".join(f"{height} x {width}" for height, width in (below, above) if height and width)
+    return f"; {fits} would fit, and pictures from files get there by data.source.size"
 
 
 def _build_spatial(
