@@ -66,6 +66,22 @@ def test_pictures_are_compared_at_the_best_shift_by_one_pixel(pictures: Draw) ->
     assert_close(picture_distances(ours, theirs, 7), best.sort(dim=1).values.float())
 
 
+def test_pictures_need_not_be_square(pictures: Draw) -> None:
+    ours, theirs = pictures(6, 3)[:, :, :9], pictures(7, 3)[:, :, :9]
+    inner = ours[:, :, 1:-1, 1:-1].flatten(1)
+    windows = [theirs[:, :, down : down + 7, right : right + 10] for down in range(3) for right in range(3)]
+    best = torch.stack([all_distances(inner, window.flatten(1)) for window in windows]).amin(dim=0)
+    assert_close(picture_distances(ours, theirs, 7), best.sort(dim=1).values.float())
+
+
+def test_high_and_narrow_pictures_are_averaged_before_they_are_compared(pictures: Draw) -> None:
+    pool = pictures(8)
+    high = pool.repeat_interleave(neighbours.FINE, dim=2)
+    found = picture_distances(high, high)
+    assert (found[:, 0] == 0).all()
+    assert (found[:, 1] > 0).all()
+
+
 @pytest.mark.parametrize("shift", [(0, 1), (1, 0), (-1, 1), (-1, -1)])
 def test_a_picture_that_was_shifted_by_one_pixel_is_equal_and_by_two_pixels_is_not(
     pictures: Draw, shift: tuple[int, int]

@@ -36,7 +36,7 @@ class LabelledFeatures:
         return len(self.labels)
 
 
-def extract_features(network: FeatureExtractor, images: UInt8[Tensor, "count channels size size"]) -> Features:
+def extract_features(network: FeatureExtractor, images: UInt8[Tensor, "count channels height width"]) -> Features:
     """Features and logits of uint8 pictures, on the CPU."""
     rows = [[part.cpu() for part in network(batch)] for batch in images.split(PICTURES_AT_ONCE)]
     return Features(*(torch.cat(column) for column in zip(*rows, strict=True)))
@@ -44,7 +44,7 @@ def extract_features(network: FeatureExtractor, images: UInt8[Tensor, "count cha
 
 @torch.no_grad()
 def class_logits(
-    classifier: Encoder, images: UInt8[Tensor, "count channels size size"]
+    classifier: Encoder, images: UInt8[Tensor, "count channels height width"]
 ) -> Float[Tensor, "count classes"]:
     """Logits of uint8 pictures by a frozen classifier on any device, on the CPU."""
     device = next(classifier.parameters()).device

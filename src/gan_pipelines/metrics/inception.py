@@ -49,7 +49,7 @@ class InceptionV3(nn.Module):
             ) from None
         self.float().eval().requires_grad_(False)
 
-    def forward(self, images: UInt8[Tensor, "batch channels size size"]) -> tuple[Tensor, Tensor]:
+    def forward(self, images: UInt8[Tensor, "batch channels height width"]) -> tuple[Tensor, Tensor]:
         """Features and logits of pictures, 0..255, of 1 or 3 channels."""
         features, logits = self.network(images.expand(-1, 3, -1, -1))  # (batch, 2048), (batch, 1008)
         return features, logits

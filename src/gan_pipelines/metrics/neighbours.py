@@ -26,7 +26,7 @@ COMPARED = 2**19
 """Pixels compared at once, so few that they stay in the processor's cache."""
 
 Rows = Num[Tensor, "count dimensions"]
-Images = UInt8[Tensor, "count channels size size"]
+Images = UInt8[Tensor, "count channels height width"]
 
 
 def nearest_distances(queries: Rows, pool: Rows, neighbours: int = NEIGHBOURS) -> Float[Tensor, "count neighbours"]:
@@ -70,26 +70,33 @@ def nearest_pictures(queries: Images, pool: Images) -> Int64[Tensor, "count"]:
 def _picture_neighbours(queries: Images, pool: Images, neighbours: int) -> tuple[Tensor, Tensor]:
     """Distances of each picture to some of a pool, and their indices."""
     candidates = _nearest(_averaged(queries, COARSE), _averaged(pool, COARSE), neighbours)[1]
-    if queries.shape[-1] > FINE:
+    if max(queries.shape[2:]) > FINE:
+        fields = _fields(queries, FINE)
         queries, pool = (
-            _averaged(side, FINE).round().to(torch.uint8).unflatten(1, (-1, FINE, FINE)) for side in (queries, pool)
+            _averaged(side, FINE).round().to(torch.uint8).unflatten(1, (-1, *fields)) for side in (queries, pool)
         )
-    size = queries.shape[-1]
-    border = min(SHIFT, (size - 1) // 2)
-    inner, offsets = size - 2 * border, range(2 * border + 1)
+    height, width = queries.shape[2:]
+    borders = [min(SHIFT, (size - 1) // 2) for size in (height, width)]
+    rows, columns = height - 2 * borders[0], width - 2 * borders[1]
+    shifts = list(itertools.product(*(range(2 * border + 1) for border in borders)))
     distances = torch.full(candidates.shape, torch.inf)
     at_once = max(1, COMPARED // (candidates.shape[1] * queries[0].numel()))
     for found, images, chosen in zip(*(side.split(at_once) for side in (distances, queries, candidates)), strict=True):
-        ours = images[:, None, :, border : border + inner, border : border + inner].float()
-        theirs = pool[chosen].float()  # (at_once, neighbours, channels, size, size)
-        for down, right in itertools.product(offsets, offsets):
-            apart = (theirs[..., down : down + inner, right : right + inner] - ours).square_().sum(dim=(2, 3, 4))
+        ours = images[:, None, :, borders[0] : borders[0] + rows, borders[1] : borders[1] + columns].float()
+        theirs = pool[chosen].float()  # (at_once, neighbours, channels, height, width)
+        for down, right in shifts:
+            apart = (theirs[..., down : down + rows, right : right + columns] - ours).square_().sum(dim=(2, 3, 4))
             torch.minimum(found, apart, out=found)
     return distances.sqrt_(), candidates
 
 
 def _averaged(images: Images, fields: int) -> Float[Tensor, "count dimensions"]:
-    """Means over that many square fields a side of each picture, at most one per pixel."""
+    """Means over that many fields a side of each picture, at most one per pixel."""
     blocks = images.split(max(1, BLOCK // images[0].numel()))
-    side = min(fields, images.shape[-1])
-    return torch.cat([adaptive_avg_pool2d(block.float(), side).flatten(1) for block in blocks])
+    return torch.cat([adaptive_avg_pool2d(block.float(), _fields(images, fields)).flatten(1) for block in blocks])
+
+
+def _fields(images: Images, fields: int) -> tuple[int, int]:
+    """Down and across."""
+    height, width = images.shape[2:]
+    return min(fields, height), min(fields, width)

@@ -53,7 +53,7 @@ class FeatureExtractor:
     batch_size: int
 
     @torch.no_grad()
-    def __call__(self, images: UInt8[Tensor, "batch channels size size"]) -> Features:
+    def __call__(self, images: UInt8[Tensor, "batch channels height width"]) -> Features:
         """Features and logits of pictures with 1 or 3 channels, 0..255, on any device."""
         rows = [self.module(batch.to(self.device)) for batch in images.split(self.batch_size)]
         return Features(torch.cat([row[0] for row in rows]), torch.cat([row[1] for row in rows]))
@@ -146,7 +146,7 @@ class _Judge(nn.Module):
         self.to_logits = judge.segment(representation, LABELS)
         self.eval().requires_grad_(False)
 
-    def forward(self, images: UInt8[Tensor, "batch channels size size"]) -> tuple[Tensor, Tensor]:
+    def forward(self, images: UInt8[Tensor, "batch channels height width"]) -> tuple[Tensor, Tensor]:
         values = self.to_features(to_unit_range(images))  # (batch, *shape)
         return values.flatten(1), self.to_logits(values)
 
@@ -169,7 +169,7 @@ class EfficientNetLite0(nn.Module):
         self.network.load_state_dict(weights, assign=True)
         self.eval().requires_grad_(False)
 
-    def forward(self, images: UInt8[Tensor, "batch channels size size"]) -> tuple[Tensor, Tensor]:
+    def forward(self, images: UInt8[Tensor, "batch channels height width"]) -> tuple[Tensor, Tensor]:
         """Features and logits of pictures, 0..255, of 1 or 3 channels."""
         side = self.network.input_image_size
         values = (resize(images.float(), [side, side], antialias=True) - 127) / 128  # (batch, channels, 224, 224)

@@ -20,7 +20,7 @@ SMALLEST_SIDE_PIXELS = 56
 """Smaller pictures are enlarged by a whole factor to be visible."""
 
 
-def picture_grid(pictures: UInt8[Tensor, "count channels size size"], columns: int) -> Image.Image:
+def picture_grid(pictures: UInt8[Tensor, "count channels height width"], columns: int) -> Image.Image:
     """Pictures row by row; small ones are enlarged without smoothing."""
     factor = max(1, SMALLEST_SIDE_PIXELS // pictures.shape[-1])
     enlarged = pictures.repeat_interleave(factor, dim=2).repeat_interleave(factor, dim=3)
