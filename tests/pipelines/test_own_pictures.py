@@ -133,6 +133,19 @@ def test_a_missing_table_is_refused_before_anything_runs(messy_project: Project)
 
 
 @pytest.mark.slow
+def test_pictures_without_labels_make_an_infogan_but_no_stack(messy_project: Project) -> None:
+    folder = messy_project.folder / "pictures"
+    for number, file in enumerate(sorted(folder.glob("*/*.*"))):
+        file.rename(folder / f"{number}{file.suffix}")
+    with pytest.raises(ExperimentError, match="classifier: an encoder learns from labels of at least two classes"):
+        messy_project.run(env="mine", pipeline_names=["sgan"])
+    assert not messy_project.files("*.safetensors")
+    messy_project.run(env="mine", pipeline_names=["infogan"])
+    assert messy_project.images("infogan_samples").image_shape == (3, 28, 28)
+    assert messy_project.json("data_card")["classes"] == ["picture"]
+
+
+@pytest.mark.slow
 def test_a_stack_is_trained_from_a_folder_in_disorder(messy_project: Project) -> None:
     """Pictures that are higher than wide, after the how-to."""
     messy_project.run({"data": {"source": {"size": [36, 28]}}}, env="mine", pipeline_names=["sgan"])

@@ -78,6 +78,11 @@ def check_experiment(
             f"{', '.join(f'{where}.training.batch_size' for where in too_large)}: must be at most the number of "
             f"training images, {len(train_images)}; found {found}."
         )
+    if "classifier" in used and len(train_images.classes) < 2:
+        raise ExperimentError(
+            f"classifier: an encoder learns from labels of at least two classes; the pictures are all of the class "
+            f"{train_images.classes[0]!r}. An InfoGAN needs no labels: kedro run --pipelines=infogan."
+        )
     plan_networks(
         experiment.classifier,
         experiment.judge,
