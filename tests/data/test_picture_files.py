@@ -380,6 +380,13 @@ def test_broken_files_are_named_together(tmp_path, pictures) -> None:
     assert f"{pictures / 'cat/1.png'}: it is empty" in message
 
 
+def test_a_long_reading_tells_how_far_it_is(tmp_path, pictures, monkeypatch, caplog) -> None:
+    monkeypatch.setattr("gan_pipelines.data.pictures.TOLD_SECONDS", 0)
+    with caplog.at_level("INFO"):
+        read(tmp_path)
+    assert [message for message in caplog.messages if message.startswith("8 of 8 pictures read")]
+
+
 def test_of_many_broken_files_the_first_are_named_and_the_others_counted(tmp_path) -> None:
     for number in range(9):
         save(tmp_path / "pictures" / f"{number}.png", np.zeros((2, 2), np.uint8)).write_bytes(b"")

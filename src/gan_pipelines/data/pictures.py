@@ -1,10 +1,12 @@
 """Files of pictures as bytes of one form: which kinds are read, what is done to each, and what is refused."""
 
+import logging
 import os
 import re
 import stat
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,8 @@ from torch import Tensor
 
 from gan_pipelines.parameters import PictureForm
 
+logger = logging.getLogger(__name__)
+
 KINDS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "QOI", "TGA", "TIFF", "WEBP")
 """What Pillow reads by itself and without another program."""
 
@@ -27,6 +31,9 @@ MOST_PIXELS = 2**26
 
 FILTER = Image.Resampling.BICUBIC
 """Pillow widens it when it makes a picture smaller, so that no finer pattern survives as a coarser one."""
+
+TOLD_SECONDS = 5.0
+"""How often the log says how far the reading is."""
 
 SHOWN = 5
 """Of files with a fault, so many are named."""
@@ -69,7 +76,7 @@ def read_pictures(files: Sequence[Path], form: PictureForm) -> ReadPictures:
         ValueError: files are broken or of a form that needs a decision; the message names them together.
     """
     with ThreadPoolExecutor(os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count()) as pool:
-        found = list(pool.map(lambda file: _try_reading(file, form), files))
+        found = list(_telling(pool.map(lambda file: _try_reading(file, form), files), len(files)))
     if faults := [(file, fault) for file, fault in zip(files, found, strict=True) if isinstance(fault, str)]:
         raise ValueError(_name_faults(faults))
     pictures = [picture for picture in found if isinstance(picture, _Picture)]
@@ -84,6 +91,16 @@ def read_pictures(files: Sequence[Path], form: PictureForm) -> ReadPictures:
     for place, picture in enumerate(pictures):
         images[place] = torch.from_numpy(picture.pixels).permute(2, 0, 1)  # one channel fills three
     return ReadPictures(images, dict(sorted(changes.items())))
+
+
+def _telling(pictures: Iterable[_Picture | str], count: int) -> Iterator[_Picture | str]:
+    """The same, with a line in the log now and then."""
+    start = told = time.monotonic()
+    for done, picture in enumerate(pictures, 1):
+        yield picture
+        if (now := time.monotonic()) > told + TOLD_SECONDS:
+            logger.info("%d of %d pictures read, %.0f a second", done, count, done / (now - start))
+            told = now
 
 
 def _try_reading(file: Path, form: PictureForm) -> _Picture | str:
