@@ -112,10 +112,11 @@ def describe_data(name: str, source: SourceData, splits: Mapping[str, LabelledIm
 
 def _describe_split(data: LabelledImages) -> dict[str, Any]:
     counts = torch.bincount(data.labels, minlength=len(data.classes)).tolist()
+    total = int(data.images.numpy().sum(dtype="int64"))  # torch would first make eight bytes of each
     return {
         "images": len(data),
         "images_by_class": dict(zip(data.classes, counts, strict=True)),
-        "mean_pixel": round(data.images.sum(dtype=torch.int64).item() / data.images.numel() / 255, 6),
+        "mean_pixel": round(total / data.images.numel() / 255, 6),
         "sha256": data.digest(),
     }
 
