@@ -1,5 +1,6 @@
 """Files of pictures as bytes of one form: which kinds are read, what is done to each, and what is refused."""
 
+import itertools
 import logging
 import os
 import re
@@ -31,6 +32,9 @@ MOST_PIXELS = 2**26
 
 FILTER = Image.Resampling.BICUBIC
 """Pillow widens it when it makes a picture smaller, so that no finer pattern survives as a coarser one."""
+
+PART = 64
+"""Files that a thread reads at a stretch; with fewer, threads wait for each other."""
 
 TOLD_SECONDS = 5.0
 """How often the log says how far the reading is."""
@@ -75,8 +79,10 @@ def read_pictures(files: Sequence[Path], form: PictureForm) -> ReadPictures:
     Raises:
         ValueError: files are broken or of a form that needs a decision; the message names them together.
     """
-    with ThreadPoolExecutor(os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count()) as pool:
-        found = list(_telling(pool.map(lambda file: _try_reading(file, form), files), len(files)))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        parts = [files[start : start + PART] for start in range(0, len(files), PART)]
+        read = pool.map(lambda part: [_try_reading(file, form) for file in part], parts)
+        found = list(_telling(itertools.chain.from_iterable(read), len(files)))
     if faults := [(file, fault) for file, fault in zip(files, found, strict=True) if isinstance(fault, str)]:
         raise ValueError(_name_faults(faults))
     pictures = [picture for picture in found if isinstance(picture, _Picture)]
