@@ -166,8 +166,13 @@ def test_each_pipeline_is_a_part_of_the_whole_and_what_they_share_is_in_it_once(
     apart = ("compare", "ablation", "pictures")
     assert all(set(part) <= set(whole) for name, part in names.items() if name not in apart)
     assert not set(names["compare"]) & set(whole)
-    shared = {"data.prepare_images", "data.list_networks", "judge.train_judge", "judge.train_second_judge"}
-    shared |= {"real_evaluation.extract_features", "real_evaluation.score"}
+    shared = {"data.prepare_images", "data.draw_data_page", "data.list_networks"}
+    shared |= {
+        "judge.train_judge",
+        "judge.train_second_judge",
+        "real_evaluation.extract_features",
+        "real_evaluation.score",
+    }
     for name in ("__default__", "sgan", "infogan", "ablation"):
         assert {node: names[name].count(node) for node in shared} == dict.fromkeys(shared, 1)
     assert set(names["sgan"]) & set(names["infogan"]) == shared

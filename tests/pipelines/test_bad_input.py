@@ -152,8 +152,8 @@ def test_a_part_is_checked_like_the_whole(finished_project: Project) -> None:
 @pytest.mark.parametrize(
     ("spoil", "named"),
     [
-        (lambda found: found.pop("y_test"), "y_test"),
-        (lambda found: found.update(y_train=np.full(60, -1)), "y_train"),
+        (lambda found: found.pop("y_test"), "the test images have no labels"),
+        (lambda found: found.update(y_train=np.full(59, 1)), "y_train"),
         (lambda found: found.update(x_test=np.zeros((12, 14, 14), np.uint8)), "14"),
     ],
 )
