@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from torch.testing import assert_close
@@ -253,7 +254,9 @@ def test_python_objects_in_an_archive_are_refused_and_never_unpickled(tmp_path, 
 def test_a_missing_archive_and_a_folder_are_refused(tmp_path) -> None:
     (tmp_path / "folder.npz").mkdir()
     assert "No such file" in refusal(NpzSource(name="npz", path="missing.npz"), tmp_path)
-    assert "Is a directory" in refusal(NpzSource(name="npz", path="folder.npz"), tmp_path)
+    assert "it is no regular file" in refusal(NpzSource(name="npz", path="folder.npz"), tmp_path)
+    os.mkfifo(tmp_path / "pipe.npz")
+    assert "it is no regular file" in refusal(NpzSource(name="npz", path="pipe.npz"), tmp_path)
 
 
 @pytest.mark.parametrize("kept", [0, 0.5, 0.99])
@@ -277,3 +280,13 @@ def test_an_archive_with_damaged_pixels_is_refused(tmp_path) -> None:
     message = refusal(source, tmp_path)
     assert "x_train cannot be read" in message
     assert "Bad CRC-32" in message
+
+
+def test_an_archive_that_unpacks_to_more_than_fits_is_refused_before_it_is_unpacked(tmp_path, monkeypatch) -> None:
+    pixels = np.zeros((100, 100, 100), dtype=np.uint8)
+    np.savez_compressed(tmp_path / "images.npz", x=pixels)
+    assert (tmp_path / "images.npz").stat().st_size < 5000
+    memory = psutil.virtual_memory()
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory._replace(available=2 * 10**6))
+    message = refusal(NpzSource(name="npz", path="images.npz"), tmp_path)
+    assert "x has 1 MiB unpacked, and 3 copies of it do not fit into 2 MiB of free memory" in message

@@ -100,8 +100,9 @@ def test_the_data_card_counts_repeated_images_and_a_warning_names_test_images_th
     with caplog.at_level(logging.WARNING):
         _, card = prepare(tmp_path, pictures)
     assert card["duplicates"] == {"train": 3, "test": 2}
-    (warning,) = caplog.messages
-    assert warning.startswith("2 of 12 test images are also training images")
+    repeated, known = caplog.messages
+    assert repeated == "3 of 60 train images repeat an earlier one."
+    assert known.startswith("2 of 12 test images are also training images")
 
 
 def test_validation_images_that_are_also_training_images_are_counted(
@@ -112,7 +113,8 @@ def test_validation_images_that_are_also_training_images_are_counted(
         _, card = prepare(tmp_path, pictures, validation_fraction=0.5)
     assert card["duplicates"] == {"train": 29, "test": 0, "validation": 30}
     assert [message.partition(";")[0] for message in caplog.messages] == [
-        "30 of 30 validation images are also training images"
+        "29 of 30 train images repeat an earlier one.",
+        "30 of 30 validation images are also training images",
     ]
 
 

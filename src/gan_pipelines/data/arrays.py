@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from jaxtyping import Int64, UInt8
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ KEYS = (  # of images and labels of each split, in the order in which they are l
     {"train": ("images", "labels")},
 )
 CONVERTED_AT_ONCE = 1000
+COPIES = 3
+"""So many copies of an array are in memory at once until the images are split."""
 ALLOWED = (
     "; allowed: a .npz archive without Python objects, of images x_train, x_test with labels y_train, y_test (or "
     "train_images, ..., or x and y alone); images N x H x W, N x H x W x C or N x C x H x W, N >= 1, C = 1 or 3, "
@@ -48,6 +51,8 @@ def read_arrays(path: Path, source: NpzSource) -> Arrays:
     Raises:
         ValueError: an array is missing, cannot be read, or is not of a form that is allowed.
     """
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no regular file")
     # not numpy.load, which suggests unpickling when the file is no archive
     with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
         names = next((keys for keys in KEYS if keys["train"][0] in archive.files), None)
@@ -69,6 +74,12 @@ def read_arrays(path: Path, source: NpzSource) -> Arrays:
 
 
 def _array(archive: Any, name: str) -> NDArray[Any]:
+    unpacked, free = archive.zip.getinfo(f"{name}.npy").file_size, psutil.virtual_memory().available
+    if COPIES * unpacked > free:
+        raise ValueError(
+            f"{name} has {unpacked / 2**20:.0f} MiB unpacked, and {COPIES} copies of it do not fit into "
+            f"{free / 2**20:.0f} MiB of free memory"
+        )
     try:
         return np.asarray(archive[name])
     except Exception as error:  # decoders may raise any exception

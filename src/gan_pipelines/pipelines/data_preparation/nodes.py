@@ -50,6 +50,8 @@ def prepare_images(
     card = describe_data(data.source.name, source, splits)
     if source.reading:
         logger.info("%s: %s", data.source.name, _in_words(source))
+    if repeated := card["duplicates"]["train"]:
+        logger.warning("%d of %d train images repeat an earlier one.", repeated, len(splits["train"]))
     for split, images in splits.items():
         if split != "train" and (known := card["duplicates"][split]):
             logger.warning(
