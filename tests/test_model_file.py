@@ -132,7 +132,9 @@ def test_tensors_that_do_not_fit_the_spec_are_refused(tmp_path: Path, encoder: E
     path = tmp_path / "encoder.safetensors"
     tensors = encoder.state_dict() | {"blocks.fc3.1.weight": torch.zeros(3, 3)}
     write_tensors(path, tensors, encoder.spec.model_dump(mode="json"))
-    with pytest.raises(FileError, match=r"blocks\.fc3\.1\.weight is \(3, 3\), but the spec requires \(32, 288\)"):
+    with pytest.raises(
+        FileError, match=r"blocks\.fc3\.1\.weight is float32 of shape \(3, 3\), but the spec requires .*\(32, 288\)"
+    ):
         read_model(path)
 
 
@@ -140,7 +142,25 @@ def test_an_extra_tensor_is_refused(tmp_path: Path, encoder: Encoder) -> None:
     path = tmp_path / "encoder.safetensors"
     tensors = encoder.state_dict() | {"extra": torch.zeros(1)}
     write_tensors(path, tensors, encoder.spec.model_dump(mode="json"))
-    with pytest.raises(FileError, match=r"extra is \(1,\), but the spec requires nothing"):
+    with pytest.raises(FileError, match=r"extra is float32 of shape \(1,\), but the spec requires nothing"):
+        read_model(path)
+
+
+def test_tensors_of_another_precision_are_refused(tmp_path: Path, encoder: Encoder) -> None:
+    path = tmp_path / "encoder.safetensors"
+    tensors = {name: value.double() for name, value in encoder.state_dict().items()}
+    write_tensors(path, tensors, encoder.spec.model_dump(mode="json"))
+    with pytest.raises(FileError, match=r"is float64 of shape .*, but the spec requires float32 of shape"):
+        read_model(path)
+
+
+@pytest.mark.parametrize("strange", [torch.nan, torch.inf])
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path, encoder: Encoder, strange: float) -> None:
+    path = tmp_path / "encoder.safetensors"
+    tensors = {name: value.clone() for name, value in encoder.state_dict().items()}
+    tensors["blocks.fc3.1.weight"][0, 0] = strange
+    write_tensors(path, tensors, encoder.spec.model_dump(mode="json"))
+    with pytest.raises(FileError, match=r"blocks\.fc3\.1\.weight has values that are not finite"):
         read_model(path)
 
 

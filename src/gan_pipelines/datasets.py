@@ -91,13 +91,45 @@ def _glob(pattern: str) -> list[str]:
 
 
 class ModelDataset(FileDataset[Model]):
-    """A model as one .safetensors file with the spec that rebuilds it; loaded frozen, on the CPU."""
+    """A model as one .safetensors file with the spec that rebuilds it; loaded frozen, on the CPU.
+
+    Args:
+        filepath: the file, relative to the project.
+        holds: what it must be: its `kind`, and if wanted the `stage` that trained it, its `target`, its `name`.
+        version: version to load and to save.
+        metadata: for kedro-viz.
+    """
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        holds: dict[str, str] | None = None,
+        version: Version | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self.holds = holds or {}
+        super().__init__(filepath=filepath, version=version, metadata=metadata)
 
     def _read(self, path: Path) -> Model:
-        return read_model(path)
+        model = read_model(path)
+        found = facts(model)
+        for fact, wanted in self.holds.items():
+            if found.get(fact, wanted) != wanted:
+                raise FileError(f"{path}: must hold a model of the {fact} {wanted}; found {found[fact]}.")
+        return model
 
     def _write(self, path: Path, data: Model) -> None:
         write_model(path, data)
+
+
+def facts(model: Model) -> dict[str, str]:
+    """What a model says of itself, as far as it has it: kind, stage, target, name."""
+    found: dict[str, str] = {"kind": model.spec.kind}
+    provenance = getattr(model.spec, "provenance", None)
+    if provenance is not None:
+        found["stage"] = provenance.stage
+    return found | {fact: getattr(model.spec, fact) for fact in ("target", "name") if hasattr(model.spec, fact)}
 
 
 class ImagesDataset(FileDataset[LabelledImages]):

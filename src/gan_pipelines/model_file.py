@@ -5,7 +5,7 @@ Reading one needs no other file and executes no code from it.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import torch
 from pydantic import Field, TypeAdapter, ValidationError
@@ -68,12 +68,17 @@ def _build(spec: AnySpec) -> Model:
 
 
 def _require_same_tensors(path: Path, model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in tensors.items()}
+    wanted, found = (
+        {name: f"{value.dtype} of shape {tuple(value.shape)}".removeprefix("torch.") for name, value in state.items()}
+        for state in (model.state_dict(), tensors)
+    )
     if wanted == found:
+        for name, value in tensors.items():
+            if not torch.isfinite(value).all():
+                raise FileError(f"{path}: {name} has values that are not finite. Create it again.")
         return
     name = next(name for name in sorted({*wanted, *found}) if wanted.get(name) != found.get(name))
-    shown = [cast(object, shapes.get(name, "nothing")) for shapes in (found, wanted)]
+    shown = [described.get(name, "nothing") for described in (found, wanted)]
     raise FileError(
         f"{path}: its tensors do not match its spec; {name} is {shown[0]}, but the spec requires {shown[1]}."
     )

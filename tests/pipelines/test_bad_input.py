@@ -1,5 +1,6 @@
 """Bad input is refused in one paragraph before anything trains, and nothing is written."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,31 @@ def test_a_model_file_that_does_not_fit_its_spec_is_refused_before_training(proj
     message = refusal(project, pipeline_names=["sgan_joint"])
     assert "level_fc3.safetensors" in message
     assert name in message
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given", "pipeline", "said"),
+    [
+        ("level_fc3", "encoder", "sgan_joint", "must hold a model of the kind level; found encoder"),
+        ("level_fc3", "level_pixels", "sgan_joint", "must hold a model of the target fc3; found pixels"),
+        ("level_fc3", "joint_level_fc3", "sgan_joint", "must hold a model of the stage fc3; found joint"),
+        ("encoder", "judge", "sgan_levels", "must hold a model of the stage encoder; found judge"),
+        ("judge", "encoder", "sgan_evaluation", "must hold a model of the stage judge; found encoder"),
+        ("judge", "level_pixels", "sgan_evaluation", "must hold a model of the kind encoder; found level"),
+        ("joint_stack", "independent_stack", "sgan_evaluation", "of the name joint_stack; found independent_stack"),
+        ("joint_stack", "infogan", "sgan_evaluation", "must hold a model of the kind stack; found infogan"),
+        ("infogan", "joint_stack", "infogan_evaluation", "must hold a model of the kind infogan; found stack"),
+    ],
+)
+def test_a_model_in_the_place_of_another_is_refused_with_the_command_that_makes_the_right_one(
+    project: Project, wanted: str, given: str, pipeline: str, said: str
+) -> None:
+    path = project.only(f"{wanted}.safetensors")
+    path.write_bytes(project.only(f"{given}.safetensors").read_bytes())
+    message = refusal(project, pipeline_names=[pipeline])
+    assert message.startswith((str(path), str(path.relative_to(project.folder))))
+    assert said in message
+    assert re.search(rf"`kedro run --pipelines=.*` makes {wanted} anew\.$", message)
 
 
 def test_a_cut_image_file_is_refused_before_training(project: Project) -> None:

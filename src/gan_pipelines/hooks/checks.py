@@ -8,7 +8,7 @@ from typing import Any
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
-from kedro.io import DataCatalog, DatasetError
+from kedro.io import AbstractDataset, DataCatalog, DatasetError
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
@@ -76,7 +76,7 @@ class CheckHooks:
         for name, dataset in inputs.items():
             pin_input(name, dataset)
         made = set() if run_params["only_missing_outputs"] else pipeline.all_outputs()
-        self._check_start({name: dataset.load() for name, dataset in inputs.items()}, made, catalog)
+        self._check_start({name: _load(name, dataset) for name, dataset in inputs.items()}, made, catalog)
 
     def _require_what_is_scored(self, pipeline: Pipeline) -> None:
         """Check the networks that a pipeline scores with, and the folder of pictures that it scores."""
@@ -172,6 +172,13 @@ def _with_split(name: str, images: LabelledImages, catalog: DataCatalog) -> Labe
     except DatasetError:
         return images
     return replace(images, made_from={"train_images": card["train"]["sha256"]})
+
+
+def _load(name: str, dataset: AbstractDataset[Any, Any]) -> Any:
+    try:
+        return dataset.load()
+    except DatasetError as error:
+        raise DatasetError(f"{str(error).rstrip('.')}. `{command_for(name)}` makes {name} anew.") from None
 
 
 def _require_writable(name: str, folder: Path) -> None:
