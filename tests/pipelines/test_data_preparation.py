@@ -108,14 +108,36 @@ def test_the_data_card_counts_repeated_images_and_a_warning_names_test_images_th
 def test_validation_images_that_are_also_training_images_are_counted(
     tmp_path: Path, pictures: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    pictures["x_train"][:] = pictures["x_train"][0]
+    pictures["x_train"][:50] = pictures["x_train"][0]
     with caplog.at_level(logging.WARNING):
         _, card = prepare(tmp_path, pictures, validation_fraction=0.5)
-    assert card["duplicates"] == {"train": 29, "test": 0, "validation": 30}
-    assert [message.partition(";")[0] for message in caplog.messages] == [
-        "29 of 30 train images repeat an earlier one.",
-        "30 of 30 validation images are also training images",
+    known = card["duplicates"]["validation"]
+    assert 20 <= known < 30
+    assert (
+        card["duplicates"]["train"] + known == 48
+    )  # 50 equal ones, of which each split counts all but the first known
+    assert [message.partition(" images")[0] for message in caplog.messages] == [
+        f"{card['duplicates']['train']} of 30 train",
+        f"{known} of 30 validation",
     ]
+
+
+def test_images_that_are_all_equal_are_refused(tmp_path: Path, pictures: dict[str, Any]) -> None:
+    pictures["x_train"][:] = 0
+    with pytest.raises(ExperimentError, match=r"data\.source: all 60 training images are equal"):
+        prepare(tmp_path, pictures)
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_held_out_images_that_are_all_training_images_are_refused(
+    tmp_path: Path, pictures: dict[str, Any], split: str
+) -> None:
+    if split == "test":
+        pictures["x_test"] = pictures["x_train"][:12]
+    else:
+        pictures["x_train"][:] = pictures["x_train"][np.arange(60) % 3]
+    with pytest.raises(ExperimentError, match=rf"data.source: all \d+ {split} images are also training images"):
+        prepare(tmp_path, pictures, validation_fraction=0.5 if split == "validation" else 0)
 
 
 def test_different_test_images_are_worth_no_warning(

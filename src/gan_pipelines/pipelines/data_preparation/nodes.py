@@ -14,6 +14,7 @@ from gan_pipelines.models.requirements import plan_networks
 from gan_pipelines.parameters import (
     DataParameters,
     EncoderParameters,
+    ExperimentError,
     InfoGANParameters,
     JudgeParameters,
     SGANParameters,
@@ -48,6 +49,7 @@ def prepare_images(
             source.train, data.validation_fraction, _random(data, "validation"), "data.validation_fraction"
         )
     card = describe_data(data.source.name, source, splits)
+    _require_information(card)
     if source.reading:
         logger.info("%s: %s", data.source.name, _in_words(source))
     if repeated := card["duplicates"]["train"]:
@@ -61,6 +63,23 @@ def prepare_images(
                 split,
             )
     return [*splits.values(), card]
+
+
+def _require_information(card: Mapping[str, Any]) -> None:
+    """Refuse images of which nothing can be learned, or with which nothing can be measured.
+
+    Raises:
+        ExperimentError: all training images are equal, or all test images are also training images.
+    """
+    known, images = card["duplicates"], {split: card[split]["images"] for split in card["duplicates"]}
+    if images["train"] > 1 and known["train"] == images["train"] - 1:
+        raise ExperimentError(f"data.source: all {images['train']} training images are equal; nothing can be learned.")
+    for split in images.keys() - {"train"}:
+        if known[split] == images[split]:
+            raise ExperimentError(
+                f"data.source: all {images[split]} {split} images are also training images, so they cannot tell a "
+                f"generator that copies from one that has learned; bring other {split} images."
+            )
 
 
 def _in_words(source: SourceData) -> str:
