@@ -113,9 +113,7 @@ def test_validation_images_that_are_also_training_images_are_counted(
         _, card = prepare(tmp_path, pictures, validation_fraction=0.5)
     known = card["duplicates"]["validation"]
     assert 20 <= known < 30
-    assert (
-        card["duplicates"]["train"] + known == 48
-    )  # 50 equal ones, of which each split counts all but the first known
+    assert card["duplicates"]["train"] + known == 49  # of 50 equal ones all but the first
     assert [message.partition(" images")[0] for message in caplog.messages] == [
         f"{card['duplicates']['train']} of 30 train",
         f"{known} of 30 validation",
