@@ -115,8 +115,8 @@ class ModelDataset(FileDataset[Model]):
         model = read_model(path)
         found = facts(model)
         for fact, wanted in self.holds.items():
-            if found.get(fact, wanted) != wanted:
-                raise FileError(f"{path}: must hold a model of the {fact} {wanted}; found {found[fact]}.")
+            if (other := found.get(fact, "nothing")) != wanted:
+                raise FileError(f"{path}: must hold a model of the {fact} {wanted}; found {other}.")
         return model
 
     def _write(self, path: Path, data: Model) -> None:

@@ -205,6 +205,8 @@ def test_labels_can_have_any_integer_type(tmp_path, dtype) -> None:
         ({"x_train": None}, "it has y_train, x_test, y_test"),
         ({"x_train": None, "pixels": X}, "it has y_train, x_test, y_test, pixels"),
         ({"y_test": None}, "the test images have no labels, but the training images do"),
+        ({"y_train": None}, "the training images have no labels, but the test images do"),
+        ({"y_train": None, "y_test": None, "target": np.arange(6)}, "target may be the labels of x_train; call it "),
         ({"x_train": X[..., None].repeat(2, 3)}, "x_train is uint8 of shape (6, 4, 4, 2)"),
         ({"x_train": X.reshape(6, 16)}, "x_train is uint8 of shape (6, 16)"),
         ({"x_train": np.uint8(3)}, "x_train is uint8 of shape ()"),

@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
 from torch.testing import assert_close
 
+from gan_pipelines.data import pictures as module
+from gan_pipelines.data.pictures import natural_key
 from gan_pipelines.data.source import SourceData
 from gan_pipelines.data.sources import read_source
 from gan_pipelines.parameters import ExperimentError, ImageFolderSource
@@ -91,6 +94,17 @@ def test_classes_are_sorted_the_way_people_count(tmp_path) -> None:
             save(tmp_path / "pictures" / name / f"{number}.png", np.zeros((4, 4), np.uint8))
     found = read(tmp_path, test_fraction=0.5)
     assert found.train.classes == ("1", "2", "007", "10", "NA", "class 9", "class 11", "null", "ümläut")
+
+
+@pytest.mark.parametrize("names", [("train", "test"), ("train", "valid"), ("test",)])
+def test_folders_named_like_splits_are_not_taken_for_classes(tmp_path, names) -> None:
+    for name in names:
+        save(tmp_path / "pictures" / name / "cat" / "0.png", np.zeros((4, 4), np.uint8))
+    assert "its folders are named like splits" in refusal(tmp_path)
+
+
+def test_a_name_comes_before_the_same_name_with_a_number() -> None:
+    assert sorted(["cat2", "cat", "cat 10", "cat 9"], key=natural_key) == ["cat", "cat2", "cat 9", "cat 10"]
 
 
 def test_pictures_without_folders_have_a_single_class(tmp_path) -> None:
@@ -237,7 +251,7 @@ def test_16_bits_become_8_by_rounding(tmp_path) -> None:
 
 def test_floats_are_refused(tmp_path) -> None:
     save(tmp_path / "pictures" / "0.tiff", np.full((4, 4), 0.5, np.float32))
-    assert "its mode is F, which has more than 16 bits per channel" in refusal(tmp_path)
+    assert "its mode is F, which is not read" in refusal(tmp_path)
 
 
 def test_palettes_and_cmyk_become_rgb(tmp_path) -> None:
@@ -268,6 +282,25 @@ def test_a_photograph_is_turned_as_its_exif_orientation_says(tmp_path) -> None:
     assert found.reading["changed"] == {"turned as its EXIF orientation says": 2}
 
 
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_a_tiff_is_turned_too(tmp_path, compression) -> None:
+    stored = np.arange(32, dtype=np.uint8).reshape(4, 8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    options = {"exif": exif} | ({"compression": compression} if compression else {})
+    found = one_picture(tmp_path, stored, "tiff", options=options)
+    assert_close(found.train.images[0, 0], torch.from_numpy(np.rot90(stored, -1).copy()), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("orientation", [0, 1, 9])
+def test_an_orientation_that_asks_for_nothing_changes_nothing(tmp_path, orientation) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    found = one_picture(tmp_path, np.zeros((4, 6), np.uint8), options={"exif": exif})
+    assert found.train.image_shape == (1, 4, 6)
+    assert found.reading["changed"] == {}
+
+
 # transparency
 
 
@@ -276,7 +309,8 @@ def test_transparency_needs_a_background(tmp_path) -> None:
         save(tmp_path / "pictures" / f"{number}.png", np.full((4, 4, 4), (9, 9, 9, 0), np.uint8))
     message = refusal(tmp_path)
     assert "2 of the files cannot be read as pictures" in message
-    assert f"{tmp_path / 'pictures/0.png'}: it is transparent; name the colour behind it" in message
+    assert f"{tmp_path / 'pictures/0.png'}: it is transparent" in message
+    assert "data.source.background, such as white" in message
 
 
 @pytest.mark.parametrize(
@@ -303,6 +337,16 @@ def test_grey_with_transparency_stays_grey_on_grey_and_becomes_colour_on_colour(
     assert red.train.images[0, :, 0, 0].tolist() == [255, 0, 0]
 
 
+def test_a_grey_value_that_stands_for_transparent_lies_on_the_background(tmp_path) -> None:
+    values = np.array([[10, 200], [200, 10]], np.uint8)
+    shallow = one_picture(tmp_path / "8", values, background="white", options={"transparency": 10})
+    assert shallow.train.images[0, 0].tolist() == [[255, 200], [200, 255]]
+    deep = one_picture(tmp_path / "16", values * np.uint16(257), background="black", options={"transparency": 2570})
+    assert deep.train.images[0, 0].tolist() == [[0, 200], [200, 0]]
+    unused = one_picture(tmp_path / "unused", values, options={"transparency": 77})
+    assert unused.train.image_shape == (1, 2, 2)
+
+
 def test_a_transparent_colour_of_a_palette_lies_on_the_background(tmp_path) -> None:
     colours = np.zeros((4, 4, 3), np.uint8)
     colours[:2] = 255
@@ -319,7 +363,8 @@ def test_unequal_sizes_are_refused_with_the_two_commonest_and_the_line_to_add(tm
     for path, shape in {"cat/2.png": (5, 4), "dog/0.png": (5, 4), "dog/1.png": (8, 8)}.items():
         save(pictures / path, np.zeros((*shape, 3), np.uint8))
     message = refusal(tmp_path)
-    assert "pictures of 3 sizes, most often 6 x 6 (5) and 4 x 5 (2) pixels; write `size: 32`" in message
+    assert "pictures of 3 sizes, most often 6 x 6 (5) and 4 x 5 (2) pixels; " in message
+    assert "data.source.size, such as 32" in message
 
 
 def test_pictures_that_are_not_square_are_read_as_they_are(tmp_path) -> None:
@@ -344,6 +389,12 @@ def test_padding_keeps_everything_between_margins(tmp_path, background, margin) 
     image = found.train.images[0, 0]
     assert_close(image[4:12], torch.from_numpy(wide()), rtol=0, atol=0)
     assert torch.cat([image[:4], image[12:]]).unique().tolist() == [margin]
+
+
+def test_margins_of_a_colour_make_a_grey_picture_colour(tmp_path) -> None:
+    image = one_picture(tmp_path, wide(), size=16, fit="pad", background="red").train.images[0]
+    assert image[:, 0, 0].tolist() == [255, 0, 0]
+    assert image[:, 8, 0].tolist() == [0, 0, 0]
 
 
 def test_stretching_keeps_everything(tmp_path) -> None:
@@ -392,12 +443,31 @@ def test_of_many_broken_files_the_first_are_named_and_the_others_counted(tmp_pat
         save(tmp_path / "pictures" / f"{number}.png", np.zeros((2, 2), np.uint8)).write_bytes(b"")
     message = refusal(tmp_path)
     assert message.count("it is empty") == 5
-    assert message.endswith("; and 4 more")
+    assert "; and 4 more; " in message
 
 
 def test_a_picture_of_absurd_size_is_refused_before_it_is_decoded(tmp_path) -> None:
     save(tmp_path / "pictures" / "0.png", Image.new("1", (10_000, 7_000)))
     assert "10000 x 7000 pixels are more than 67108864" in refusal(tmp_path)
+
+
+def test_more_pictures_than_fit_are_refused_before_they_are_decoded(tmp_path, pictures, monkeypatch) -> None:
+    memory = psutil.virtual_memory()
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory._replace(available=2**21))
+    assert "8 pictures of 500 x 500 pixels need 11 MiB, and 2 MiB of memory are free" in refusal(tmp_path, size=500)
+    assert len(read(tmp_path).train) == 6
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, pictures, monkeypatch) -> None:
+    path, normalise = pictures / "cat" / "0.png", module._normalise
+
+    def change(picture: Image.Image, *arguments: Any) -> Any:
+        read = normalise(picture, *arguments)
+        os.utime(path, (0, 0))
+        return read
+
+    monkeypatch.setattr(module, "_normalise", change)
+    assert f"{path}: it changed while it was read" in refusal(tmp_path)
 
 
 def test_a_pipe_named_like_a_picture_is_refused(tmp_path, pictures) -> None:

@@ -75,7 +75,16 @@ def test_paths_start_at_the_folder_and_other_columns_are_left_alone(pictures) ->
     (pictures / "deep").mkdir()
     for number in range(6):
         (pictures / f"{number}.png").rename(pictures / "deep" / f"{number}.png")
-    assert len(read(pictures, table(note="x"), folder="deep").train) == 3
+    found = read(pictures, table(note="x", Label="y"), folder="deep")
+    assert len(found.train) == 3
+    assert found.reading["left_out"] == {"column note": 1, "column Label": 1}
+
+
+def test_a_link_out_of_the_folder_is_refused(pictures) -> None:
+    (pictures / "inner").mkdir()
+    (pictures / "inner" / "0.png").symlink_to(pictures / "0.png")
+    message = refusal(pictures, pd.DataFrame({"path": ["0.png"]}), folder="inner")
+    assert "0.png is not in the folder" in message
 
 
 @pytest.mark.parametrize(
@@ -88,6 +97,7 @@ def test_paths_start_at_the_folder_and_other_columns_are_left_alone(pictures) ->
         (table(split=["train", "dev", *["test"] * 4]), "column split: must be train or test; found 'dev'"),
         (table(split="train"), "column split: needs rows of both train and test; found only train"),
         (table(path=["0.png", *["1.png"] * 5]), "1.png stands twice"),
+        (table(path=["0.png", "deep/../0.png", *(f"{number}.png" for number in range(2, 6))]), "0.png stands twice"),
         (table(path=[f"../{number}.png" for number in range(6)]), "0.png is not in the folder"),
         (table(path=["/etc/passwd", *"12345"]), "/etc/passwd is not in the folder"),
         (table(path=[*"012345"]), "6 of the files cannot be read as pictures"),

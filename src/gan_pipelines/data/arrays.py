@@ -22,7 +22,8 @@ KEYS = (  # of images and labels of each split, in the order in which they are l
     {"train": ("x", "y")},
     {"train": ("images", "labels")},
 )
-CONVERTED_AT_ONCE = 1000
+CONVERTED_AT_ONCE = 2**22
+"""Values that become bytes at once."""
 COPIES = 3
 """So many copies of an array are in memory at once until the images are split."""
 ALLOWED = (
@@ -67,6 +68,11 @@ def read_arrays(path: Path, source: NpzSource) -> Arrays:
                 _require_equal_counts(x, images[split], y, labels[split])
         if unknown := sorted(set(archive.files) - {name for pair in names.values() for name in pair}):
             taken_for["left out"] = ", ".join(unknown)
+        x, y = names["train"]
+        if labels["train"] is None and (
+            named := [name for name in unknown if _shape(archive, name)[:1] == images["train"].shape[:1]]
+        ):
+            raise ValueError(f"{named[0]} may be the labels of {x}; call it {y}, or leave it out")
     shapes = {split: tuple(found.shape[1:]) for split, found in images.items()}
     if len(set(shapes.values())) > 1:
         raise ValueError(f"the images of the splits have the shapes (channels, height, width) {shapes}")
@@ -84,6 +90,11 @@ def _array(archive: Any, name: str) -> NDArray[Any]:
         return np.asarray(archive[name])
     except Exception as error:  # decoders may raise any exception
         raise ValueError(f"{name} cannot be read: {error}") from error
+
+
+def _shape(archive: Any, name: str) -> tuple[int, ...]:
+    shape: tuple[int, ...] = _array(archive, name).shape
+    return shape
 
 
 def _images(
@@ -119,15 +130,17 @@ def _bytes(name: str, array: NDArray[Any], source: NpzSource, taken_for: dict[st
             f"white, such as `pixel_range: [0, 1]`"
         )
     black, white = source.pixel_range
-    if not (black <= low and high <= white):  # also if any is NaN
+    least, most = np.array([black, white]).astype(array.dtype if array.dtype.kind == "f" else np.float64)
+    if not (least <= low and high <= most):  # also if any is NaN
         raise ValueError(
             f"{name} has values from {low:g} to {high:g}, outside of the pixel_range [{black:g}, {white:g}]"
         )
     taken_for[name] += f", {black:g} is black and {white:g} white"
     converted = np.empty(array.shape, dtype=np.uint8)
-    for part in range(0, len(array), CONVERTED_AT_ONCE):
-        ends = slice(part, part + CONVERTED_AT_ONCE)
-        converted[ends] = ((array[ends].astype(np.float64) - black) / (white - black) * 255).round()
+    at_once = max(1, CONVERTED_AT_ONCE // array[0].size)
+    for part in range(0, len(array), at_once):
+        ends = slice(part, part + at_once)
+        converted[ends] = ((array[ends].astype(np.float64) - black) / (white - black) * 255).round().clip(0, 255)
     return converted
 
 
@@ -156,6 +169,8 @@ def _with_classes(
     images: Mapping[str, Tensor], labels: Mapping[str, NDArray[Any] | None], taken_for: dict[str, str]
 ) -> Arrays:
     """Class indices; the classes are what labels of the training images there are."""
+    if labels["train"] is None and any(found is not None for found in labels.values()):
+        raise ValueError("the training images have no labels, but the test images do")
     if labels["train"] is None:
         splits = {split: (found, torch.zeros(len(found), dtype=torch.int64)) for split, found in images.items()}
         return Arrays(splits, (UNLABELLED,), taken_for)

@@ -5,11 +5,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from gan_pipelines.data.pictures import natural_key, picture_suffixes
 
 UNLABELLED = "picture"
 """The class of pictures that have none."""
+SPLIT_NAMES = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev"})
 OUTSIDE = "outside the class folders"
 
 
@@ -57,8 +59,14 @@ def find_pictures(folder: Path) -> FoundPictures:
         by_class = {UNLABELLED: loose}
     if not by_class:
         raise ValueError(f"it holds no pictures ({_listed(left_out) or 'it is empty'})")
-    if empty := {entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != "."} - set(by_class):
+    subfolders = {entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.is_symlink()}
+    if empty := {name for name in subfolders - set(by_class) if not name.startswith(".")}:
         left_out["folders without pictures"] += len(empty)
+    if SPLIT_NAMES.issuperset(by_class):
+        raise ValueError(
+            f"its folders are named like splits ({', '.join(sorted(by_class))}), not like classes; choose one of them, "
+            f"or list the pictures in a table with a column split"
+        )
     classes = sorted(by_class, key=natural_key)
     for name in classes:
         by_class[name].sort(key=lambda file: natural_key(str(file)))
@@ -70,12 +78,12 @@ def find_pictures(folder: Path) -> FoundPictures:
 def _walk(folder: Path, root: Path, left_out: Counter[str]) -> Iterator[Path]:
     """Files that end like pictures; the others are counted."""
     suffixes = picture_suffixes()
-    for place, folders, files in os.walk(folder):
-        hidden = [name for name in folders if name.startswith(".")]
-        left_out["hidden folders"] += len(hidden)
-        linked = [name for name in folders if name not in hidden and (Path(place) / name).is_symlink()]
-        left_out["links to folders"] += len(linked)
-        folders[:] = [name for name in folders if name not in hidden and name not in linked]
+    for place, folders, files in os.walk(folder, onerror=_raise):
+        for name in list(folders):
+            hidden = name.startswith(".")
+            if hidden or Path(place, name).is_symlink():
+                folders.remove(name)
+                left_out["hidden folders" if hidden else "links to folders"] += 1
         for name in sorted(files):
             file = Path(place, name)
             suffix = file.suffix.lower()
@@ -89,8 +97,10 @@ def _walk(folder: Path, root: Path, left_out: Counter[str]) -> Iterator[Path]:
                 raise ValueError(f"{file} is a link that leads out of the folder, to {file.resolve()}")
             else:
                 yield file
-    for reason in [reason for reason, count in left_out.items() if not count]:
-        del left_out[reason]
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
 
 
 def _encodable(name: str) -> bool:

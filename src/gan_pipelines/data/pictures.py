@@ -4,16 +4,17 @@ import itertools
 import logging
 import os
 import re
-import stat
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any, NoReturn, assert_never
 
 import numpy as np
+import psutil
 import torch
 from jaxtyping import UInt8
 from numpy.typing import NDArray
@@ -42,11 +43,11 @@ TOLD_SECONDS = 5.0
 SHOWN = 5
 """Of files with a fault, so many are named."""
 
-GREY_MODES, COLOUR_MODES = ("1", "L"), ("RGB", "P", "CMYK", "YCbCr", "HSV", "LAB")
-DEEP_GREY_MODES = ("I;16", "I;16B", "I;16L", "I;16N")
-ALPHA_MODES = {"LA": "LA", "La": "LA", "RGBA": "RGBA", "RGBa": "RGBA", "PA": "RGBA"}
+GREY_MODES, DEEP_GREY_MODES = ("1", "L", "LA"), ("I;16", "I;16B")
+COLOUR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr", "LAB")
 DIGITS = "0123456789"
-ORIENTATION = 0x0112
+ORIENTATION, TURNED, ON_ITS_SIDE = 0x0112, range(2, 9), range(5, 9)
+"""The EXIF tag, its values that mean that something is to be done, and those that swap height and width."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,15 @@ def read_pictures(files: Sequence[Path], form: PictureForm) -> ReadPictures:
         form: mode, size and background that they are brought to.
 
     Raises:
-        ValueError: files are broken or of a form that needs a decision; the message names them together.
+        ValueError: files are broken, of unequal sizes, transparent, or too many for the memory; the message names those
+            that are broken together.
     """
+    size = form.height_and_width or _first_size(files)
+    if size:
+        _require_memory(len(files), size)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         parts = [files[start : start + PART] for start in range(0, len(files), PART)]
-        read = pool.map(lambda part: [_try_reading(file, form) for file in part], parts)
+        read = pool.map(lambda part: [_try_reading(file, form, size) for file in part], parts)
         found = list(_telling(itertools.chain.from_iterable(read), len(files)))
     if faults := [(file, fault) for file, fault in zip(files, found, strict=True) if isinstance(fault, str)]:
         raise ValueError(_name_faults(faults))
@@ -99,6 +104,30 @@ def read_pictures(files: Sequence[Path], form: PictureForm) -> ReadPictures:
     return ReadPictures(images, dict(sorted(changes.items())))
 
 
+def _first_size(files: Sequence[Path]) -> tuple[int, int] | None:
+    """Height and width of the first file that is a picture."""
+    for file in files:
+        with suppress(Exception), file.open("rb") as stream, Image.open(stream, formats=KINDS) as picture:
+            return _upright_size(picture)
+    return None
+
+
+def _upright_size(picture: Image.Image) -> tuple[int, int]:
+    """Height and width, once the picture is turned as its EXIF orientation says."""
+    swapped = picture.getexif().get(ORIENTATION) in ON_ITS_SIDE
+    return (picture.width, picture.height) if swapped else (picture.height, picture.width)
+
+
+def _require_memory(count: int, size: tuple[int, int]) -> None:
+    """The pictures are in memory twice, and, if in doubt, in colour."""
+    needed, free = 2 * 3 * count * size[0] * size[1], psutil.virtual_memory().available
+    if needed > free:
+        raise ValueError(
+            f"{count} pictures of {size[1]} x {size[0]} pixels need {needed / 2**20:.0f} MiB, and "
+            f"{free / 2**20:.0f} MiB of memory are free"
+        )
+
+
 def _telling(pictures: Iterable[_Picture | str], count: int) -> Iterator[_Picture | str]:
     """The same, with a line in the log now and then."""
     start = told = time.monotonic()
@@ -109,72 +138,86 @@ def _telling(pictures: Iterable[_Picture | str], count: int) -> Iterator[_Pictur
             told = now
 
 
-def _try_reading(file: Path, form: PictureForm) -> _Picture | str:
-    """The picture, or why there is none; decoders may raise any exception."""
+def _try_reading(file: Path, form: PictureForm, size: tuple[int, int] | None) -> _Picture | str:
+    """The picture, or why there is none; one that is not of the wanted size, and may not be resized, is not decoded."""
     try:
-        before = _require_file(file)
-        with Image.open(file, formats=KINDS) as picture:
-            if picture.width * picture.height > MOST_PIXELS:
-                raise ValueError(f"{picture.width} x {picture.height} pixels are more than {MOST_PIXELS}")
-            read = _normalise(picture, form)
-        after = _require_file(file)
-        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-            raise ValueError("it changed while it was read")
-    except Exception as error:
-        return " ".join(str(error).replace(f"{str(file)!r}", "it").split()).rstrip(".") or type(error).__name__
+        # not by its path: Pillow would map an uncompressed file, and turn it wrongly
+        with file.open("rb") if file.is_file() else _no_file(file) as stream:
+            before = os.fstat(stream.fileno())
+            if not before.st_size:
+                raise ValueError("it is empty")
+            with Image.open(stream, formats=KINDS) as picture:
+                if picture.width * picture.height > MOST_PIXELS:
+                    raise ValueError(f"{picture.width} x {picture.height} pixels are more than {MOST_PIXELS}")
+                if form.size is None and size and (found := _upright_size(picture)) != size:
+                    return _Picture(np.empty((*found, 0), dtype=np.uint8), ())
+                read = _normalise(picture, form)
+            after = os.fstat(stream.fileno())
+            if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+                raise ValueError("it changed while it was read")
+    except Exception as error:  # decoders may raise any exception
+        return " ".join(re.sub("<_io.BufferedReader.*?>", "it", str(error)).split()).rstrip(".") or type(error).__name__
     return read
 
 
-def _require_file(file: Path) -> os.stat_result:
-    found = file.stat()
-    if not stat.S_ISREG(found.st_mode):
-        raise ValueError("it is no regular file")
-    if not found.st_size:
-        raise ValueError("it is empty")
-    return found
+def _no_file(file: Path) -> NoReturn:
+    raise ValueError("it is no regular file" if file.exists() else "there is no such file")
 
 
 def _normalise(picture: Image.Image, form: PictureForm) -> _Picture:
-    """Frame, orientation, transparency, depth, mode, size: in this order."""
+    """Frame, orientation, depth, transparency, mode, size: in this order."""
     changes = ["first frame of several"] if getattr(picture, "n_frames", 1) > 1 else []
-    if picture.getexif().get(ORIENTATION, 1) != 1:
+    if picture.getexif().get(ORIENTATION) in TURNED:
         picture = ImageOps.exif_transpose(picture)
         changes.append("turned as its EXIF orientation says")
-    picture = _flatten(picture, form.background, changes)
-    picture = _to_mode(_to_eight_bits(picture, changes), form.mode, changes)
+    picture = _flatten(_to_eight_bits(picture, changes), form.background, changes)
+    picture = _to_mode(picture, form.mode, changes)
     if form.height_and_width is not None and picture.size != (wanted := form.height_and_width[::-1]):
         picture = _resize(picture, wanted, form, changes)
     pixels = np.array(picture)  # a copy that may be written, as torch wants it
     return _Picture(pixels.reshape(*pixels.shape[:2], -1), tuple(changes))
 
 
+def _to_eight_bits(picture: Image.Image, changes: list[str]) -> Image.Image:
+    """16-bit grey as 8-bit grey; a value that stands for transparent becomes an alpha channel."""
+    deep = picture.mode in DEEP_GREY_MODES or (picture.mode == "I" and picture.format == "PPM")
+    if not deep:
+        if picture.mode not in (*GREY_MODES, *COLOUR_MODES):
+            raise ValueError(f"its mode is {picture.mode}, which is not read")
+        return picture
+    values = np.asarray(picture).astype(np.uint32)
+    changes.append("16 to 8 bits")
+    eight = Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    if isinstance(transparent := picture.info.get("transparency"), int):
+        eight.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
+    return eight
+
+
 def _flatten(picture: Image.Image, background: str | None, changes: list[str]) -> Image.Image:
     """Lay a transparent picture on the background; one that is opaque everywhere loses its alpha."""
     if "transparency" in picture.info:
+        picture = picture.convert("LA" if picture.mode in GREY_MODES else "RGBA")
+    if picture.mode == "PA":
         picture = picture.convert("RGBA")
-    if picture.mode not in ALPHA_MODES:
+    if picture.mode not in ("LA", "RGBA"):
         return picture
-    picture = picture.convert(ALPHA_MODES[picture.mode])
     opaque, alpha = picture.convert("L" if picture.mode == "LA" else "RGB"), picture.getchannel("A")
     if alpha.getextrema()[0] == 255:
         return opaque
     if background is None:
-        raise ValueError("it is transparent; name the colour behind it, such as `background: white`")
-    colour = ImageColor.getrgb(background)[:3]
-    mode = "L" if opaque.mode == "L" and len(set(colour)) == 1 else "RGB"
-    ground = Image.new(mode, picture.size, colour[0] if mode == "L" else colour)
+        raise ValueError("it is transparent")
+    ground = _ground(opaque, picture.size, background)
     ground.paste(opaque, mask=alpha)
     changes.append("transparency laid on the background")
     return ground
 
 
-def _to_eight_bits(picture: Image.Image, changes: list[str]) -> Image.Image:
-    if picture.mode in DEEP_GREY_MODES:
-        changes.append("16 to 8 bits")
-        return Image.fromarray(((np.asarray(picture).astype(np.uint32) + 128) // 257).astype(np.uint8))
-    if picture.mode not in (*GREY_MODES, *COLOUR_MODES):
-        raise ValueError(f"its mode is {picture.mode}, which has more than 16 bits per channel")
-    return picture
+def _ground(picture: Image.Image, size: tuple[int, int], colour: str) -> Image.Image:
+    """A picture of one colour; grey if that colour is and the other picture is too."""
+    red, green, blue = ImageColor.getrgb(colour)[:3]
+    if picture.mode == "L" and red == green == blue:
+        return Image.new("L", size, red)
+    return Image.new("RGB", size, (red, green, blue))
 
 
 def _to_mode(picture: Image.Image, mode: str | None, changes: list[str]) -> Image.Image:
@@ -198,8 +241,10 @@ def _resize(picture: Image.Image, wanted: tuple[int, int], form: PictureForm, ch
             return ImageOps.fit(picture, wanted, FILTER)
         case "pad":
             changes.append("resized and padded")
-            ground = ImageColor.getcolor(form.background or "black", picture.mode)
-            return ImageOps.pad(picture, wanted, FILTER, color=ground)
+            inner = ImageOps.contain(picture, wanted, FILTER)
+            ground = _ground(inner, wanted, form.background or "black")
+            ground.paste(inner, ((wanted[0] - inner.width) // 2, (wanted[1] - inner.height) // 2))
+            return ground.convert("L") if form.mode == "grey" else ground
         case "stretch":
             changes.append("stretched")
             return picture.resize(wanted, FILTER)
@@ -210,9 +255,7 @@ def _require_one_size(pictures: Sequence[_Picture]) -> None:
     sizes = Counter((picture.pixels.shape[1], picture.pixels.shape[0]) for picture in pictures)
     if len(sizes) > 1:
         often = " and ".join(f"{width} x {height} ({count})" for (width, height), count in sizes.most_common(2))
-        raise ValueError(
-            f"pictures of {len(sizes)} sizes, most often {often} pixels; write `size: 32`, say, to bring them to one"
-        )
+        raise ValueError(f"pictures of {len(sizes)} sizes, most often {often} pixels")
 
 
 def _name_faults(faults: Sequence[tuple[Path, str]]) -> str:
@@ -221,11 +264,11 @@ def _name_faults(faults: Sequence[tuple[Path, str]]) -> str:
     return f"{len(faults)} of the files cannot be read as pictures: {shown}{more}"
 
 
-def natural_key(name: str) -> tuple[tuple[bool, Any], ...]:
+def natural_key(name: str) -> tuple[tuple[tuple[bool, Any], ...], str]:
     """Sorts names the way people count: 2 before 10.
 
     Args:
         name: of a class or a file.
     """
     parts = re.findall(r"[0-9]+|[^0-9]+", name)
-    return (*((part[0] not in DIGITS, int(part) if part[0] in DIGITS else part) for part in parts), (True, name))
+    return tuple((part[0] not in DIGITS, int(part) if part[0] in DIGITS else part) for part in parts), name

@@ -3,6 +3,7 @@
 Each error is one paragraph that names the YAML field and the file, what was found, and what is allowed.
 """
 
+import logging
 from pathlib import Path
 from typing import assert_never
 
@@ -27,6 +28,12 @@ from gan_pipelines.parameters import (
 )
 
 TEST_FRACTION = "data.source.test_fraction"
+ADVICE = (
+    "; pictures are brought to one size, or a smaller one, by data.source.size, such as 32; transparent ones need the "
+    "colour behind them, data.source.background, such as white."
+)
+
+logger = logging.getLogger(__name__)
 
 
 def read_source(source: Source, project: Path, rng: torch.Generator, table: pd.DataFrame | None = None) -> SourceData:
@@ -69,7 +76,7 @@ def read_npz(source: NpzSource, path: Path, rng: torch.Generator) -> SourceData:
 
 def read_image_folder(source: ImageFolderSource, path: Path, rng: torch.Generator) -> SourceData:
     """Pictures at <path>/<class>/..., or, without classes, at <path>."""
-    with refusing(f"data.source.path: {path}: "):
+    with refusing(f"data.source.path: {path}: ", ADVICE):
         found = find_pictures(path)
         read = read_pictures(found.files, source)
     images = LabelledImages(read.images, torch.tensor(found.labels), found.classes)
@@ -79,13 +86,13 @@ def read_image_folder(source: ImageFolderSource, path: Path, rng: torch.Generato
 
 def read_table(source: TableSource, folder: Path, table: pd.DataFrame | None, rng: torch.Generator) -> SourceData:
     """Pictures that a table lists, relative to a folder."""
-    with refusing("data.source: the dataset picture_table: "):
+    with refusing("data.source: the dataset picture_table: ", ADVICE):
         if table is None:
             raise ValueError("it was not loaded")
         listed = list_pictures(table, folder)
         read = read_pictures(listed.files, source)
     images = LabelledImages(read.images, torch.tensor(listed.labels), listed.classes)
-    reading = _reading(source, read, {})
+    reading = _reading(source, read, dict.fromkeys((f"column {name}" for name in listed.unused), 1))
     if listed.in_test is None:
         train, test = split_by_class(images, source.test_fraction, rng, TEST_FRACTION)
     else:
@@ -124,7 +131,11 @@ def read_external_pictures(path: Path, like: LabelledImages) -> LabelledImages:
             raise ValueError(f"{strangers[0]!r} is not a class of the data")
         if outside := found.left_out.get(OUTSIDE):
             raise ValueError(f"pictures {OUTSIDE}: {outside}")
-        images = read_pictures(found.files, PictureForm(mode="grey" if channels == 1 else "colour")).images
+        read = read_pictures(found.files, PictureForm(mode="grey" if channels == 1 else "colour"))
+        images = read.images
+        logger.info(
+            "evaluation.pictures: left out: %s; changed: %s", found.left_out or "nothing", read.changes or "nothing"
+        )
         if tuple(images.shape[2:]) != (height, width):
             raise ValueError(f"the pictures have {images.shape[3]} x {images.shape[2]} pixels")
     if not found.labelled:

@@ -14,12 +14,21 @@ SPLITS = ("train", "test")
 
 @dataclass(frozen=True)
 class ListedPictures:
-    """Files in the order of the table, the class of each, and whether each is a test image, if the table says so."""
+    """Files in the order of the table, and the class of each.
+
+    Attributes:
+        files: of the pictures.
+        labels: index of the class of each.
+        classes: names of the classes.
+        in_test: whether each is a test image, if the table says so.
+        unused: names of columns that were left alone.
+    """
 
     files: tuple[Path, ...]
     labels: tuple[int, ...]
     classes: tuple[str, ...]
     in_test: tuple[bool, ...] | None
+    unused: tuple[str, ...]
 
 
 def list_pictures(table: pd.DataFrame, folder: Path) -> ListedPictures:
@@ -44,10 +53,13 @@ def list_pictures(table: pd.DataFrame, folder: Path) -> ListedPictures:
             raise ValueError(f"column {SPLIT}: needs rows of both train and test; found only {values[0]}")
     root = folder.resolve()
     files = tuple(folder / path for path in columns[PATH])
-    if outside := [file for file in files if not file.resolve().is_relative_to(root)]:
-        raise ValueError(f"{outside[0]} is not in the folder {folder}")
-    if len(set(files)) < len(files):
-        raise ValueError(f"column {PATH}: {next(file for file in files if files.count(file) > 1)} stands twice")
+    seen: set[Path] = set()
+    for file in files:
+        if not (resolved := file.resolve()).is_relative_to(root):
+            raise ValueError(f"{file} is not in the folder {folder}")
+        if resolved in seen:
+            raise ValueError(f"column {PATH}: {file} stands twice")
+        seen.add(resolved)
     named = columns.get(LABEL, [UNLABELLED] * len(files))
     classes = tuple(sorted(set(named), key=natural_key))
     place = {name: index for index, name in enumerate(classes)}
@@ -56,4 +68,5 @@ def list_pictures(table: pd.DataFrame, folder: Path) -> ListedPictures:
         trained = {name for name, tested in zip(named, in_test, strict=True) if not tested}
         if strange := [name for name in classes if name not in trained]:
             raise ValueError(f"column {LABEL}: no training picture is of the class {strange[0]!r}")
-    return ListedPictures(files, tuple(place[name] for name in named), classes, in_test)
+    unused = tuple(str(name) for name in table if name not in columns)
+    return ListedPictures(files, tuple(place[name] for name in named), classes, in_test, unused)

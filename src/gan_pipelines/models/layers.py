@@ -93,7 +93,7 @@ class RandomAffine(nn.Module):
     """Apply a random affine map to each image of a batch while training; the identity in evaluation mode.
 
     Args:
-        distortion: largest deviation of each entry of the 2 x 2 matrix from the identity's.
+        distortion: largest deviation of each entry of the 2 x 2 matrix, in pixels, from the identity's.
         shift_pixels: largest shift in each direction.
     """
 
@@ -112,7 +112,8 @@ class RandomAffine(nn.Module):
         unit = 2 * torch.rand(count, 2, 3, device=pictures.device) - 1
         across, down = unit[:, :, 2:].split(1, dim=1)
         shifts = [across * (2 * self.shift_pixels / width), down * (2 * self.shift_pixels / height)]
-        reach = torch.cat([unit[:, :, :2] * self.distortion, torch.cat(shifts, dim=1)], dim=2)
+        normalised = torch.tensor([[1.0, height / width], [width / height, 1.0]], device=pictures.device)
+        reach = torch.cat([unit[:, :, :2] * self.distortion * normalised, torch.cat(shifts, dim=1)], dim=2)
         maps = torch.eye(2, 3, device=pictures.device) + reach
         grid = functional.affine_grid(maps, list(pictures.shape), align_corners=False)
         return functional.grid_sample(pictures, grid, align_corners=False)

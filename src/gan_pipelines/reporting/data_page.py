@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,10 @@ PICTURES_PER_CLASS = 12
 MOST_CLASSES = 100
 """Of more classes, the first are shown; their counts all are."""
 BINS = 32
+AT_ONCE = 2**22
+"""Values that are counted at once."""
+LARGEST_SIDE = 64
+"""Larger pictures are shown smaller, in pixels."""
 
 
 def data_page(card: Mapping[str, Any], train_images: LabelledImages) -> str:
@@ -44,7 +49,7 @@ def brightness_shares(images: LabelledImages) -> list[float]:
         images: uint8.
     """
     counts = torch.zeros(BINS, dtype=torch.float64)
-    for part in images.images.split(1000):
+    for part in images.images.split(max(1, AT_ONCE // images.images[0].numel())):
         counts += torch.bincount(part.flatten().int() * BINS // 256, minlength=BINS)
     return (counts / counts.sum()).tolist()
 
@@ -56,6 +61,9 @@ def _class_rows(card: Mapping[str, Any], images: LabelledImages) -> Iterator[dic
         png = None
         if label < MOST_CLASSES and len(of_class):
             buffer = io.BytesIO()
-            picture_grid(of_class, PICTURES_PER_CLASS).save(buffer, "PNG")
+            shown = picture_grid(of_class, PICTURES_PER_CLASS)
+            if (side := max(of_class.shape[2:])) > LARGEST_SIDE:
+                shown = shown.reduce(math.ceil(side / LARGEST_SIDE))
+            shown.save(buffer, "PNG")
             png = base64.b64encode(buffer.getvalue()).decode()
         yield {"name": name, "counts": counts, "png": png}

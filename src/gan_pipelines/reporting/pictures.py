@@ -22,7 +22,7 @@ SMALLEST_SIDE_PIXELS = 56
 
 def picture_grid(pictures: UInt8[Tensor, "count channels height width"], columns: int) -> Image.Image:
     """Pictures row by row; small ones are enlarged without smoothing."""
-    factor = max(1, SMALLEST_SIDE_PIXELS // pictures.shape[-1])
+    factor = max(1, SMALLEST_SIDE_PIXELS // max(pictures.shape[2:]))
     enlarged = pictures.repeat_interleave(factor, dim=2).repeat_interleave(factor, dim=3)
     grid = make_grid(enlarged, nrow=columns, padding=factor, pad_value=64)
     return Image.fromarray(grid.permute(1, 2, 0).numpy())

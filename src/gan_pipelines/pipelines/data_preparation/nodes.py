@@ -74,8 +74,8 @@ def _require_information(card: Mapping[str, Any]) -> None:
     known, images = card["duplicates"], {split: card[split]["images"] for split in card["duplicates"]}
     if images["train"] > 1 and known["train"] == images["train"] - 1:
         raise ExperimentError(f"data.source: all {images['train']} training images are equal; nothing can be learned.")
-    for split in images.keys() - {"train"}:
-        if known[split] == images[split]:
+    for split in images:
+        if split != "train" and known[split] == images[split]:
             raise ExperimentError(
                 f"data.source: all {images[split]} {split} images are also training images, so they cannot tell a "
                 f"generator that copies from one that has learned; bring other {split} images."
@@ -85,7 +85,8 @@ def _require_information(card: Mapping[str, Any]) -> None:
 def _in_words(source: SourceData) -> str:
     """What was read, left out, changed and taken for granted, as one line."""
     count = len(source.train) + len(source.test)
-    words = [f"{count} pictures in {len(source.train.classes)} classes"]
+    classes = len(source.train.classes)
+    words = [f"{count} pictures in {classes} {'classes' if classes > 1 else 'class'}"]
     for what, found in source.reading.items():
         entries = ", ".join(f"{key}: {value}" for key, value in found.items()) if isinstance(found, Mapping) else found
         words.append(f"{what.replace('_', ' ')}: {entries or 'nothing'}")
