@@ -413,6 +413,16 @@ def test_archives_are_unpacked_and_what_they_held_is_compared(
     assert f"{unpacked} is not what its archive holds; delete it and run again" in refusal(source, tmp_path)
 
 
+def test_what_an_archive_held_is_not_believed_without_it(tmp_path, monkeypatch, offline) -> None:
+    publish_kmnist(tmp_path, monkeypatch)
+    source = TorchvisionSource(name="kmnist", folder=".")
+    read(source, tmp_path)
+    (tmp_path / "KMNIST/raw" / f"{IDX_FILES[0]}.gz").unlink()
+    message = refusal(source, tmp_path)
+    assert f"missing KMNIST/raw/{IDX_FILES[0]}.gz" in message
+    assert "delete that and run again" in message
+
+
 def test_an_altered_archive_is_refused(tmp_path, monkeypatch, offline) -> None:
     publish_kmnist(tmp_path, monkeypatch)
     path = tmp_path / "KMNIST/raw" / f"{IDX_FILES[0]}.gz"

@@ -89,9 +89,12 @@ def read_torchvision(source: TorchvisionSource, folder: Path) -> SourceData:
             remedy = (
                 "run once with network access, copy the published files there, or use mnist_5k, which needs neither"
             )
-            with refusing(f"missing {', '.join(missing)}; the download failed (", f"); {remedy}"):
+            failed = f"missing {', '.join(missing)}; the download failed (" if missing else "unpacking failed ("
+            with refusing(failed, f"); {remedy}"):
                 for split in SPLITS:
                     _open(source, folder, split, download=True)
+            if lacking := [file for file in files if not (folder / file).is_file()]:
+                raise ValueError(f"missing {', '.join(lacking)}, but what it held is there; delete that and run again")
             _check_unaltered(folder, files)
         # CIFAR's format is pickle. Its files have just been checked, and torchvision checks them again before
         # unpickling, so only what the authors published is unpickled.
