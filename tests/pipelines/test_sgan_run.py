@@ -165,7 +165,9 @@ def test_the_pictures_show_every_class_and_the_curves_every_stage(finished_proje
     variations = ("joint_stack_noise_variations", "joint_stack_upper_noise_variations")
     for name in ("independent_stack_sample_grid", "joint_stack_sample_grid", *variations):
         with Image.open(finished_project.only(f"{name}.png")) as picture:
-            assert picture.size == (5 * 58 + 2, 10 * 58 + 2)  # enlarged twice, two pixels between
+            # enlarged twice, two pixels between, names on the left and a title above
+            assert 0 < picture.width - (5 * 58 + 2) < 60
+            assert 0 < picture.height - (10 * 58 + 2) < 60
     titles = [note["text"] for note in finished_project.json("loss_curves")["layout"]["annotations"]]
     assert titles == ["encoder", "judge", "second_judge", "fc3", "pixels", "joint"]
 

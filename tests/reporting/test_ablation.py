@@ -19,6 +19,7 @@ from gan_pipelines.reporting.ablation import (
     format_ablation,
     format_order,
 )
+from gan_pipelines.reporting.pictures import sample_grid
 from gan_pipelines.reporting.tables import score_table
 
 
@@ -107,11 +108,13 @@ def test_the_figure_has_a_titled_panel_per_row() -> None:
         for place, row in enumerate(ROWS)
     }
     sheet = np.asarray(ablation_grids(samples, columns=3))
-    width, height = 3 * 58 + 2 + 28, 2 * 58 + 2 + 28
+    panel_width, height = sample_grid(samples["joint"], columns=3).width, 2 * 58 + 2 + 28
+    names, width = panel_width - (3 * 58 + 2), panel_width + 28
+    assert names > 0
     assert sheet.shape == (2 * height, 4 * width, 3)
     for place in range(len(ROWS)):
         panel = sheet[place // 4 * height :, place % 4 * width :][:height, :width]
-        assert (panel[28 + 10 : 28 + 50, 10:50] == 40 * place).all()
+        assert (panel[28 + 10 : 28 + 50, names + 10 : names + 50] == 40 * place).all()
         assert (panel[:28] < 128).sum() > 20  # the title's letters
     assert (sheet[height:, 3 * width :] == 255).all()
 

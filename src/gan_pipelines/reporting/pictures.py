@@ -1,10 +1,13 @@
-"""Grids of generated and real pictures. Samples are shown in the order in which they were drawn, never selected."""
+"""Grids of generated and real pictures, each row with its name.
 
-from collections.abc import Sequence
+Samples are shown in the order in which they were drawn, never selected.
+"""
+
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import UInt8
-from PIL import Image, ImageDraw
+from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
 
@@ -12,6 +15,7 @@ from gan_pipelines.data.images import LabelledImages, to_bytes
 from gan_pipelines.metrics.neighbours import nearest_pictures
 from gan_pipelines.models import InfoGAN, StackedGenerator
 from gan_pipelines.parameters import CategoricalCode, ContinuousCode
+from gan_pipelines.reporting.captions import captioned
 
 TRAVERSALS = 5
 """For how many random settings of everything else each continuous code is moved."""
@@ -28,19 +32,19 @@ def picture_grid(pictures: UInt8[Tensor, "count channels height width"], columns
     return Image.fromarray(grid.permute(1, 2, 0).numpy())
 
 
-def sample_grid(data: LabelledImages, columns: int) -> Image.Image:
+def sample_grid(data: LabelledImages, columns: int, title: str = "") -> Image.Image:
     """One row per class with its first `columns` pictures; missing pictures are black.
 
     Pictures of a single class fill a square.
     """
     if len(data.classes) == 1:
-        return picture_grid(data.images[: columns**2], columns)
+        return captioned(picture_grid(data.images[: columns**2], columns), title=title)
     rows = []
     for label in range(len(data.classes)):
         of_class = data.images[data.labels == label][:columns]
         blanks = of_class.new_zeros((columns - len(of_class), *data.images.shape[1:]))
         rows.append(torch.cat([of_class, blanks]))
-    return picture_grid(torch.cat(rows), columns)
+    return captioned(picture_grid(torch.cat(rows), columns), data.classes, title)
 
 
 def nearest_images(samples: LabelledImages, train_images: LabelledImages, columns: int) -> Image.Image:
@@ -57,7 +61,8 @@ def nearest_images(samples: LabelledImages, train_images: LabelledImages, column
     chosen = samples.subset(firsts)
     nearest = train_images.images[nearest_pictures(chosen.images, train_images.images)]
     beside = torch.stack([chosen.images, nearest], dim=1).flatten(0, 1)
-    return sample_grid(LabelledImages(beside, chosen.labels.repeat_interleave(2), samples.classes), 2 * pairs)
+    pictures = LabelledImages(beside, chosen.labels.repeat_interleave(2), samples.classes)
+    return sample_grid(pictures, 2 * pairs, "Right of each sample the training image nearest to it in pixels")
 
 
 @torch.no_grad()
@@ -75,7 +80,8 @@ def noise_variations(stack: StackedGenerator, rng: torch.Generator, columns: int
     above = list(stack(labels, noise).values())[-2] if len(noise) > 1 else stack.conditions(labels)
     lower_noise = stack.latents[lowest].sample(columns, rng)
     pictures = stack.generators[lowest](above.repeat_interleave(columns, dim=0), lower_noise.repeat(classes, 1))
-    return picture_grid(to_bytes(pictures), columns)
+    title = f"Each row: one generated condition of {lowest}, {columns} noises of {lowest}"
+    return captioned(picture_grid(to_bytes(pictures), columns), _row_names(stack), title)
 
 
 @torch.no_grad()
@@ -94,7 +100,13 @@ def upper_noise_variations(stack: StackedGenerator, rng: torch.Generator, column
     }
     noise[lowest] = noise[lowest][:1].expand(classes * columns, -1)
     generated = stack(torch.arange(classes).repeat_interleave(columns), noise)
-    return picture_grid(to_bytes(generated[lowest]), columns)
+    title = f"Each row: {columns} noises of the levels above {lowest}, one noise of {lowest} in all pictures"
+    return captioned(picture_grid(to_bytes(generated[lowest]), columns), _row_names(stack), title)
+
+
+def _row_names(stack: StackedGenerator) -> Sequence[str]:
+    """The classes, or nothing for a stack that is not asked for any."""
+    return stack.spec.classes if stack.spec.conditional else ()
 
 
 def category_rows(gan: InfoGAN, rng: torch.Generator, columns: int) -> Image.Image:
@@ -105,12 +117,15 @@ def category_rows(gan: InfoGAN, rng: torch.Generator, columns: int) -> Image.Ima
         rng: draws noise and the other codes.
         columns: random settings per row.
     """
-    blocks = [
-        _varied(gan, name, columns, columns, rng).transpose(0, 1)
+    blocks = {
+        name: _varied(gan, name, columns, columns, rng).transpose(0, 1)
         for name, code in gan.spec.parameters.single_codes.items()
         if isinstance(code, CategoricalCode)
-    ]
-    return _blocks(blocks, columns, "This InfoGAN has no categorical code.")
+    }
+    if not blocks:
+        return _sentence("This InfoGAN has no categorical code.")
+    names = {code: [f"{code} = {value}" for value in range(len(block))] for code, block in blocks.items()}
+    return _blocks(blocks, names, "Each row: one category; each column: the same noise and other codes")
 
 
 def traversal_rows(gan: InfoGAN, rng: torch.Generator, columns: int) -> Image.Image:
@@ -121,12 +136,19 @@ def traversal_rows(gan: InfoGAN, rng: torch.Generator, columns: int) -> Image.Im
         rng: draws noise and the other codes of each row.
         columns: points of a traversal.
     """
-    blocks = [
-        _varied(gan, name, columns, TRAVERSALS, rng)
+    blocks = {
+        name: _varied(gan, name, columns, TRAVERSALS, rng)
         for name, code in gan.spec.parameters.single_codes.items()
         if isinstance(code, ContinuousCode)
-    ]
-    return _blocks(blocks, columns, "This InfoGAN has no continuous code.")
+    }
+    if not blocks:
+        return _sentence("This InfoGAN has no continuous code.")
+    names = {
+        name: [f"{name}: {code.traversal[0]:g} to {code.traversal[1]:g}"] * TRAVERSALS
+        for name, code in gan.spec.parameters.single_codes.items()
+        if isinstance(code, ContinuousCode)
+    }
+    return _blocks(blocks, names, "Each row: one code from left to right, with all else fixed")
 
 
 def _varied(gan: InfoGAN, code: str, points: int, bases: int, rng: torch.Generator) -> Tensor:
@@ -136,12 +158,13 @@ def _varied(gan: InfoGAN, code: str, points: int, bases: int, rng: torch.Generat
     return varied
 
 
-def _blocks(blocks: Sequence[Tensor], columns: int, sentence: str) -> Image.Image:
-    """Blocks of (rows, columns, channels, height, width), separated by black rows; a sentence if there are none."""
-    if not blocks:
-        picture = Image.new("RGB", (300, 40))
-        ImageDraw.Draw(picture).text((10, 12), sentence)
-        return picture
-    separator = torch.zeros_like(blocks[0][:1])
-    rows = [row for block in blocks for row in (block, separator)][:-1]
-    return picture_grid(torch.cat(rows).flatten(0, 1), columns)
+def _blocks(blocks: Mapping[str, Tensor], names: Mapping[str, Sequence[str]], title: str) -> Image.Image:
+    """Blocks of (rows, columns, channels, height, width) with the names of their rows, separated by black rows."""
+    rows = torch.cat([row for block in blocks.values() for row in (block, torch.zeros_like(block[:1]))][:-1])
+    beside = [name for code in blocks for name in (*names[code], "")][:-1]
+    return captioned(picture_grid(rows.flatten(0, 1), rows.shape[1]), beside, title)
+
+
+def _sentence(text: str) -> Image.Image:
+    """A picture that says why there is nothing to show."""
+    return captioned(Image.new("RGB", (300, 1), "white"), title=text)

@@ -238,7 +238,8 @@ def _score_classifier(
 
 def draw_samples(evaluation: EvaluationParameters, samples: LabelledImages) -> Image.Image:
     """One row per class: the first samples of each."""
-    return sample_grid(samples, evaluation.grid_columns)
+    title = f"The first of {len(samples):,} samples, in the order in which they were drawn"
+    return sample_grid(samples, evaluation.grid_columns, title)
 
 
 def draw_nearest(
