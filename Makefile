@@ -10,6 +10,8 @@ ENV ?=
 PIPELINE ?= __default__
 # where `make ui` and `make viz` open; 5000 and 4141 unless named
 PORT =
+# a file's tests stay together, and share what they have trained
+PYTEST = $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 EXPERIMENT = $(if $(ENV),KEDRO_ENV=$(ENV))
 export KEDRO_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
@@ -35,10 +37,10 @@ run: $(READY) ## train, sample and score SGAN and InfoGAN; PIPELINE=infogan runs
 	$(EXPERIMENT) $(BIN)/kedro run --pipelines=$(PIPELINE)
 
 test: $(READY) ## run all tests, with branch coverage
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(PYTEST) --cov --cov-report=term
 
 test-quick: $(READY) ## run the tests that take a few seconds at most, without coverage
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 bench: $(READY) ## measure speed and memory against baselines: half an hour on an otherwise idle machine
 	$(BIN)/python benchmarks/steps.py

@@ -25,6 +25,8 @@ from gan_pipelines.tracking.store import open_client
 from gan_pipelines.training.observer import Resumed
 from gan_pipelines.training.stage import Stage
 
+torch.set_num_threads(1)  # tensors are small, and tests run side by side
+
 CONF = Path(__file__).parents[1] / "conf"
 CLASSES = ("top left", "top right", "bottom left", "bottom right")
 BATCH_NORM = {"layer": "batch_norm"}

@@ -4,6 +4,7 @@ import logging
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,7 +19,7 @@ from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import CheckpointParameters
 from gan_pipelines.tensor_file import FileError
 from gan_pipelines.training import checkpoint
-from gan_pipelines.training.checkpoint import Checkpoint, CheckpointFolder
+from gan_pipelines.training.checkpoint import OWNER, Checkpoint, CheckpointFolder
 from tests.conftest import PROVENANCE
 
 NEVER = CheckpointParameters(every_seconds=None, every_steps=None)
@@ -284,6 +285,52 @@ def test_an_intact_file_of_another_kind_is_skipped(folder: CheckpointFolder, cap
     assert found is not None
     assert found.step == 5
     assert "a broken checkpoint is skipped" in messages(caplog)[0]
+
+
+def test_what_is_no_slot_and_no_checkpoint_is_passed_over(folder: CheckpointFolder) -> None:
+    leave(folder, PROVENANCE, 5)
+    training = (folder.path / files(folder)[-1]).parent
+    shutil.copytree(training.parent, training.parents[1] / "0 backup")
+    for name in ("step_000000006 (copy).safetensors", "step_.safetensors", "step_000000007.safetensors.bak"):
+        shutil.copy(training / "step_000000005.safetensors", training / name)
+    (training.parent / "notes.txt").write_text("not a training")
+    found = newest(folder)
+    assert found is not None
+    assert found.step == 5
+    folder.clear()
+    assert sorted(path.name for path in training.parents[1].iterdir()) == ["0", "0 backup", "0.lock"]
+    assert newest(folder) is None
+
+
+def test_a_folder_where_a_lock_should_be_costs_its_slot(
+    folder: CheckpointFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder.path / "pixels" / "0.lock").mkdir(parents=True)
+    leave(folder, PROVENANCE, 5)
+    assert [Path(file).parts[1] for file in files(folder)] == ["1"]
+    assert "0.lock: a folder is where a lock should be" in messages(caplog)[0]
+    folder.clear()
+    assert files(folder) == []
+
+
+def test_an_owner_that_is_no_text_is_not_ours(folder: CheckpointFolder) -> None:
+    leave(folder, PROVENANCE, 5)
+    owner = (folder.path / files(folder)[-1]).parent / OWNER
+    owner.write_bytes(b"\xff\xfe")
+    folder.clear()
+    assert newest(folder) is not None
+
+
+def test_nothing_is_written_through_a_link(folder: CheckpointFolder, tmp_path: Path) -> None:
+    leave(folder, PROVENANCE, 5)
+    owner = (folder.path / files(folder)[-1]).parent / OWNER
+    owner.unlink()
+    (tmp_path / "elsewhere").write_text("untouched")
+    owner.symlink_to(tmp_path / "elsewhere")
+    assert newest(folder) is not None
+    assert (tmp_path / "elsewhere").read_text() == "untouched"
+    assert owner.read_text() == "first"
+    assert not owner.is_symlink()
 
 
 def test_partial_files_of_a_killed_writer_are_removed(folder: CheckpointFolder) -> None:

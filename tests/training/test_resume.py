@@ -25,7 +25,7 @@ from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.model_file import write_model
 from gan_pipelines.models import Encoder, EncoderSpec, InfoGANSpec, LevelGAN, LevelSpec
 from gan_pipelines.parameters import CheckpointParameters, ClassifierParameters, JointParameters, RunParameters
-from gan_pipelines.tensor_file import read_tensors
+from gan_pipelines.tensor_file import read_tensors, write_tensors
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.classifier import fit_classifier
 from gan_pipelines.training.infogan import fit_infogan
@@ -305,6 +305,58 @@ def test_a_broken_checkpoint_repeats_steps_but_changes_nothing(
     found = infogan(run_parameters(), CheckpointFolder(tmp_path / "broken" / "checkpoints"))
     assert "a broken checkpoint is skipped" in caplog.text
     assert "infogan: resumes from the checkpoint of step 3 of 12" in caplog.text
+    assert_same_end(tmp_path / "broken", tmp_path / "never", [found, expected])
+
+
+def exchange(folder: Path, change: Callable[[dict[str, Tensor], dict[str, Any]], None]) -> None:
+    """Give the newest checkpoint other contents, and the digest that belongs to them."""
+    newest = max(folder.rglob("step_*.safetensors"))
+    tensors, description = read_tensors(newest)
+    change(tensors, description)
+    write_tensors(newest, tensors, description)
+
+
+def other_shape(tensors: dict[str, Tensor], description: dict[str, Any]) -> None:
+    name = next(name for name in reversed(tensors) if name.startswith("players.discriminator.module."))
+    tensors[name] = torch.zeros(3, 3, 3)
+
+
+WRONG: dict[str, Callable[[dict[str, Tensor], dict[str, Any]], Any]] = {
+    "no weights": lambda tensors, description: tensors.pop(
+        next(name for name in reversed(tensors) if "discriminator.module" in name)
+    ),
+    "another shape": other_shape,
+    "no moment": lambda tensors, description: tensors.update({"players.generator.optimiser.99.exp_avg": torch.ones(1)}),
+    "no random state": lambda tensors, description: tensors.pop("random.stage"),
+    "a random state of another kind": lambda tensors, description: tensors.update({"random.cpu.0": torch.ones(3)}),
+    "no position": lambda tensors, description: tensors.pop("batches.position"),
+    "no sum": lambda tensors, description: tensors.pop(next(name for name in tensors if name.startswith("sums."))),
+    "a step that is text": lambda tensors, description: description.update(step="six"),
+    "no step": lambda tensors, description: description.pop("step"),
+    "rows that are none": lambda tensors, description: description["values"].update(rows=[5]),
+    "no rows": lambda tensors, description: description.update(values={}),
+    "values that are a list": lambda tensors, description: description.update(values=[]),
+}
+
+
+@pytest.mark.parametrize("change", WRONG.values(), ids=WRONG)
+def test_an_intact_checkpoint_of_another_state_is_passed_over(
+    infogan: Fit,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    change: Callable[[dict[str, Tensor], dict[str, Any]], None],
+) -> None:
+    expected = infogan(run_parameters(), CheckpointFolder(tmp_path / "never" / "checkpoints"))
+    with pytest.raises(PowerCut), breaking_down(Breakdown(2 * 9, gently=False)):
+        infogan(run_parameters(4), CheckpointFolder(tmp_path / "broken" / "checkpoints"))
+    exchange(tmp_path / "broken", change)
+    caplog.set_level(logging.INFO)
+    found = infogan(run_parameters(), CheckpointFolder(tmp_path / "broken" / "checkpoints"))
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert "a broken checkpoint is skipped" in warning
+    assert "step_000000008.safetensors" in warning
+    assert "\n" not in warning
+    assert "infogan: resumes from the checkpoint of step 4 of 12" in caplog.text
     assert_same_end(tmp_path / "broken", tmp_path / "never", [found, expected])
 
 

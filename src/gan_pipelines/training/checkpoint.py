@@ -4,10 +4,12 @@
     <folder>/<stage>/<slot>/<provenance>/step_*      the two newest checkpoints of one training
 
 A checkpoint belongs to one provenance: configuration, data, code, device. A training takes the slot that holds its own
-checkpoints, or else the first free one, so trainings that run at the same time never share a slot.
+checkpoints, or else the first free one, so trainings that run at the same time never share a slot. What else lies in
+the folder is passed over; a broken checkpoint is removed with a warning.
 """
 
 import logging
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -17,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from pydantic import ValidationError
 from torch import Tensor
 
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import CheckpointParameters
-from gan_pipelines.parameters.base import flatten
-from gan_pipelines.tensor_file import FileError, read_description, read_tensors, write_tensors
+from gan_pipelines.parameters.base import Schema, flatten
+from gan_pipelines.tensor_file import FileError, read_description, read_tensors, replacing, write_tensors
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +35,16 @@ OWNER = "version"
 """File beside the checkpoints of a training: the version of the last run that wrote or resumed them."""
 KEPT_TRAININGS = 3
 """Interrupted trainings per slot; older ones are removed."""
+SLOT, STEP = re.compile(r"[0-9]{1,9}", re.ASCII), re.compile(r"step_([0-9]{9,})\.safetensors", re.ASCII)
+
+
+class Described(Schema):
+    """The description of a checkpoint's file."""
+
+    provenance: dict[str, Any]
+    version: str
+    step: int
+    values: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -43,12 +56,14 @@ class Checkpoint:
         version: version of the run that wrote it.
         tensors: state of players, random streams, batches and sums.
         values: the rest of the state, as JSON.
+        file: where it was read from.
     """
 
     step: int
     version: str
     tensors: Mapping[str, Tensor]
     values: Mapping[str, Any]
+    file: Path
 
 
 @dataclass(frozen=True)
@@ -98,11 +113,12 @@ class CheckpointFolder:
             lock = FileLock(slot)
             try:
                 lock.acquire(timeout=0)
-            except Timeout:  # a later training holds the slot and will remove old checkpoints itself
+            # a later training holds the slot and will remove old checkpoints itself, or it is no slot
+            except (Timeout, IsADirectoryError):
                 continue
             try:
                 for owner in slot.with_suffix("").glob(f"*/{OWNER}"):
-                    if owner.read_text() == self.version:
+                    if owner.is_file() and owner.read_bytes() == self.version.encode():
                         shutil.rmtree(owner.parent)
             finally:
                 lock.release()
@@ -115,8 +131,9 @@ def _not_writable(stage: Path, error: OSError) -> FileError:
 
 def _take_slot(stage: Path, key: str) -> tuple[FileLock, Path]:
     """The free slot with the newest checkpoint of this training, or else the first free one."""
-    known = sorted(stage.glob(f"*/{key}"), key=lambda folder: (-_newest_step(folder), int(folder.parent.name)))
-    names = [folder.parent.name for folder in known]
+    own = [folder for folder in stage.glob(f"*/{key}") if SLOT.fullmatch(folder.parent.name)]
+    own.sort(key=lambda folder: (-_newest_step(folder), int(folder.parent.name)))
+    names = [folder.parent.name for folder in own]
     number = 0
     while True:
         name = names.pop(0) if names else str(number)
@@ -125,6 +142,9 @@ def _take_slot(stage: Path, key: str) -> tuple[FileLock, Path]:
         try:
             lock.acquire(timeout=0)
         except Timeout:
+            continue
+        except IsADirectoryError:
+            logger.warning("%s: a folder is where a lock should be; the slot is passed over.", stage / f"{name}.lock")
             continue
         return lock, stage / name
 
@@ -161,15 +181,21 @@ def _remove_old_trainings(slot: Path, key: str) -> None:
 
 def _trainings(slot: Path) -> list[Path]:
     """Folders of the trainings in a slot, newest first."""
-    return sorted(slot.glob("*"), key=lambda folder: folder.stat().st_mtime_ns, reverse=True)
+    found = [path for path in slot.glob("*") if path.is_dir() and not path.is_symlink()]
+    return sorted(found, key=lambda folder: folder.stat().st_mtime_ns, reverse=True)
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.glob("step_*.safetensors"), reverse=True)
+    found = [file for file in folder.glob("step_*") if STEP.fullmatch(file.name)]
+    return sorted(found, key=_step_of, reverse=True)
+
+
+def _step_of(file: Path) -> int:
+    return int(file.stem.removeprefix("step_"))
 
 
 def _newest_step(folder: Path) -> int:
-    return max((int(file.stem.removeprefix("step_")) for file in _newest_first(folder)), default=0)
+    return max((_step_of(file) for file in _newest_first(folder)), default=0)
 
 
 class StageCheckpoints:
@@ -187,21 +213,28 @@ class StageCheckpoints:
         self._written = time.monotonic()
         for partial in folder.glob("*.partial"):  # its writer was killed
             partial.unlink()
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / OWNER).write_text(version)
+        with replacing(folder / OWNER) as partial:
+            partial.write_text(version)
 
     def newest(self) -> Checkpoint | None:
         """The newest intact checkpoint; broken ones are logged and removed."""
         for file in _newest_first(self._folder):
             try:
                 tensors, description = read_tensors(file)
-                step, version, values = (description[name] for name in ("step", "version", "values"))
-            except (FileError, KeyError, TypeError) as error:
-                logger.warning("%s: a broken checkpoint is skipped. %s", self._provenance.stage, error)
-                file.unlink()
+                described = Described.model_validate(description, strict=True)
+            except FileError as error:
+                self.skip(file, str(error))
                 continue
-            return Checkpoint(step, version, tensors, values)
+            except ValidationError as error:
+                self.skip(file, f"{file}: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}.")
+                continue
+            return Checkpoint(described.step, described.version, tensors, described.values, file)
         return None
+
+    def skip(self, file: Path, reason: str) -> None:
+        """Log that a checkpoint cannot be used, and remove it."""
+        logger.warning("%s: a broken checkpoint is skipped. %s", self._provenance.stage, reason)
+        file.unlink()
 
     def is_due(self, step: int) -> bool:
         """Whether a checkpoint should be written after this step."""

@@ -8,6 +8,7 @@ resumes from its newest checkpoint, and the result equals, bit for bit, that of 
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -114,23 +115,60 @@ def _take_turn(
 def _resume(
     stage: Stage, players: Mapping[str, Player], history: History, training: TrainingParameters, observer: Observer
 ) -> int:
-    """Restore the newest checkpoint, if any, and notify the observer; returns the number of completed steps."""
-    found = stage.ranks.broadcast(stage.checkpoints.newest() if stage.checkpoints else None)
+    """Restore the newest checkpoint that fits, and notify the observer; returns the number of completed steps."""
+    found = _restore_newest(stage, players, history)
     if found is None:
         observer.start(training.steps, training.batch_size, stage.provenance)
         return 0
-    for name, player in players.items():
-        player.restore(_part(found, f"players.{name}."))
-    history.restore(_part(found, "sums."), found.values, stage)
-    stage.restore(found.tensors)
     logger.info("%s: resumes from the checkpoint of step %d of %d", stage.name, found.step, training.steps)
     resumed = Resumed(found.step, found.version, history.rows)
     observer.start(training.steps, training.batch_size, stage.provenance, resumed)
     return found.step
 
 
-def _part(found: Checkpoint, prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in found.tensors.items() if name.startswith(prefix)}
+def _restore_newest(stage: Stage, players: Mapping[str, Player], history: History) -> Checkpoint | None:
+    """Restore the newest checkpoint that holds the state of this training; others are passed over with a warning."""
+    while found := stage.ranks.broadcast(stage.checkpoints.newest() if stage.checkpoints else None):
+        state, values = _state(stage, players, history)
+        initial = {name: value.clone() for name, value in state.items()}
+        try:
+            _restore(stage, players, history, found.tensors, found.values)
+        except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+            _restore(stage, players, history, initial, values)
+            if stage.checkpoints is not None:
+                reason = str(error).strip().partition("\n")[0]
+                stage.checkpoints.skip(
+                    found.file, f"{found.file}: does not hold the state of this training ({reason})."
+                )
+            continue
+        return found
+    return None
+
+
+def _state(stage: Stage, players: Mapping[str, Player], history: History) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """All that decides how the training goes on: tensors, and JSON."""
+    sums, values = history.state(stage.ranks)
+    tensors = {f"sums.{name}": value for name, value in sums.items()} | stage.state()
+    for name, player in players.items():
+        tensors |= {f"players.{name}.{key}": value for key, value in player.state().items()}
+    return tensors, values
+
+
+def _restore(
+    stage: Stage,
+    players: Mapping[str, Player],
+    history: History,
+    tensors: Mapping[str, Tensor],
+    values: Mapping[str, Any],
+) -> None:
+    for name, player in players.items():
+        player.restore(_part(tensors, f"players.{name}."))
+    history.restore(_part(tensors, "sums."), values, stage)
+    stage.restore(tensors)
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _checkpoint(
@@ -154,10 +192,7 @@ def _checkpoint(
     if due:
         monitor.check()
         monitor.check_weights(players, step)
-        sums, values = history.state(stage.ranks)
-        tensors = {f"sums.{name}": value for name, value in sums.items()} | stage.state()
-        for name, player in players.items():
-            tensors |= {f"players.{name}.{key}": value for key, value in player.state().items()}
+        tensors, values = _state(stage, players, history)
         if checkpoints is not None:
             checkpoints.write(step, tensors, values)
     _stop_if_signalled(signal, stage)

@@ -9,9 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gan_pipelines.parameters import Schema
 from gan_pipelines.training.observer import Row
 from gan_pipelines.training.ranks import Ranks
 from gan_pipelines.training.stage import Stage
+
+
+class HistoryState(Schema):
+    """Counts of the current interval, and the rows so far."""
+
+    counts: dict[str, int]
+    rows: list[dict[str, int | float]]
 
 
 class History:
@@ -57,8 +65,14 @@ class History:
         return sums, {"counts": dict(self._counts), "rows": self.rows}
 
     def restore(self, sums: Mapping[str, Tensor], values: Mapping[str, Any], stage: Stage) -> None:
-        """Restore the state of an earlier history."""
-        counts = values["counts"]  # its order is that of the columns
+        """Restore the state of an earlier history.
+
+        Raises:
+            ValueError: the values are of another form.
+            KeyError: a sum is missing.
+        """
+        state = HistoryState.model_validate(values)
+        counts = state.counts  # its order is that of the columns
         self._sums = {name: sums[f"{name}.{stage.ranks.rank}"].to(stage.device) for name in counts}
         self._counts = Counter(counts)
-        self.rows = list(values["rows"])
+        self.rows = state.rows
