@@ -18,13 +18,14 @@ from gan_pipelines.parameters import ExperimentError
 from gan_pipelines.reporting.pictures import sample_grid
 from gan_pipelines.tensor_file import FileError, read_tensors, replacing, write_tensors
 from gan_pipelines.training.checkpoint import CheckpointFolder
+from gan_pipelines.versioned import TimedVersions
 
 Content = TypeVar("Content")
 FEATURE_PARTS = ("features", "logits", "labels")
 """Of a `LabelledFeatures`, in the order of its fields."""
 
 
-class FileDataset(AbstractVersionedDataset[Content, Content]):
+class FileDataset(TimedVersions, AbstractVersionedDataset[Content, Content]):
     """A local file, versioned by Kedro.
 
     Args:

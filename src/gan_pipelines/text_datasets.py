@@ -7,9 +7,10 @@ from kedro.io import DatasetError
 from kedro_datasets import json, pandas, plotly, text
 
 from gan_pipelines.tensor_file import FileError, replacing
+from gan_pipelines.versioned import TimedVersions
 
 
-class WholeFile:
+class WholeFile(TimedVersions):
     """Lets a versioned dataset of kedro-datasets write a temporary file, which then replaces the one that is meant.
 
     A file that was cut short would otherwise be the newest version. On storage that is no local file system, whose
