@@ -342,9 +342,8 @@ def test_a_random_affine_map_takes_each_pixel_from_its_source(
     for picture, matrix, shift, mapped in zip(pictures, matrices, shifts, found, strict=True):
         for row in range(height):
             for column in range(width):
-                # from the middle, in units in which the picture goes from -1 to 1 both ways
-                here = torch.tensor([(2 * column + 1) / width - 1, (2 * row + 1) / height - 1])
-                there = (matrix @ here + 1) * torch.tensor([width, height]) / 2 - 0.5 + shift
+                middle = torch.tensor([width - 1, height - 1]) / 2  # in pixels, both ways
+                there = matrix @ (torch.tensor([column, row]) - middle) + middle + shift
                 for channel in range(channels):
                     expected = read_between_pixels(picture[channel], *there.tolist())
                     assert_close(mapped[channel, row, column].item(), expected, rtol=1e-4, atol=1e-4)
@@ -409,3 +408,18 @@ def test_a_random_affine_layer_has_its_settings() -> None:
     )
     assert shape == EVEN
     assert (module[0].distortion, module[0].shift_pixels) == (0.25, 3)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"layer": "linear", "features": 1_000_000},
+        {"layer": "conv", "channels": 1_000_000, "kernel": 100, "padding": 50},
+        {"layer": "conv_transpose", "channels": 8, "kernel": 1000, "stride": 1000},
+        {"layer": "conv_transpose", "channels": 1_000_000, "kernel": 1000},
+    ],
+    ids=lambda layer: layer["layer"],
+)
+def test_a_layer_that_no_machine_holds_is_refused_by_its_place(layer: dict[str, object]) -> None:
+    with pytest.raises(ExperimentError, match=rf"somewhere\.0 \({layer['layer']}\): must have at most"):
+        build_network(network(layer), (64, 200, 200), (10,), "somewhere")

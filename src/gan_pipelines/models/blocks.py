@@ -18,6 +18,8 @@ from gan_pipelines.models.layers import (
 from gan_pipelines.parameters import ExperimentError, Initialisation, Layer, Network
 from gan_pipelines.parameters import networks as layers
 
+LARGEST_LAYER = 2**32
+"""A layer of more weights, or with more output values, is taken for a slip: 16 GiB before anything is computed."""
 SAMPLING_BATCH = 100
 """Images sampled at once; a batch this small stays in the processor's cache. Changing it changes what is drawn."""
 
@@ -77,6 +79,7 @@ def _build_layer(
         case layers.Linear():
             features = target[0] if layer.features == "target" else layer.features
             flatten = [nn.Flatten()] if len(shape) > 1 else []
+            _require_sane(math.prod(shape) * features, (features,), place)
             return [*flatten, Linear(math.prod(shape), features)], (features,)
         case layers.Project():
             return _build_projection(layer, shape, target, place)
@@ -125,6 +128,7 @@ def _build_projection(layer: layers.Project, shape: Shape, target: Shape, place:
         )
     output = (layer.channels, target[1] // layer.downscale, target[2] // layer.downscale)
     flatten = [nn.Flatten()] if len(shape) > 1 else []
+    _require_sane(math.prod(shape) * math.prod(output), output, place)
     return [*flatten, Linear(math.prod(shape), math.prod(output)), nn.Unflatten(1, output)], output
 
 
@@ -141,24 +145,30 @@ def _build_spatial(
     layer: layers.Conv | layers.ConvTranspose | layers.MaxPool, shape: Shape, target: Shape, place: str
 ) -> tuple[list[nn.Module], Shape]:
     _require_map(shape, place)
-    channels, height, width = shape
-    module: nn.Module
-    if isinstance(layer, layers.MaxPool):
-        module = nn.MaxPool2d(layer.size)
-    elif isinstance(layer, layers.Conv):
-        channels = target[0] if layer.channels == "target" else layer.channels
-        module = nn.Conv2d(shape[0], channels, layer.kernel, layer.stride, layer.padding)
-    else:
-        channels = target[0] if layer.channels == "target" else layer.channels
-        if layer.output_padding >= layer.stride:
-            raise ExperimentError(
-                f"{place}: output_padding must be below stride; found {layer.output_padding} and {layer.stride}."
-            )
-        module = ConvTranspose2d(shape[0], channels, layer.kernel, layer.stride, layer.padding, layer.output_padding)
-    height, width = (_output_length(layer, length) for length in (height, width))
+    height, width = (_output_length(layer, length) for length in shape[1:])
     if height < 1 or width < 1:
         raise ExperimentError(f"{place}: the input of shape {shape} is too small for this layer.")
-    return [module], (channels, height, width)
+    if isinstance(layer, layers.MaxPool):
+        return [nn.MaxPool2d(layer.size)], (shape[0], height, width)
+    channels = target[0] if layer.channels == "target" else layer.channels
+    output = (channels, height, width)
+    _require_sane(shape[0] * channels * layer.kernel**2, output, place)
+    if isinstance(layer, layers.Conv):
+        return [nn.Conv2d(shape[0], channels, layer.kernel, layer.stride, layer.padding)], output
+    if layer.output_padding >= layer.stride:
+        raise ExperimentError(
+            f"{place}: output_padding must be below stride; found {layer.output_padding} and {layer.stride}."
+        )
+    module = ConvTranspose2d(shape[0], channels, layer.kernel, layer.stride, layer.padding, layer.output_padding)
+    return [module], output
+
+
+def _require_sane(weights: int, output: Shape, place: str) -> None:
+    if weights > LARGEST_LAYER or math.prod(output) > LARGEST_LAYER:
+        raise ExperimentError(
+            f"{place}: must have at most {LARGEST_LAYER:,} weights and output values; found {weights:,} and "
+            f"{math.prod(output):,}. Make the layer, or the one before it, smaller."
+        )
 
 
 def _require_map(shape: Shape, place: str) -> None:

@@ -47,11 +47,22 @@ Fraction = Annotated[Number, Field(gt=0, lt=1)]
 Decay = Annotated[Number, Field(ge=0, lt=1)]
 """A decay in [0, 1); of averaged weights, 0 switches the averaging off."""
 
-Natural = Annotated[int, BeforeValidator(_refuse_booleans), Field(ge=0)]
-"""A whole number of at least 0."""
+GREATEST_SIZE, GREATEST_WINDOW = 1_000_000, 1_000
 
-Count = Annotated[int, BeforeValidator(_refuse_booleans), Field(gt=0)]
-"""A whole number of at least 1."""
+Natural = Annotated[int, BeforeValidator(_refuse_booleans), Field(ge=0, lt=2**63)]
+"""A whole number of at least 0, of at most 63 bits."""
+
+Count = Annotated[int, BeforeValidator(_refuse_booleans), Field(gt=0, le=1_000_000_000)]
+"""A whole number from 1 to 1,000,000,000."""
+
+Window = Annotated[Count, Field(le=GREATEST_WINDOW)]
+"""An extent in pixels, or a number of things side by side, from 1 to 1,000."""
+
+Margin = Annotated[Natural, Field(le=GREATEST_WINDOW)]
+"""An extent in pixels from 0 to 1,000."""
+
+Width = Annotated[Count, Field(le=GREATEST_SIZE)]
+"""A number of features, channels, entries or classes, from 1 to a million."""
 
 
 def _without_removed(entries: Any) -> Any:

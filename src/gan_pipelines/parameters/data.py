@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from PIL import ImageColor
 from pydantic import AfterValidator, Field, model_validator
 
-from gan_pipelines.parameters.base import Count, Fraction, Natural, Number, Schema, Weight
+from gan_pipelines.parameters.base import Fraction, Natural, Number, Schema, Weight, Window
 
 
 class Mnist5k(Schema):
@@ -78,7 +78,7 @@ class PictureForm(Schema):
     """
 
     mode: Literal["grey", "colour"] | None = None
-    size: Count | tuple[Count, Count] | None = None
+    size: Window | tuple[Window, Window] | None = None
     fit: Literal["crop", "pad", "stretch"] = "crop"
     background: Annotated[str, AfterValidator(_require_colour)] | None = None
 

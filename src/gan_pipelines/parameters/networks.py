@@ -9,13 +9,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from gan_pipelines.parameters.base import Count, Decay, Fraction, Natural, Rate, Schema, Weight
+from gan_pipelines.parameters.base import GREATEST_SIZE, Decay, Fraction, Margin, Rate, Schema, Weight, Width, Window
 
 
 def _check_size(value: Any) -> Any:
-    if value == "target" or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+    if value == "target" or (isinstance(value, int) and not isinstance(value, bool) and 0 < value <= GREATEST_SIZE):
         return value
-    raise ValueError("must be a whole number of at least 1, or the word target")
+    raise ValueError(f"must be a whole number of at least 1 and at most {GREATEST_SIZE}, or the word target")
 
 
 Size = Annotated[int | Literal["target"], BeforeValidator(_check_size)]
@@ -34,9 +34,9 @@ class Conv(Schema):
 
     layer: Literal["conv"]
     channels: Size
-    kernel: Count
-    stride: Count = 1
-    padding: Natural = 0
+    kernel: Window
+    stride: Window = 1
+    padding: Margin = 0
 
 
 class ConvTranspose(Schema):
@@ -44,26 +44,26 @@ class ConvTranspose(Schema):
 
     layer: Literal["conv_transpose"]
     channels: Size
-    kernel: Count
-    stride: Count = 1
-    padding: Natural = 0
-    output_padding: Natural = 0
+    kernel: Window
+    stride: Window = 1
+    padding: Margin = 0
+    output_padding: Margin = 0
 
 
 class Project(Schema):
     """Fully connected layer onto a map of the target's height and width divided by `downscale`."""
 
     layer: Literal["project"]
-    channels: Count
-    downscale: Count = 1
+    channels: Width
+    downscale: Window = 1
 
 
 class Unflatten(Schema):
     """Features as a square map of `channels` x `size` x `size`."""
 
     layer: Literal["unflatten"]
-    channels: Count
-    size: Count
+    channels: Width
+    size: Window
 
 
 class BatchNorm(Schema):
@@ -101,7 +101,7 @@ class MaxPool(Schema):
     """Maximum over windows of `size` x `size` pixels."""
 
     layer: Literal["max_pool"]
-    size: Count
+    size: Window
 
 
 class Dropout(Schema):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from gan_pipelines.parameters.base import Count, Number, Rate, Schema
+from gan_pipelines.parameters.base import Number, Rate, Schema, Width, Window
 
 
 class UniformRange(Schema):
@@ -25,7 +25,7 @@ class UniformPrior(UniformRange):
     """U[low, high), `size` entries; nobody reads it back."""
 
     distribution: Literal["uniform"]
-    size: Count
+    size: Width
     low: Number = 0.0
     high: Number = 1.0
 
@@ -34,7 +34,7 @@ class GaussianPrior(Schema):
     """N(0, 1), `size` entries; nobody reads it back."""
 
     distribution: Literal["gaussian"]
-    size: Count
+    size: Width
 
 
 Prior = Annotated[UniformPrior | GaussianPrior, Field(discriminator="distribution")]
@@ -61,8 +61,8 @@ class CategoricalCode(Schema):
     """`count` codes, each one of `classes` equally probable categories; Q is a softmax."""
 
     distribution: Literal["categorical"]
-    classes: Annotated[Count, Field(ge=2)]
-    count: Count = 1
+    classes: Annotated[Width, Field(ge=2)]
+    count: Window = 1
 
 
 class ContinuousCode(UniformRange):
@@ -77,7 +77,7 @@ class ContinuousCode(UniformRange):
     """
 
     distribution: Literal["uniform"]
-    count: Count = 1
+    count: Window = 1
     low: Number = -1.0
     high: Number = 1.0
     variance: Literal["learned", "fixed"] = "learned"

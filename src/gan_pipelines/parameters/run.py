@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field
 
-from gan_pipelines.parameters.base import Count, Natural, Rate, Schema
+from gan_pipelines.parameters.base import Count, Natural, Rate, Schema, Window
 
 
 class CheckpointParameters(Schema):
@@ -40,9 +40,9 @@ class RunParameters(Schema):
     """
 
     seed: Natural = 0
-    device: str = Field(default="cpu", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
-    threads: Count | None = None
-    workers: Count = 1
+    device: str = Field(default="cpu", pattern=r"^(auto|cpu|cuda(:[0-9]{1,4})?|mps)$")
+    threads: Annotated[Count, Field(le=4096)] | None = None
+    workers: Window = 1
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: Annotated[Literal["off", "default", "graphs"], BeforeValidator(_read_off)] = "off"
     deterministic: bool = False
