@@ -95,7 +95,7 @@ def test_a_broken_generator_is_called_by_its_name_which_says_why(digits: Any, na
     assert any(reason in said for said in found.values())
 
 
-@pytest.mark.parametrize("name", set(BROKEN) - {"one class"})
+@pytest.mark.parametrize("name", [name for name in BROKEN if name != "one class"])
 def test_a_broken_generator_without_labels_is_called_by_the_same_name(digits: Any, name: str) -> None:
     make, words, _ = BROKEN[name]
     assert words <= set(verdicts(digits, unlabelled(make(digits)), "unlabelled"))
