@@ -257,7 +257,8 @@ def test_what_small_experiments_resolve_to() -> None:
 def test_what_mnist_resolves_to() -> None:
     changed = differences("mnist")
     assert {key: value for key, value in changed.items() if key.startswith("data.")} == {
-        "data.source.name": "mnist", "data.source.folder": "data/01_raw", "data.source.test_fraction": "absent"
+        "data.source.name": "mnist", "data.source.folder": "data/01_raw", "data.source.test_fraction": "absent",
+        "data.source.subset": "null",
     }  # fmt: skip
     assert changed["infogan.training.steps"] == "1300"
     networks = ("infogan.generator", "infogan.discriminator.trunk")

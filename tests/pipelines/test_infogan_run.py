@@ -119,7 +119,9 @@ def test_the_figures_have_their_rows_and_columns(finished_project: Project) -> N
     rows = {"infogan_categories": 5, "infogan_traversals": 3 * 5 + 2}  # five rows per code, empty ones between
     for name, count in rows.items():
         with Image.open(finished_project.only(f"{name}.png")) as picture:
-            assert picture.size == (5 * 58 + 2, count * 58 + 2)  # enlarged twice, two pixels between
+            # enlarged twice, two pixels between, names on the left and a title above
+            assert 0 < picture.width - (5 * 58 + 2) < 120
+            assert 0 < picture.height - (count * 58 + 2) < 60
 
 
 def test_the_curves_show_the_information_apart_from_the_loss_terms(finished_project: Project) -> None:
@@ -221,7 +223,8 @@ def test_coloured_pictures_of_one_class_run_through_without_scores_that_have_no_
     assert codes[["information_nats", "leakage"]].notna().all(axis=None)
     with Image.open(project.only("infogan_traversals.png")) as picture:
         assert picture.mode == "RGB"
-        assert picture.size == (5 * 33 + 1, 17 * 33 + 1)
+        assert 0 < picture.width - (5 * 33 + 1) < 120
+        assert 0 < picture.height - (17 * 33 + 1) < 80
     metrics = project.record().parent.data.metrics
     scored = {name for name in metrics if name.startswith(("infogan/", "real/"))}
     assert {"infogan/copies.pixels.200", "real/near_duplicates.pixels.24"} <= scored
