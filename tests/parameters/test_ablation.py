@@ -14,7 +14,8 @@ WEIGHTS = {"adversarial": 0.5, "conditional": 3.0, "entropy": 7.0}
 @pytest.fixture
 def sgan(smoke_experiment: Experiment) -> SGANParameters:
     raw = smoke_experiment.sgan.model_dump()
-    raw["levels"]["pixels"]["loss_weights"] = WEIGHTS
+    raw["levels"]["pixels"] |= {"loss_weights": WEIGHTS, "condition_noise": 0.3}
+    raw["levels"]["fc3"] |= {"loss_weights": {**WEIGHTS, "conditional": 2.0}, "condition_noise": 0.2}
     return SGANParameters.model_validate(raw)
 
 
@@ -57,8 +58,9 @@ def test_a_row_of_one_level_differs_from_the_pixels_in_condition_losses_and_upda
     level, original = found.levels["pixels"], sgan.levels["pixels"]
     assert list(found.levels) == ["pixels"]
     assert level.condition == condition
-    assert level.loss_weights == LossWeights.model_validate({**WEIGHTS, **off})
-    same = {name: getattr(original, name) for name in ("condition", "loss_weights", "training")}
+    assert level.loss_weights == LossWeights.model_validate({**WEIGHTS, "conditional": 2.0, **off})
+    assert level.condition_noise == 0.2  # both as the first level's, whose condition is labels too
+    same = {name: getattr(original, name) for name in ("condition", "loss_weights", "condition_noise", "training")}
     assert level.model_copy(update=same) == original
 
 

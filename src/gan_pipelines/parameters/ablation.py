@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from gan_pipelines.parameters.base import Natural, Rate, Schema
 from gan_pipelines.parameters.classifier import LABELS, PIXELS, UNCONDITIONAL
 from gan_pipelines.parameters.run import RunParameters
-from gan_pipelines.parameters.sgan import JointParameters, SGANParameters
+from gan_pipelines.parameters.sgan import JointParameters, LevelParameters, SGANParameters
 from gan_pipelines.parameters.training import TrainingParameters
 
 SINGLE_LEVEL_TERMS: dict[str, tuple[str, ...]] = {
@@ -81,7 +81,7 @@ def row_stack(row: str, sgan: SGANParameters, updates_fraction: float = 1.0) -> 
         if row == NO_ENTROPY:
             level["loss_weights"]["entropy"] = 0.0
     if row in SINGLE_LEVEL_TERMS:
-        return _bottom_level(levels[PIXELS], SINGLE_LEVEL_TERMS[row], joint)
+        return _bottom_level(levels[PIXELS], next(iter(sgan.levels.values())), SINGLE_LEVEL_TERMS[row], joint)
     return SGANParameters.model_validate({"levels": levels, "joint": joint})
 
 
@@ -89,12 +89,18 @@ def _shortened(training: TrainingParameters, fraction: float) -> TrainingParamet
     return training.model_copy(update={"steps": max(1, round(fraction * training.steps))})
 
 
-def _bottom_level(level: dict[str, Any], terms: Sequence[str], joint: JointParameters) -> SGANParameters:
+def _bottom_level(
+    level: dict[str, Any], first: LevelParameters, terms: Sequence[str], joint: JointParameters
+) -> SGANParameters:
     """The pixels alone, with some losses off.
 
+    Their condition is labels, as that of the stack's first level, so its weight of the conditional loss and its noise
+    on the condition are taken: those of the pixels belong to a distance between features, not to a cross-entropy.
     Without the conditional loss they get no labels either; a D that is aware of classes then has a single logit.
     """
+    level["loss_weights"]["conditional"] = first.loss_weights.conditional
     level["loss_weights"] |= {term: 0.0 for term in ("conditional", "entropy") if term not in terms}
+    level["condition_noise"] = first.condition_noise
     if "conditional" in terms:
         level["condition"] = LABELS
     else:
