@@ -25,7 +25,7 @@ from gan_pipelines.tracking.store import open_client
 from gan_pipelines.training.observer import Resumed
 from gan_pipelines.training.stage import Stage
 
-torch.set_num_threads(1)  # on any machine, since sums in another order train to other weights
+torch.set_num_threads(2)  # on any machine, since sums in another order train to other weights
 
 CONF = Path(__file__).parents[1] / "conf"
 CLASSES = ("top left", "top right", "bottom left", "bottom right")
