@@ -11,22 +11,8 @@ import torch
 from torch.testing import assert_close
 
 from gan_pipelines.data.source import SourceData
-from gan_pipelines.data.sources import read_source
-from gan_pipelines.parameters import ExperimentError, NpzSource
-
-
-def read(source: NpzSource, project: Path, seed: int = 0) -> SourceData:
-    return read_source(source, project, torch.Generator().manual_seed(seed))
-
-
-def refusal(source: NpzSource, project: Path) -> str:
-    """The error message of a source: always one paragraph that names a field of the YAML."""
-    with pytest.raises(ExperimentError) as error:
-        read(source, project)
-    message = str(error.value)
-    assert message.startswith("data.source.")
-    assert "\n" not in message
-    return message
+from gan_pipelines.parameters import NpzSource
+from tests.data.reading import read, refusal
 
 
 class Trap:

@@ -12,10 +12,10 @@ from PIL import Image
 from torch.testing import assert_close
 
 from gan_pipelines.data import pictures as module
-from gan_pipelines.data.pictures import natural_key
+from gan_pipelines.data.class_names import natural_key
 from gan_pipelines.data.source import SourceData
-from gan_pipelines.data.sources import read_source
-from gan_pipelines.parameters import ExperimentError, ImageFolderSource
+from gan_pipelines.parameters import ImageFolderSource
+from tests.data import reading
 
 
 def folder_source(**replaced: Any) -> ImageFolderSource:
@@ -25,17 +25,11 @@ def folder_source(**replaced: Any) -> ImageFolderSource:
 
 
 def read(project: Path, seed: int = 0, **replaced: Any) -> SourceData:
-    return read_source(folder_source(**replaced), project, torch.Generator().manual_seed(seed))
+    return reading.read(folder_source(**replaced), project, seed)
 
 
 def refusal(project: Path, **replaced: Any) -> str:
-    """The error message of a source: always one paragraph that names a field of the YAML."""
-    with pytest.raises(ExperimentError) as error:
-        read(project, **replaced)
-    message = str(error.value)
-    assert message.startswith("data.source.")
-    assert "\n" not in message
-    return message
+    return reading.refusal(folder_source(**replaced), project)
 
 
 def save(path: Path, pixels: np.ndarray | Image.Image, **options: Any) -> Path:

@@ -24,26 +24,11 @@ from torch.testing import assert_close
 from torchvision.datasets import CIFAR10, CIFAR100, EMNIST, KMNIST, MNIST, QMNIST, STL10, SVHN, FashionMNIST
 
 from gan_pipelines.data.published import IDX_MD5
-from gan_pipelines.data.source import SourceData
-from gan_pipelines.data.sources import read_source
-from gan_pipelines.parameters import ExperimentError, Mnist5k, Source, TorchvisionSource
+from gan_pipelines.parameters import Mnist5k, TorchvisionSource
+from tests.data.reading import read, refusal
 
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 PUBLISHED = ("mnist", "fashion_mnist", "svhn", "cifar10")
-
-
-def read(source: Source, project: Path, seed: int = 0) -> SourceData:
-    return read_source(source, project, torch.Generator().manual_seed(seed))
-
-
-def refusal(source: Source, project: Path) -> str:
-    """The error message of a source: always one paragraph that names a field of the YAML."""
-    with pytest.raises(ExperimentError) as error:
-        read(source, project)
-    message = str(error.value)
-    assert message.startswith("data.source.")
-    assert "\n" not in message
-    return message
 
 
 def md5(content: bytes) -> str:

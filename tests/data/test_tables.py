@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from PIL import Image
 
 from gan_pipelines.data.source import SourceData
-from gan_pipelines.data.sources import read_source
-from gan_pipelines.parameters import ExperimentError, TableSource
+from gan_pipelines.parameters import TableSource
+from tests.data import reading
 
 
 @pytest.fixture
@@ -26,18 +25,16 @@ def table(**columns: Any) -> pd.DataFrame:
     return pd.DataFrame({"path": [f"{number}.png" for number in range(6)], "label": list("abcabc"), **columns})
 
 
+def table_source(**fields: Any) -> TableSource:
+    return TableSource.model_validate({"name": "table", "test_fraction": 0.5, **fields})
+
+
 def read(project: Path, rows: pd.DataFrame | None, **fields: Any) -> SourceData:
-    source = TableSource.model_validate({"name": "table", "test_fraction": 0.5, **fields})
-    return read_source(source, project, torch.Generator().manual_seed(0), rows)
+    return reading.read(table_source(**fields), project, table=rows)
 
 
 def refusal(project: Path, rows: pd.DataFrame | None, **fields: Any) -> str:
-    with pytest.raises(ExperimentError) as error:
-        read(project, rows, **fields)
-    message = str(error.value)
-    assert message.startswith("data.source")
-    assert "\n" not in message
-    return message
+    return reading.refusal(table_source(**fields), project, rows, start="data.source")
 
 
 def contents(found: SourceData) -> list[list[tuple[int, str]]]:

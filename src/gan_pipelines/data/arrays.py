@@ -12,8 +12,7 @@ from jaxtyping import Int64, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gan_pipelines.data.folders import UNLABELLED
-from gan_pipelines.data.pictures import natural_key
+from gan_pipelines.data.class_names import UNLABELLED, natural_key
 from gan_pipelines.parameters import NpzSource
 
 KEYS = (  # of images and labels of each split, in the order in which they are looked for

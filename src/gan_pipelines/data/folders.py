@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from gan_pipelines.data.pictures import natural_key, picture_suffixes
+from gan_pipelines.data.class_names import UNLABELLED, natural_key
+from gan_pipelines.data.pictures import picture_suffixes
 
-UNLABELLED = "picture"
-"""The class of pictures that have none."""
 SPLIT_NAMES = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev"})
 OUTSIDE = "outside the class folders"
 

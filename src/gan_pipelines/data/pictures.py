@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, assert_never
+from typing import NoReturn, assert_never
 
 import numpy as np
 import psutil
@@ -45,7 +45,6 @@ SHOWN = 5
 
 GREY_MODES, DEEP_GREY_MODES = ("1", "L", "LA"), ("I;16", "I;16B")
 COLOUR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr", "LAB")
-DIGITS = "0123456789"
 ORIENTATION, TURNED, ON_ITS_SIDE = 0x0112, range(2, 9), range(5, 9)
 """The EXIF tag, its values that mean that something is to be done, and those that swap height and width."""
 
@@ -262,13 +261,3 @@ def _name_faults(faults: Sequence[tuple[Path, str]]) -> str:
     shown = "; ".join(f"{file}: {fault}" for file, fault in faults[:SHOWN])
     more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
     return f"{len(faults)} of the files cannot be read as pictures: {shown}{more}"
-
-
-def natural_key(name: str) -> tuple[tuple[tuple[bool, Any], ...], str]:
-    """Sorts names the way people count: 2 before 10.
-
-    Args:
-        name: of a class or a file.
-    """
-    parts = re.findall(r"[0-9]+|[^0-9]+", name)
-    return tuple((part[0] not in DIGITS, int(part) if part[0] in DIGITS else part) for part in parts), name

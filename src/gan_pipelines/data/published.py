@@ -15,11 +15,10 @@ from torchvision.datasets import CIFAR10, CIFAR100, EMNIST, KMNIST, MNIST, QMNIS
 from torchvision.datasets.utils import check_integrity
 
 from gan_pipelines.data.images import LabelledImages, split_by_class
-from gan_pipelines.data.source import SourceData, contiguous, refusing
+from gan_pipelines.data.source import SPLITS, SourceData, contiguous, refusing
 from gan_pipelines.parameters import Mnist5k, TorchvisionSource
 
 DIGITS = tuple("0123456789")
-SPLITS = ("train", "test")
 PUBLISHED_AS_ARCHIVES = (EMNIST, KMNIST, QMNIST)
 """Digests are known of the archives alone, so these are kept beside what they hold."""
 

@@ -13,6 +13,9 @@ from torch import Tensor
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.parameters import ExperimentError
 
+SPLITS = ("train", "test")
+"""Those that a source may have by itself; validation images are set aside later."""
+
 
 @dataclass(frozen=True)
 class SourceData:

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from gan_pipelines.data.folders import UNLABELLED
-from gan_pipelines.data.pictures import natural_key
+from gan_pipelines.data.class_names import UNLABELLED, natural_key
+from gan_pipelines.data.source import SPLITS
 
 PATH, LABEL, SPLIT = "path", "label", "split"
-SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ Decay = Annotated[Number, Field(ge=0, lt=1)]
 
 GREATEST_SIZE, GREATEST_WINDOW = 1_000_000, 1_000
 
-Natural = Annotated[int, BeforeValidator(_refuse_booleans), Field(ge=0, lt=2**63)]
+Natural = Annotated[int, BeforeValidator(_refuse_booleans), Field(ge=0, le=2**63 - 1)]
 """A whole number of at least 0, of at most 63 bits."""
 
 Count = Annotated[int, BeforeValidator(_refuse_booleans), Field(gt=0, le=1_000_000_000)]

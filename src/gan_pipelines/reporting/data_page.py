@@ -3,7 +3,7 @@
 import base64
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -32,10 +32,11 @@ def data_page(card: Mapping[str, Any], train_images: LabelledImages) -> str:
     loader = PackageLoader("gan_pipelines", "reporting")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     shares = brightness_shares(train_images)
+    splits = [split for split in ("train", "validation", "test") if split in card]
     return environment.get_template("data_page.html").render(
         card=card,
-        splits=[split for split in ("train", "validation", "test") if split in card],
-        rows=list(_class_rows(card, train_images)),
+        splits=splits,
+        rows=list(_class_rows([card[split]["images_by_class"] for split in splits], train_images)),
         unshown=max(0, len(train_images.classes) - MOST_CLASSES),
         bars=[(place, share / max(shares)) for place, share in enumerate(shares)],
         bins=BINS,
@@ -54,10 +55,10 @@ def brightness_shares(images: LabelledImages) -> list[float]:
     return (counts / counts.sum()).tolist()
 
 
-def _class_rows(card: Mapping[str, Any], images: LabelledImages) -> Iterator[dict[str, Any]]:
+def _class_rows(by_split: Sequence[Mapping[str, int]], images: LabelledImages) -> Iterator[dict[str, Any]]:
     for label, name in enumerate(images.classes):
         of_class = images.images[(images.labels == label).nonzero().squeeze(1)[:PICTURES_PER_CLASS]]
-        counts = [card[split]["images_by_class"][name] for split in ("train", "validation", "test") if split in card]
+        counts = [counted[name] for counted in by_split]
         png = None
         if label < MOST_CLASSES and len(of_class):
             buffer = io.BytesIO()

@@ -136,17 +136,13 @@ def traversal_rows(gan: InfoGAN, rng: torch.Generator, columns: int) -> Image.Im
         rng: draws noise and the other codes of each row.
         columns: points of a traversal.
     """
-    blocks = {
-        name: _varied(gan, name, columns, TRAVERSALS, rng)
-        for name, code in gan.spec.parameters.single_codes.items()
-        if isinstance(code, ContinuousCode)
-    }
-    if not blocks:
+    single = gan.spec.parameters.single_codes
+    codes = {name: code for name, code in single.items() if isinstance(code, ContinuousCode)}
+    if not codes:
         return _sentence("This InfoGAN has no continuous code.")
+    blocks = {name: _varied(gan, name, columns, TRAVERSALS, rng) for name in codes}
     names = {
-        name: [f"{name}: {code.traversal[0]:g} to {code.traversal[1]:g}"] * TRAVERSALS
-        for name, code in gan.spec.parameters.single_codes.items()
-        if isinstance(code, ContinuousCode)
+        name: [f"{name}: {code.traversal[0]:g} to {code.traversal[1]:g}"] * TRAVERSALS for name, code in codes.items()
     }
     return _blocks(blocks, names, "Each row: one code from left to right, with all else fixed")
 

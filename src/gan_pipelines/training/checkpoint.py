@@ -35,7 +35,7 @@ OWNER = "version"
 """File beside the checkpoints of a training: the version of the last run that wrote or resumed them."""
 KEPT_TRAININGS = 3
 """Interrupted trainings per slot; older ones are removed."""
-SLOT, STEP = re.compile(r"[0-9]{1,9}", re.ASCII), re.compile(r"step_([0-9]{9,})\.safetensors", re.ASCII)
+SLOT, STEP = re.compile(r"[0-9]{1,9}", re.ASCII), re.compile(r"step_[0-9]{9,}\.safetensors", re.ASCII)
 
 
 class Described(Schema):

@@ -140,8 +140,8 @@ def _restore_newest(stage: Stage, players: Mapping[str, Player], history: Histor
                 stage.checkpoints.skip(
                     found.file, f"{found.file}: does not hold the state of this training ({reason})."
                 )
-            continue
-        return found
+        else:
+            return found
     return None
 
 
