@@ -48,7 +48,7 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 def serve_digits(monkeypatch: pytest.MonkeyPatch) -> Callable[[np.ndarray, np.ndarray], None]:
     def serve(pixels: np.ndarray, labels: np.ndarray) -> None:
         rows = np.column_stack([pixels, labels]).astype(np.int64)
-        monkeypatch.setattr("gan_pipelines.data.published.packaged_digits", lambda: rows)
+        monkeypatch.setattr("gan_pipelines.data.packaged.packaged_digits", lambda: rows)
 
     return serve
 

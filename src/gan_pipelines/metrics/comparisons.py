@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
-from scipy import stats
 
 from gan_pipelines.metrics.definitions import REAL, SCORES, Better
 from gan_pipelines.metrics.intervals import CONFIDENCE, GROUPS, group_variance, normal_interval
@@ -205,6 +204,8 @@ def paired_difference(
         The mean of ours less theirs, the ends of the interval, p; the last three are NaN with fewer than three seeds,
         and if all differences are equal, for which the test is not defined.
     """
+    from scipy import stats
+
     differences = ours - theirs
     found = differences.mean() if len(differences) else math.nan
     if len(differences) < FEWEST_SEEDS or np.ptp(differences) == 0:
@@ -214,6 +215,8 @@ def paired_difference(
 
 
 def _welch(ours: Float[np.ndarray, " seeds"], best: Float[np.ndarray, " seeds"]) -> str:
+    from scipy import stats
+
     if ours.std() == best.std() == 0:  # for which the test is not defined
         return EQUAL if ours[0] == best[0] else WORSE
     return WORSE if stats.ttest_ind(ours, best, equal_var=False).pvalue < 1 - CONFIDENCE else EQUAL

@@ -10,8 +10,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
-from torch_fidelity.metric_isc import isc_features_to_metric
 
 from gan_pipelines.metrics.intervals import Influence, Strata, Uncertainty, first_order, random_parts
 from gan_pipelines.metrics.neighbours import BLOCK
@@ -38,6 +36,8 @@ Logits = Float[Tensor, "count classes"]
 
 def frechet_distance(samples: Rows, real: Rows) -> float:
     """Frechet distance between Gaussians fitted to the features (Heusel et al. 2017)."""
+    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+
     statistics = [fid_features_to_statistics(side.double()) for side in (samples, real)]
     return float(fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"])
 
@@ -231,6 +231,8 @@ def _centred_kernel(rows: Rows, strata: Strata) -> Float[Tensor, "count count"]:
 
 def inception_score(logits: Logits) -> float:
     """The Inception score exp E KL(p(y|x) || p(y)) (Salimans et al. 2016), as the mean over ten splits."""
+    from torch_fidelity.metric_isc import isc_features_to_metric
+
     return float(isc_features_to_metric(_bounded(logits), splits=SPLITS, rng_seed=SHUFFLE_SEED)["inception_score_mean"])
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float, Int64
-from scipy import stats
 from torch import Tensor
 
 CONFIDENCE = 0.95
@@ -173,6 +172,8 @@ def normal_interval(
         freedom: degrees of freedom of the variance.
         skewness: of the error.
     """
+    from scipy import stats
+
     law, deviation = stats.pearson3(skewness) if skewness else stats.t(freedom), math.sqrt(variance)
     below, above = (float(law.ppf(tail)) * deviation for tail in ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
     return min(max(value - above, lowest), value), max(min(value - below, highest), value)
@@ -187,6 +188,8 @@ def share_interval(share: float, pictures: float, freedom: float = math.inf) -> 
             v, the effective number share (1 - share) / v (Korn and Graubard 1998).
         freedom: degrees of freedom of that variance.
     """
+    from scipy import stats
+
     quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) ** 2
     centre = (share + quantile / (2 * pictures)) / (1 + quantile / pictures)
     half = math.sqrt(quantile * (share * (1 - share) / pictures + quantile / (4 * pictures**2)))

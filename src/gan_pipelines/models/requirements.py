@@ -1,14 +1,21 @@
 """What an experiment requires of its data: networks that fit the images, and enough images to train and to score."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
 
 from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.models.blocks import count_parameters
 from gan_pipelines.models.encoder import Encoder
-from gan_pipelines.models.infogan import InfoGANSpec
-from gan_pipelines.models.level import LevelSpec
+from gan_pipelines.models.infogan import InfoGAN, InfoGANSpec
+from gan_pipelines.models.layers import Shape
+from gan_pipelines.models.level import LevelGAN, LevelSpec
 from gan_pipelines.models.plan import plan_classifier, plan_infogan, plan_levels
 from gan_pipelines.parameters import (
+    LABELS,
     ClassifierParameters,
     Experiment,
     ExperimentError,
@@ -16,6 +23,20 @@ from gan_pipelines.parameters import (
     SGANParameters,
 )
 from gan_pipelines.parameters.ablation import ROWS, row_stack
+
+
+class PlannedNetwork(NamedTuple):
+    """One network of an experiment.
+
+    Attributes:
+        block: of the YAML that describes it; networks of one block may be trained together.
+        output: shape of its output.
+        weights: how many it has.
+    """
+
+    block: str
+    output: Shape
+    weights: int
 
 
 @dataclass(frozen=True)
@@ -27,6 +48,35 @@ class Plan:
     second_judge: Encoder
     levels: Mapping[str, LevelSpec]
     infogan: InfoGANSpec
+
+    def networks(self) -> dict[str, PlannedNetwork]:
+        """Every network by its name."""
+        classifiers = {"encoder": "classifier", "judge": "judge", "second judge": "second_judge"}
+        found = {}
+        for (name, block), network in zip(
+            classifiers.items(), (self.encoder, self.judge, self.second_judge), strict=True
+        ):
+            found[name] = PlannedNetwork(block, network.shapes[LABELS], count_parameters(network))
+        for name, spec in self.levels.items():
+            with torch.device("meta"):
+                level = LevelGAN(spec)
+            logits = spec.classes if level.discriminator.aware_of_classes else 1
+            outputs = {"generator": spec.target_shape, "discriminator": (logits + level.latent.size,)}
+            for player, output in outputs.items():
+                found[f"{name} {player}"] = PlannedNetwork("sgan", output, count_parameters(getattr(level, player)))
+        with torch.device("meta"):
+            gan = InfoGAN(self.infogan)
+        outputs = {"generator": self.infogan.image_shape, "discriminator": (1 + gan.codes.head_size,)}
+        for player, output in outputs.items():
+            found[f"infogan {player}"] = PlannedNetwork("infogan", output, count_parameters(getattr(gan, player)))
+        return found
+
+    def weights_of_blocks(self) -> Counter[str]:
+        """How many weights are trained together at most, by block of the YAML: a stack jointly, and both players."""
+        weights = Counter[str]()
+        for network in self.networks().values():
+            weights[network.block] += network.weights
+        return weights
 
 
 def plan_networks(
@@ -59,7 +109,7 @@ SMALLEST_TEST_SET = 20
 
 def check_experiment(
     experiment: Experiment, train_images: LabelledImages, scored_images: LabelledImages, used: Collection[str]
-) -> None:
+) -> Plan:
     """Check everything that depends on the data before any training starts.
 
     Args:
@@ -67,6 +117,9 @@ def check_experiment(
         train_images: must fill a batch of every training.
         scored_images: the test or validation images; must be enough to score with.
         used: blocks of the YAML, such as `sgan`, by which something is trained or scored.
+
+    Returns:
+        All networks, without weights.
 
     Raises:
         ExperimentError: one paragraph that names the field, what was found and what is allowed.
@@ -83,7 +136,7 @@ def check_experiment(
             f"classifier: an encoder learns from labels of at least two classes; the pictures are all of the class "
             f"{train_images.classes[0]!r}. An InfoGAN needs no labels: kedro run --pipelines=infogan."
         )
-    plan_networks(
+    plan = plan_networks(
         experiment.classifier,
         experiment.judge,
         experiment.second_judge,
@@ -92,13 +145,14 @@ def check_experiment(
         train_images,
     )
     if "evaluation" not in used:
-        return
+        return plan
     needed = fewest_scored(train_images.classes)
     evaluation = experiment.evaluation
     counts = {"evaluation.samples": evaluation.samples, f"{evaluation.split} images": len(scored_images)}
     for where, count in counts.items():
         if count < needed:
             raise ExperimentError(f"{where}: scores need at least {needed}, two for each class; found {count}.")
+    return plan
 
 
 def check_rows(experiment: Experiment, train_images: LabelledImages) -> None:

@@ -6,7 +6,14 @@ from pydantic import Field, model_validator
 
 from gan_pipelines.parameters.base import Natural, Schema, Weight, WithoutRemoved
 from gan_pipelines.parameters.networks import Initialisation, InnerNetwork
-from gan_pipelines.parameters.noise import CategoricalCode, Code, ContinuousCode, Prior, single_codes
+from gan_pipelines.parameters.noise import (
+    GREATEST_LATENT,
+    CategoricalCode,
+    Code,
+    ContinuousCode,
+    Prior,
+    single_codes,
+)
 from gan_pipelines.parameters.training import AdversarialLossName, TrainingParameters
 
 BASELINE = "For a plain GAN keep the codes and set both information_weights to 0"
@@ -64,9 +71,14 @@ class InfoGANParameters(Schema):
         if not self.codes:
             raise ValueError(f"codes: there is none, and an InfoGAN needs at least one. {BASELINE}")
         try:
-            single_codes(self.codes)
+            codes = single_codes(self.codes).values()
         except ValueError as error:
             raise ValueError(f"codes: {error}") from None
+        entries = sum(code.classes if isinstance(code, CategoricalCode) else 1 for code in codes) + self.noise.size
+        if entries > GREATEST_LATENT:
+            raise ValueError(
+                f"codes: with the noise they may have {GREATEST_LATENT} entries, one for each category; found {entries}"
+            )
         return self
 
     @model_validator(mode="after")

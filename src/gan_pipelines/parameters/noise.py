@@ -5,7 +5,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from gan_pipelines.parameters.base import Number, Rate, Schema, Width, Window
+from gan_pipelines.parameters.base import Count, Number, Rate, Schema, Window
+
+GREATEST_LATENT = 10_000
+"""Entries of noise and codes together; the latents of all samples are in memory at once."""
+
+Entries = Annotated[Count, Field(le=GREATEST_LATENT)]
+"""A number of entries of a latent, from 1 to 10,000."""
 
 
 class UniformRange(Schema):
@@ -25,7 +31,7 @@ class UniformPrior(UniformRange):
     """U[low, high), `size` entries; nobody reads it back."""
 
     distribution: Literal["uniform"]
-    size: Width
+    size: Entries
     low: Number = 0.0
     high: Number = 1.0
 
@@ -34,7 +40,7 @@ class GaussianPrior(Schema):
     """N(0, 1), `size` entries; nobody reads it back."""
 
     distribution: Literal["gaussian"]
-    size: Width
+    size: Entries
 
 
 Prior = Annotated[UniformPrior | GaussianPrior, Field(discriminator="distribution")]
@@ -61,7 +67,7 @@ class CategoricalCode(Schema):
     """`count` codes, each one of `classes` equally probable categories; Q is a softmax."""
 
     distribution: Literal["categorical"]
-    classes: Annotated[Width, Field(ge=2)]
+    classes: Annotated[Entries, Field(ge=2)]
     count: Window = 1
 
 

@@ -9,7 +9,6 @@ import torch
 from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
-from torchvision.utils import make_grid
 
 from gan_pipelines.data.images import LabelledImages, to_bytes
 from gan_pipelines.metrics.neighbours import nearest_pictures
@@ -26,6 +25,8 @@ SMALLEST_SIDE_PIXELS = 56
 
 def picture_grid(pictures: UInt8[Tensor, "count channels height width"], columns: int) -> Image.Image:
     """Pictures row by row; small ones are enlarged without smoothing."""
+    from torchvision.utils import make_grid
+
     factor = max(1, SMALLEST_SIDE_PIXELS // max(pictures.shape[2:]))
     enlarged = pictures.repeat_interleave(factor, dim=2).repeat_interleave(factor, dim=3)
     grid = make_grid(enlarged, nrow=columns, padding=factor, pad_value=64)

@@ -8,7 +8,6 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
-from torchvision.utils import make_grid
 
 from gan_pipelines.data.images import to_bytes
 from gan_pipelines.models.provenance import Provenance
@@ -110,4 +109,6 @@ class _Stage:
 
 def _grid(pictures: Tensor) -> Any:
     """Pictures in rows of ten as one array, (height, width, 3) of bytes."""
+    from torchvision.utils import make_grid
+
     return make_grid(to_bytes(pictures.detach().float()).cpu(), nrow=10).permute(1, 2, 0).numpy()

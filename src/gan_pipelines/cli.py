@@ -1,0 +1,58 @@
+"""Kedro's command line; its `run` refuses, besides what a session refuses, a runner that does not exist."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from kedro import runner as kedro_runners
+from kedro.framework.cli.project import run as kedro_run
+from kedro.runner import AbstractRunner
+from kedro.utils import load_obj
+
+from gan_pipelines.parameters import ExperimentError
+
+
+@click.group(name="gan_pipelines")
+def cli() -> None:
+    """Commands of this project, in place of Kedro's of the same name."""
+
+
+class Run(click.Command):
+    """Kedro's command, which looks at the runner first."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Check, then run."""
+        require_runner(context.params["runner"], context.params["runner_params"])
+        return super().invoke(context)
+
+
+def require_runner(name: str | None, arguments: Mapping[str, Any]) -> None:
+    """Refuse a runner that does not exist, or arguments that it does not take.
+
+    Args:
+        name: one of Kedro's, or the path of a class; None for Kedro's default.
+        arguments: by which it is made.
+
+    Raises:
+        ExperimentError: it does not exist, is no runner, or does not take the arguments.
+    """
+    known = [each for each in kedro_runners.__all__ if each not in ("AbstractRunner", "Task")]
+    try:
+        runner = load_obj(name or "SequentialRunner", "kedro.runner")
+    except (AttributeError, ImportError, ValueError):
+        runner = None
+    if not inspect.isclass(runner) or not issubclass(runner, AbstractRunner) or inspect.isabstract(runner):
+        raise ExperimentError(
+            f"--runner: {name!r} is no runner; Kedro has {', '.join(known)}, and one of your own is given by its path, "
+            f"such as package.module.Runner."
+        )
+    try:
+        inspect.signature(runner).bind(**arguments)
+    except TypeError as error:
+        taken = ", ".join(inspect.signature(runner).parameters)
+        raise ExperimentError(f"--runner-params: {error}; {name or 'SequentialRunner'} takes {taken}.") from None
+
+
+run = Run(name="run", params=kedro_run.params, callback=kedro_run.callback, help=kedro_run.help)
+cli.add_command(run)
