@@ -10,6 +10,7 @@ ENV ?=
 PIPELINE ?= __default__
 # where `make ui` and `make viz` open; 5000 and 4141 unless named
 PORT =
+PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps
 # a file's tests stay together, and share what they have trained
 PYTEST = $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 EXPERIMENT = $(if $(ENV),KEDRO_ENV=$(ENV))
@@ -25,12 +26,15 @@ help: ## list the targets
 
 setup: $(READY) ## make .venv from requirements.lock
 
+# what has no wheel is built by the setuptools of the lock, not by the newest
 $(READY): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed; found " + sys.version.split()[0] + ". Name another one: make setup PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --require-hashes --requirement requirements.lock
+	@sed -n '/^setuptools==/,/[^\\]$$/p' requirements.lock > $(VENV)/build.lock
+	$(PIP) --require-hashes --requirement $(VENV)/build.lock
+	$(PIP) --require-hashes --no-build-isolation --requirement requirements.lock
 	$(BIN)/python -m pip check --disable-pip-version-check
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	$(PIP) --no-build-isolation --editable .
 	@touch $(READY)
 
 run: $(READY) ## train, sample and score SGAN and InfoGAN; PIPELINE=infogan runs one, ENV=mnist names another experiment
