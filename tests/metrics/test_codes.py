@@ -26,6 +26,7 @@ STD = 0.05
 NAMES = ["category", "style_1", "style_2", "width"]
 SHARES = ("slant_share", "stroke_width_share", "size_share")
 OF_CLASSES = ("classification_error", "normalised_mutual_information", "purity")
+OF_DISTORTIONS = ("distortion_agreement", "invariant_information")
 
 Build = Callable[..., InfoGAN]
 OfCode = dict[str, Score]
@@ -334,7 +335,8 @@ def test_pictures_of_one_class_have_no_scores_of_classes(
         score_codes(linear(), linear(), judge(classes=1), "features", data, 20, torch.Generator().manual_seed(1))
     )
     for scores in found.values():
-        assert set(scores) - {"prior_entropy_nats"} == {*SHARES, "information_nats", "leakage"}
+        assert set(scores) - {"prior_entropy_nats", *OF_DISTORTIONS} == {*SHARES, "information_nats", "leakage"}
+    assert {*OF_DISTORTIONS} <= set(found["category"])
     assert found["category"]["prior_entropy_nats"].value == pytest.approx(math.log(4))
 
 
@@ -374,7 +376,8 @@ def test_every_score_is_defined_and_says_how_many_pictures_it_is_of(
     for name, of_code in found.items():
         pictures = BASES * (4 if name == "category" else 11)
         for score in of_code.values():
-            expected = {**dict.fromkeys(OF_CLASSES, len(images)), "information_nats": 300, "prior_entropy_nats": 300}
+            expected = dict.fromkeys((*OF_CLASSES, *OF_DISTORTIONS), len(images))
+            expected |= {"information_nats": 300, "prior_entropy_nats": 300}
             assert score.score in SCORES
             assert score.samples == expected.get(score.score, pictures)
 

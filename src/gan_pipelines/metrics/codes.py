@@ -14,6 +14,7 @@ from gan_pipelines.metrics.categories import score_categories
 from gan_pipelines.metrics.diversity import squared_deviations
 from gan_pipelines.metrics.features import extract_features
 from gan_pipelines.metrics.intervals import Uncertainty, jackknife_variance, variance_freedom
+from gan_pipelines.metrics.invariance import distorted, score_invariance
 from gan_pipelines.metrics.networks import judge_network
 from gan_pipelines.metrics.scores import POSITIVE, SHARE, UNBOUNDED, Score, mean_score, smooth_score
 from gan_pipelines.metrics.variation import (
@@ -53,10 +54,11 @@ def score_codes(
         features: the judge's representation in which diversity is measured.
         test_images: labelled real pictures that no training has used.
         samples: number of new pictures on which L_I is measured.
-        rng: draws noise and codes, and splits the test images.
+        rng: draws noise, codes and distortions, and splits the test images.
     """
     found = [*information_on_samples(standing, samples, rng)]
-    head = torch.cat([gan.infer(to_unit_range(batch)) for batch in test_images.images.split(PICTURES_AT_ONCE)])
+    batches = test_images.images.split(PICTURES_AT_ONCE)
+    head = torch.cat([gan.infer(to_unit_range(batch)) for batch in batches])
     inferred, classes = gan.codes.posterior_mean(head), len(test_images.classes)
     for name, code in gan.spec.parameters.single_codes.items():
         pictures = moved_pictures(standing, name, rng)
@@ -67,6 +69,10 @@ def score_codes(
         if classes > 1:
             found += _seen_by_judge(name, judge, features, pictures, test_images, isinstance(code, CategoricalCode))
         found += [*_strokes(name, pictures), *_leakage(standing, name, pictures)]
+    head = torch.cat([gan.infer(distorted(to_unit_range(batch), rng)) for batch in batches])
+    for name, posterior in gan.codes.posterior_mean(head).items():
+        if isinstance(gan.spec.parameters.single_codes[name], CategoricalCode):
+            found += score_invariance(name, inferred[name], posterior)
     return found
 
 

@@ -118,6 +118,18 @@ SCORES = {
         "L_I", "higher", "Lower bound of the information between a code and the pictures, in nats; Q gives it."
     ),
     "prior_entropy_nats": Definition("H(c)", "neither", "Entropy of a categorical code, which L_I cannot exceed."),
+    "invariant_information": Definition(
+        "information under distortion",
+        "higher",
+        "Information between the categories that Q infers from a real image and from its distortion, divided by ln of "
+        "their number; needs no labels, so it may choose among trainings.",
+    ),
+    "distortion_agreement": Definition(
+        "agreement under distortion",
+        "higher",
+        "Share of real test images whose inferred category is that of the distorted image; 1 also if all have the same "
+        "one.",
+    ),
     "classification_error": Definition(
         "error of the categories",
         "lower",
