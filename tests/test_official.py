@@ -199,3 +199,18 @@ def test_infogan_has_the_published_networks_and_rates_on_mnist() -> None:
     assert rates == (1e-3, 2e-4)
     assert "random_affine" not in {layer.layer for layer in parameters.discriminator.trunk}
     assert parameters.information_weights_at(1) == {"category": 1.0, "style_1": 0.1, "style_2": 0.1}
+
+
+def test_the_code_of_infogan_differs_from_the_paper_in_slopes_and_in_the_continuous_codes() -> None:
+    paper, code = read("official_mnist").infogan, read("official_infogan").infogan
+    assert (code.generator, code.noise, code.initialisation) == (paper.generator, paper.noise, paper.initialisation)
+    assert code.training == paper.training
+    assert code.information_weights_at(1) == {"category": 1.0, "style_1": 1.0, "style_2": 1.0}
+    assert (paper.codes["style"].variance, code.codes["style"].variance) == ("learned", "fixed")
+    for of_paper, of_code in (
+        (paper.discriminator.trunk, code.discriminator.trunk),
+        (paper.discriminator.codes, code.discriminator.codes),
+    ):
+        for ours, theirs in zip(of_code, of_paper, strict=True):
+            leaky = ours.layer == "leaky_relu"
+            assert ours == (theirs.model_copy(update={"slope": 0.01}) if leaky else theirs)
