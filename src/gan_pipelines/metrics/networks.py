@@ -98,7 +98,8 @@ def open_network(
         case "judge":
             return judge_network(judge.to(device), representation)
         case "efficientnet_lite0":
-            return FeatureExtractor(name, EfficientNetLite0.FEATURES, EfficientNetLite0().to(device), device, 16)
+            network = EfficientNetLite0().to(device).to(memory_format=torch.channels_last)
+            return FeatureExtractor(name, EfficientNetLite0.FEATURES, network, device, 8)
         case "inception_v3":
             from gan_pipelines.metrics.inception import InceptionV3
 

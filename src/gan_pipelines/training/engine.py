@@ -19,7 +19,6 @@ from gan_pipelines.training.collapse import CollapseAlarm
 from gan_pipelines.training.divergence import DivergenceMonitor
 from gan_pipelines.training.history import History
 from gan_pipelines.training.interruption import Interrupted, acknowledge, stop_requested, stoppable
-from gan_pipelines.training.memory import keep_freed_memory
 from gan_pipelines.training.observer import Observer, Resumed, Row
 from gan_pipelines.training.players import Player, averaging_decay, begin_step, update_averages
 from gan_pipelines.training.stage import Stage
@@ -53,7 +52,6 @@ def train(
         TrainingDiverged: a term, a gradient or a weight is not finite; no such weights are saved.
         Interrupted: Ctrl-C or SIGTERM; the last step is in a checkpoint if the stage keeps any.
     """
-    keep_freed_memory()
     history, monitor, alarm = History(), DivergenceMonitor(stage), CollapseAlarm(stage, training.steps)
     shown_at = {training.steps * tenth // 10 for tenth in range(1, 11)}
     with stoppable(), ExitStack() as started:

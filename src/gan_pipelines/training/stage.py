@@ -18,6 +18,7 @@ from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import RunParameters, Schema
 from gan_pipelines.training.checkpoint import CheckpointFolder, StageCheckpoints
 from gan_pipelines.training.machine import describe_machine, describe_processor, find_device, kernels
+from gan_pipelines.training.memory import keep_freed_memory
 from gan_pipelines.training.ranks import Ranks
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -119,6 +120,7 @@ def seeded_stage(run: RunParameters, name: str) -> Iterator[Stage]:
     Raises:
         ExperimentError: this machine does not have the device.
     """
+    keep_freed_memory()
     device = find_device(run.device)
     with (
         _GLOBAL_STATE,
