@@ -37,9 +37,10 @@ def require_runner(name: str | None, arguments: Mapping[str, Any]) -> None:
     Raises:
         ExperimentError: it does not exist, is no runner, or does not take the arguments.
     """
+    name = name or "SequentialRunner"
     known = [each for each in kedro_runners.__all__ if each not in ("AbstractRunner", "Task")]
     try:
-        runner = load_obj(name or "SequentialRunner", "kedro.runner")
+        runner = load_obj(name, "kedro.runner")
     except (AttributeError, ImportError, ValueError):
         runner = None
     if not inspect.isclass(runner) or not issubclass(runner, AbstractRunner) or inspect.isabstract(runner):
@@ -51,7 +52,7 @@ def require_runner(name: str | None, arguments: Mapping[str, Any]) -> None:
         inspect.signature(runner).bind(**arguments)
     except TypeError as error:
         taken = ", ".join(inspect.signature(runner).parameters)
-        raise ExperimentError(f"--runner-params: {error}; {name or 'SequentialRunner'} takes {taken}.") from None
+        raise ExperimentError(f"--runner-params: {error}; {name} takes {taken}.") from None
 
 
 run = Run(name="run", params=kedro_run.params, callback=kedro_run.callback, help=kedro_run.help)

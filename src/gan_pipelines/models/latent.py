@@ -95,10 +95,8 @@ def gaussian_log_prob(
 
 def _size(part: Part) -> int:
     match part:
-        case CategoricalCode():
-            return part.classes
-        case ContinuousCode():
-            return 1
+        case CategoricalCode() | ContinuousCode():
+            return part.entries
         case UniformPrior() | GaussianPrior():
             return part.size
         case _:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.models.blocks import count_parameters
@@ -51,24 +52,22 @@ class Plan:
 
     def networks(self) -> dict[str, PlannedNetwork]:
         """Every network by its name."""
-        classifiers = {"encoder": "classifier", "judge": "judge", "second judge": "second_judge"}
         found = {}
-        for (name, block), network in zip(
-            classifiers.items(), (self.encoder, self.judge, self.second_judge), strict=True
-        ):
-            found[name] = PlannedNetwork(block, network.shapes[LABELS], count_parameters(network))
-        for name, spec in self.levels.items():
-            with torch.device("meta"):
-                level = LevelGAN(spec)
-            logits = spec.classes if level.discriminator.aware_of_classes else 1
-            outputs = {"generator": spec.target_shape, "discriminator": (logits + level.latent.size,)}
-            for player, output in outputs.items():
-                found[f"{name} {player}"] = PlannedNetwork("sgan", output, count_parameters(getattr(level, player)))
+
+        def add(name: str, block: str, output: Shape, network: nn.Module) -> None:
+            found[name] = PlannedNetwork(block, output, count_parameters(network))
+
+        add("encoder", "classifier", self.encoder.shapes[LABELS], self.encoder)
+        add("judge", "judge", self.judge.shapes[LABELS], self.judge)
+        add("second judge", "second_judge", self.second_judge.shapes[LABELS], self.second_judge)
         with torch.device("meta"):
-            gan = InfoGAN(self.infogan)
-        outputs = {"generator": self.infogan.image_shape, "discriminator": (1 + gan.codes.head_size,)}
-        for player, output in outputs.items():
-            found[f"infogan {player}"] = PlannedNetwork("infogan", output, count_parameters(getattr(gan, player)))
+            levels, gan = {name: LevelGAN(spec) for name, spec in self.levels.items()}, InfoGAN(self.infogan)
+        for name, level in levels.items():
+            logits = level.spec.classes if level.discriminator.aware_of_classes else 1
+            add(f"{name} generator", "sgan", level.spec.target_shape, level.generator)
+            add(f"{name} discriminator", "sgan", (logits + level.latent.size,), level.discriminator)
+        add("infogan generator", "infogan", self.infogan.image_shape, gan.generator)
+        add("infogan discriminator", "infogan", (1 + gan.codes.head_size,), gan.discriminator)
         return found
 
     def weights_of_blocks(self) -> Counter[str]:

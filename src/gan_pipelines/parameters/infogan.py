@@ -71,10 +71,10 @@ class InfoGANParameters(Schema):
         if not self.codes:
             raise ValueError(f"codes: there is none, and an InfoGAN needs at least one. {BASELINE}")
         try:
-            codes = single_codes(self.codes).values()
+            single_codes(self.codes)
         except ValueError as error:
             raise ValueError(f"codes: {error}") from None
-        entries = sum(code.classes if isinstance(code, CategoricalCode) else 1 for code in codes) + self.noise.size
+        entries = self.noise.size + sum(code.entries for code in self.codes.values())
         if entries > GREATEST_LATENT:
             raise ValueError(
                 f"codes: with the noise they may have {GREATEST_LATENT} entries, one for each category; found {entries}"

@@ -70,6 +70,11 @@ class CategoricalCode(Schema):
     classes: Annotated[Entries, Field(ge=2)]
     count: Window = 1
 
+    @property
+    def entries(self) -> int:
+        """How many entries of the latent they take, one for each category."""
+        return self.count * self.classes
+
 
 class ContinuousCode(UniformRange):
     """`count` codes, each U[low, high); Q is a Gaussian.
@@ -88,6 +93,11 @@ class ContinuousCode(UniformRange):
     high: Number = 1.0
     variance: Literal["learned", "fixed"] = "learned"
     traversal: tuple[Number, Number] = (-2.0, 2.0)
+
+    @property
+    def entries(self) -> int:
+        """How many entries of the latent they take."""
+        return self.count
 
     @model_validator(mode="after")
     def _check_traversal(self) -> Self:
