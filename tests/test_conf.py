@@ -163,8 +163,10 @@ def test_each_pipeline_is_a_part_of_the_whole_and_what_they_share_is_in_it_once(
     names = {name: [node.name for node in pipeline.nodes] for name, pipeline in found.items()}
     whole = names["__default__"]
     assert len(whole) == len(set(whole))
-    apart = ("compare", "ablation", "pictures")
-    assert all(set(part) <= set(whole) for name, part in names.items() if name not in apart)
+    wholes = {"compare", "ablation", "pictures", "sgan_unsupervised"}
+    beside = {"unsupervised_training", "unsupervised_evaluation"}
+    assert all(set(part) <= set(whole) for name, part in names.items() if name not in wholes | beside)
+    assert all(set(names[name]) <= set(names["sgan_unsupervised"]) - set(whole) for name in beside)
     assert not set(names["compare"]) & set(whole)
     shared = {"data.prepare_images", "data.draw_data_page", "data.list_networks"}
     shared |= {
@@ -173,7 +175,7 @@ def test_each_pipeline_is_a_part_of_the_whole_and_what_they_share_is_in_it_once(
         "real_evaluation.extract_features",
         "real_evaluation.score",
     }
-    for name in ("__default__", "sgan", "infogan", "ablation"):
+    for name in ("__default__", "sgan", "infogan", "ablation", "sgan_unsupervised"):
         assert {node: names[name].count(node) for node in shared} == dict.fromkeys(shared, 1)
     assert set(names["sgan"]) & set(names["infogan"]) == shared
 
@@ -185,6 +187,10 @@ NAMESPACES = {
         "independent_stack_evaluation", "joint_stack_evaluation",
     },
     "ablation": {"data", "judge", "real_evaluation", "encoder", *ROWS, "table"},
+    "sgan_unsupervised": {
+        "data", "judge", "real_evaluation", "infogan", "infogan_encoder", "unsupervised",
+        "unsupervised_independent_stack_evaluation", "unsupervised_joint_stack_evaluation",
+    },
 }  # fmt: skip
 
 
@@ -202,7 +208,7 @@ def test_every_node_is_in_the_namespace_of_a_stage_and_there_are_at_most_a_dozen
 def test_a_stack_without_labels_trains_no_classifier_on_its_samples(
     graphs: Callable[[str], dict[str, Pipeline]],
 ) -> None:
-    names = {node.name for node in graphs("label_free")["__default__"].nodes}
+    names = {node.name for node in graphs("unconditional")["__default__"].nodes}
     assert {"joint_stack_evaluation.score", "independent_stack_evaluation.score"} <= names
     assert not [name for name in names if "classifier" in name]
 
@@ -216,10 +222,23 @@ def test_the_whole_of_a_method_starts_from_nothing_but_parameters_and_checkpoint
         return {source for source in found[name].inputs() if not source.startswith("params:")}
 
     assert [start(name) for name in ("__default__", "sgan", "infogan")] == [{"checkpoints"}] * 3
+    assert start("sgan_unsupervised") == {"checkpoints", "unsupervised.checkpoints"}
     of_rows = {f"{row}.seed_{seed}.checkpoints" for row in ROWS for seed in (0, 1)}
     assert start("ablation") == {"checkpoints"} | of_rows
     assert found["infogan_training"].inputs() == {"params:run", "params:infogan", "train_images", "checkpoints"}
     assert "params:sgan" not in found["infogan_evaluation"].inputs()
+
+
+def test_without_labels_the_stack_sees_no_class_before_its_evaluation(
+    graphs: Callable[[str], dict[str, Pipeline]],
+) -> None:
+    found = graphs("smoke")["sgan_unsupervised"]
+    stacks = ["unsupervised_independent_stack", "unsupervised_joint_stack"]
+    before = found.to_outputs(*stacks)
+    readers = {node.name for node in before.nodes if "train_images" in node.inputs}
+    assert readers == {"infogan.train_infogan", "infogan_encoder.make_encoder", "infogan_encoder.categorise"}
+    inputs = {name for node in before.nodes for name in node.inputs}
+    assert not inputs & {"encoder", "test_images", "unsupervised_matching"}
 
 
 def test_a_comparison_starts_from_nothing_but_its_parameters_and_the_record(
@@ -245,7 +264,7 @@ def differences(experiment: str, from_experiment: str = "base") -> dict[str, str
 
 
 def test_what_small_experiments_resolve_to() -> None:
-    assert differences("label_free") == {"sgan.levels.fc3.condition": "none"}
+    assert differences("unconditional") == {"sgan.levels.fc3.condition": "none"}
     weights = ("categorical", "continuous")
     assert differences("plain_gan") == {
         **{f"infogan.information_weights.{weight}": "0.0" for weight in weights},

@@ -16,6 +16,7 @@ from gan_pipelines.pipelines import (
     sgan,
     sgan_joint,
     sgan_levels,
+    sgan_unsupervised,
 )
 from gan_pipelines.project import active_experiment
 
@@ -40,6 +41,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     whole = {
         "sgan": shared + sgan.create_pipeline(levels, labelled),
         "infogan": shared + infogan.create_pipeline(),
+        "sgan_unsupervised": shared + sgan_unsupervised.create_pipeline(levels, labelled),
     }
     found = {
         **parts,
@@ -48,6 +50,8 @@ def register_pipelines() -> dict[str, Pipeline]:
         "sgan_evaluation": sgan.create_evaluation(levels, labelled),
         "infogan_training": infogan_training.create_pipeline(),
         "infogan_evaluation": infogan.create_evaluation(),
+        "unsupervised_training": sgan_unsupervised.create_training(levels),
+        "unsupervised_evaluation": sgan_unsupervised.create_evaluation(levels, labelled),
         **whole,
         "ablation": shared + parts["classifier"] + ablation.create_pipeline(levels, experiment.ablation.seeds),
         "compare": compare.create_pipeline(),

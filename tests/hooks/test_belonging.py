@@ -107,6 +107,24 @@ def test_what_another_training_has_made_is_refused_by_name_with_the_way_to_make_
     assert f"`make {stranger}`" in message
 
 
+def test_a_stack_without_labels_belongs_to_the_encoder_that_its_infogan_made(make_world: Callable[..., World]) -> None:
+    def without_labels(world: World) -> World:
+        inputs = {"infogan": world["infogan"].digest()}
+        encoder = world["encoder"]
+        made = PROVENANCE.model_copy(update={"inputs": inputs})
+        encoder.spec = encoder.spec.model_copy(update={"provenance": made})
+        found = {name: world[name] for name in ("train_images", "infogan")}
+        level = LevelGAN(world["level_fc"].spec.model_copy(update={"encoder_digest": encoder.digest()}))
+        return found | {"unsupervised_encoder": encoder, "unsupervised_level_fc": level}
+
+    world, other = without_labels(make_world(0)), without_labels(make_world(1))
+    require_belonging(world, (), remedy)
+    message = refusal(world | {"unsupervised_level_fc": other["unsupervised_level_fc"]})
+    assert message.startswith("unsupervised_level_fc: does not belong")
+    assert "another unsupervised_encoder (" in message
+    assert "another infogan (" in refusal(world | {"infogan": other["infogan"]})
+
+
 @pytest.mark.parametrize("stranger", ["test_images", "encoder", "judge", "infogan", "infogan_samples", "real_features"])
 def test_what_other_images_have_made_is_refused(
     make_world: Callable[..., World], images: LabelledImages, stranger: str

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.testing import assert_close
 
 from gan_pipelines.data.images import LabelledImages
-from gan_pipelines.models import EncoderSpec, InfoGANSpec, LevelSpec
+from gan_pipelines.models import Encoder, EncoderSpec, InfoGANSpec, LevelGAN, LevelSpec
 from gan_pipelines.models.plan import plan_classifier, plan_infogan, plan_levels
 from gan_pipelines.models.requirements import plan_networks
 from gan_pipelines.parameters import ClassifierParameters, ExperimentError, SGANParameters
@@ -135,3 +136,35 @@ def test_every_spec_of_a_plan_is_of_the_same_images(
     plan = plan_networks(classifier, classifier, classifier, stack(), infogan_spec().parameters, images)
     specs = [plan.encoder.spec, plan.judge.spec, plan.second_judge.spec, *plan.levels.values(), plan.infogan]
     assert {spec.data_digest for spec in specs} == {images.digest()}
+
+
+@pytest.mark.parametrize(
+    ("activation", "lowest"), [({"layer": "relu"}, 0.0), ({"layer": "leaky_relu"}, -0.2), (None, -1.0)]
+)
+def test_a_generator_ends_in_the_activation_of_its_target(
+    level_spec: Callable[..., LevelSpec], encoder_spec: EncoderSpec, activation: dict[str, str] | None, lowest: float
+) -> None:
+    name = "fc"
+    layers = [layer for layer in encoder_spec.model_dump()["blocks"][name] if "relu" not in layer["layer"]]
+    blocks = {**encoder_spec.model_dump()["blocks"], name: [*layers, activation] if activation else layers}
+    encoder = Encoder(EncoderSpec.model_validate({**encoder_spec.model_dump(), "blocks": blocks}))
+    trunk = [{"layer": "linear", "features": "target"}, {"layer": "target_activation"}]
+    parameters = level_spec(name).parameters.model_dump() | {"generator": {"trunk": trunk}}
+    stack = {
+        "levels": {name: parameters, "pixels": level_spec("pixels", name).parameters},
+        "joint": {"training": TRAINING},
+    }
+    level = LevelGAN(plan_levels(SGANParameters.model_validate(stack), encoder)[name])
+    assert len(level.generator.trunk) == (2 if activation else 1)
+    level.generator.trunk[0] = nn.Identity()
+    assert level.generator.trunk(torch.tensor([-1.0, 1.0])).tolist() == pytest.approx([lowest, 1.0])
+
+
+def test_an_activation_of_the_target_is_only_for_what_has_a_target_in_the_encoder(
+    classifier: ClassifierParameters, encoder_spec: EncoderSpec
+) -> None:
+    blocks = [*classifier.model_dump()["blocks"]]
+    blocks[0] = {**blocks[0], "layers": [*blocks[0]["layers"], {"layer": "target_activation"}]}
+    wrong = ClassifierParameters.model_validate({**classifier.model_dump(), "blocks": blocks})
+    with pytest.raises(ExperimentError, match=r"target_activation\): only for the trunk of a level's generator"):
+        plan_classifier(wrong, (1, 8, 8), encoder_spec.classes, "digest", "classifier")

@@ -348,7 +348,7 @@ def test_the_history_has_every_term_of_every_level(
     assert set(row) == expected | {"step", "images_per_second"}
 
 
-def test_the_first_level_of_a_label_free_stack_has_no_conditional_term(
+def test_the_first_level_of_a_stack_without_a_condition_has_no_conditional_term(
     levels: Callable[..., list[LevelGAN]], fit: Callable[..., tuple[object, list[dict[str, float]]]]
 ) -> None:
     (row,) = fit(levels(2, top="none"))[1]

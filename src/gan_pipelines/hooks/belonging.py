@@ -9,9 +9,12 @@ from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.metrics import RealFeatures
 from gan_pipelines.models import Encoder, InfoGAN, LevelGAN, LevelSpec, StackedGenerator
 from gan_pipelines.parameters import EvaluationParameters, ExperimentError, SGANParameters
+from gan_pipelines.pipelines.infogan_encoder import UNSUPERVISED
 
 GENERATOR = "generator"
 """Under this name samples keep the digest of what made them."""
+ROW, BESIDE = "ablation_", f"{UNSUPERVISED}_"
+"""How the datasets of stacks begin that are not the experiment's own: the ablation's, and the one without labels."""
 SHORT = 12
 """So many letters of a digest are shown."""
 
@@ -29,14 +32,17 @@ def made_from(name: str, data: Any) -> dict[str, str]:
     match data:
         case Encoder() if "classifier_on_" in name:
             return {f"{name.replace('classifier_on_', '')}_samples": data.spec.data_digest}
+        case Encoder() if name.startswith(BESIDE):
+            inputs = data.spec.provenance.inputs if data.spec.provenance else {}
+            return {"train_images": data.spec.data_digest, "infogan": inputs.get("infogan", "")}
         case Encoder() | InfoGAN():
             return {"train_images": data.spec.data_digest}
         case Representation():
-            return {"encoder": data.encoder_digest}
+            return {_encoder(name): data.encoder_digest}
         case LevelGAN():
             return _sources_of_level(name, data.spec)
         case StackedGenerator():
-            kind = f"{_row(name)}{'joint_level' if data.spec.name == 'joint_stack' else 'level'}"
+            kind = f"{_prefix(name)}{'joint_level' if data.spec.name == 'joint_stack' else 'level'}"
             levels = {
                 f"{kind}_{level.target}": data.spec.level_digests.get(level.target, "") for level in data.spec.levels
             }
@@ -54,14 +60,22 @@ def made_from(name: str, data: Any) -> dict[str, str]:
 def _sources_of_level(name: str, spec: LevelSpec) -> dict[str, str]:
     """Images, encoder and, of a jointly trained level, the independent levels."""
     inputs = spec.provenance.inputs if spec.provenance else {}
-    levels = {f"{_row(name)}{key}": x for key, x in inputs.items() if key.startswith("level_")}
-    return {"train_images": spec.data_digest, "encoder": spec.encoder_digest, **levels}
+    levels = {f"{_prefix(name)}{key}": x for key, x in inputs.items() if key.startswith("level_")}
+    return {"train_images": spec.data_digest, _encoder(name): spec.encoder_digest, **levels}
 
 
-def _row(name: str) -> str:
-    """How the datasets of an ablation's row and seed begin, such as `ablation_joint_seed_0_`; empty outside of it."""
-    found = re.match(r"ablation_\w+?_seed_\d+_", name)
+def _prefix(name: str) -> str:
+    """How the datasets of a stack beside the experiment's own begin; empty for that one.
+
+    It is `unsupervised_`, or the ablation's row and seed, such as `ablation_joint_seed_0_`.
+    """
+    found = re.match(rf"{ROW}\w+?_seed_\d+_|{BESIDE}", name)
     return found[0] if found else ""
+
+
+def _encoder(name: str) -> str:
+    """The encoder of a stack's dataset; the rows of the ablation share that of the experiment."""
+    return f"{BESIDE}encoder" if name.startswith(BESIDE) else "encoder"
 
 
 def require_belonging(data: Mapping[str, Any], made: Collection[str], remedy: Remedy) -> None:
@@ -137,7 +151,7 @@ def require_same_levels(data: Mapping[str, Any], sgan: SGANParameters, remedy: R
     """
     asked = {name: level.condition for name, level in sgan.levels.items()}
     for name, model in sorted(data.items()):
-        if _row(name) or not isinstance(model, LevelGAN | StackedGenerator):
+        if name.startswith(ROW) or not isinstance(model, LevelGAN | StackedGenerator):
             continue
         specs = (model.spec,) if isinstance(model, LevelGAN) else model.spec.levels
         found = {spec.target: spec.parameters.condition for spec in specs}

@@ -18,11 +18,12 @@ from gan_pipelines.datasets import CheckpointDataset
 from gan_pipelines.hooks.belonging import require_belonging, require_readable, require_same_levels
 from gan_pipelines.hooks.versions import folder, loaded_version, pin_input, pin_output, versioned_files
 from gan_pipelines.metrics import require_networks
-from gan_pipelines.models.requirements import check_experiment, check_rows
+from gan_pipelines.models.requirements import check_experiment, check_rows, check_unsupervised
 from gan_pipelines.parameters import Experiment, ExperimentError
 from gan_pipelines.parameters.ablation import row_settings
 from gan_pipelines.pipelines.compare import READS_THE_RECORD
 from gan_pipelines.pipelines.data_preparation import PICTURE_TABLE
+from gan_pipelines.pipelines.infogan_encoder import UNSUPERVISED
 from gan_pipelines.pipelines.pictures import find_folder
 from gan_pipelines.training.interruption import stop_on_signals
 from gan_pipelines.training.machine import require_machine, require_memory
@@ -36,6 +37,7 @@ class CheckHooks:
 
     experiment: Experiment
     runs_rows = False
+    runs_unsupervised = False
     used: frozenset[str] = frozenset()
     """Blocks of the YAML, such as `sgan`, by which the run trains or scores."""
 
@@ -54,6 +56,7 @@ class CheckHooks:
         if not only_reads_the_record(pipeline):
             require_machine(self.experiment.run)
         self.runs_rows = any(name.startswith(f"params:{ROW_SETTINGS}.") for name in pipeline.inputs())
+        self.runs_unsupervised = any(name.startswith(f"{UNSUPERVISED}_") for name in pipeline.datasets())
         self.used = blocks_in_use(pipeline)
         self._require_what_is_scored(pipeline)
         if PICTURE_TABLE in pipeline.inputs() and not catalog.exists(PICTURE_TABLE):
@@ -129,6 +132,8 @@ class CheckHooks:
         require_memory(self.experiment.run, trained)
         if self.runs_rows:
             check_rows(self.experiment, train_images)
+        if self.runs_unsupervised:
+            check_unsupervised(self.experiment, train_images, "evaluation" in self.used)
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:

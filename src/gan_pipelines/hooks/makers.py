@@ -14,7 +14,7 @@ from gan_pipelines.models import Encoder, InfoGAN, LevelGAN, LevelSpec, StackedG
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters.base import FOUND_CHARACTERS, flatten
 
-BESIDES = ("ablation_", "classifier_on_")
+BESIDES = ("ablation_", "classifier_on_", "unsupervised_encoder")
 """How the names of models begin that no parameter block of their own has made."""
 
 

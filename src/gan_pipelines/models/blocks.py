@@ -104,6 +104,10 @@ def _build_layer(
             return [nn.LeakyReLU(layer.slope)], shape
         case layers.Sigmoid():
             return [nn.Sigmoid()], shape
+        case layers.TargetActivation():
+            raise ExperimentError(
+                f"{place}: only for the trunk of a level's generator, whose target has an activation in the encoder."
+            )
         case layers.Dropout():
             return [nn.Dropout(layer.probability)], shape
         case layers.GaussianNoise():

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import assert_never
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn import functional
 
@@ -73,14 +73,15 @@ class Latent:
             head: Q's output, the parts concatenated.
         """
         precise = head.to(torch.promote_types(head.dtype, value.dtype))  # Q's network may compute in bfloat16
-        drawn, heads = self.split(value), self._split_head(precise)
+        drawn, heads = self.split(value), self.split_head(precise)
         return {name: _log_prob(part, drawn[name], heads[name]) for name, part in self.parts.items()}
 
     def posterior_mean(self, head: Float[Tensor, "batch head_size"]) -> dict[str, Float[Tensor, "batch part_size"]]:
         """Q's mean of each part: the probabilities of the categories, or the mean of the Gaussian."""
-        return {name: _posterior_mean(self.parts[name], heads) for name, heads in self._split_head(head).items()}
+        return {name: _posterior_mean(self.parts[name], heads) for name, heads in self.split_head(head).items()}
 
-    def _split_head(self, head: Tensor) -> dict[str, Tensor]:
+    def split_head(self, head: Shaped[Tensor, "batch head_size"]) -> dict[str, Shaped[Tensor, "batch part_head"]]:
+        """The entries of Q's output for each part by name."""
         sizes = [_head_size(part) for part in self.parts.values()]
         return dict(zip(self.parts, head.split(sizes, dim=1), strict=True))
 

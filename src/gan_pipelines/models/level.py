@@ -20,6 +20,7 @@ from gan_pipelines.parameters import (
     LevelParameters,
     Schema,
 )
+from gan_pipelines.parameters.networks import Activation, resolve_target_activation
 from gan_pipelines.tensor_file import digest_tensors
 
 
@@ -31,6 +32,7 @@ class LevelSpec(Schema):
         target_shape: shape of one target.
         condition_shape: shape of one condition; (classes,) for labels, (0,) without a condition.
         classes: number of classes; 0 in files of earlier versions.
+        target_activation: with which the encoder's block of the target ends; None if it has none, or for the pixels.
         parameters: the level's YAML.
         data_digest: digest of the training images.
         encoder_digest: digest of the encoder it was trained with.
@@ -42,6 +44,7 @@ class LevelSpec(Schema):
     target_shape: Shape
     condition_shape: Shape
     classes: int = 0
+    target_activation: Activation | None = None
     parameters: LevelParameters
     data_digest: str
     encoder_digest: str = ""
@@ -145,8 +148,10 @@ def build_generator(spec: LevelSpec) -> Generator:
         ExperimentError: its networks do not produce the target's shape.
     """
     where = f"sgan.levels.{spec.target}.generator"
-    parameters = spec.parameters
-    return Generator(parameters.generator, spec.condition_shape, parameters.noise.size, spec.target_shape, where)
+    generator, noise_size = spec.parameters.generator, spec.parameters.noise.size
+    trunk = resolve_target_activation(generator.trunk, spec.target_activation)
+    generator = generator.model_copy(update={"trunk": trunk})
+    return Generator(generator, spec.condition_shape, noise_size, spec.target_shape, where)
 
 
 class LevelGAN(nn.Module):

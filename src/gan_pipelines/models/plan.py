@@ -15,6 +15,7 @@ from gan_pipelines.parameters import (
     InfoGANParameters,
     SGANParameters,
 )
+from gan_pipelines.parameters.networks import last_activation
 
 
 def plan_classifier(
@@ -78,6 +79,7 @@ def plan_levels(parameters: SGANParameters, encoder: Encoder, encoder_digest: st
             target_shape=shapes[name],
             condition_shape=shapes[level.condition],
             classes=len(encoder.spec.classes),
+            target_activation=last_activation(encoder.spec.blocks.get(name, ())),
             parameters=level,
             data_digest=encoder.spec.data_digest,
             encoder_digest=encoder_digest,

@@ -12,6 +12,7 @@ from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.models.blocks import count_parameters
 from gan_pipelines.models.encoder import Encoder
 from gan_pipelines.models.infogan import InfoGAN, InfoGANSpec
+from gan_pipelines.models.infogan_encoder import category_code, plan_infogan_encoder
 from gan_pipelines.models.layers import Shape
 from gan_pipelines.models.level import LevelGAN, LevelSpec
 from gan_pipelines.models.plan import plan_classifier, plan_infogan, plan_levels
@@ -167,6 +168,32 @@ def check_rows(experiment: Experiment, train_images: LabelledImages) -> None:
             plan_levels(row_stack(row, experiment.sgan), encoder)
         except ExperimentError as error:
             raise ExperimentError(f"The ablation's row {row} cannot be trained. {error}") from None
+
+
+def check_unsupervised(experiment: Experiment, train_images: LabelledImages, scored: bool) -> None:
+    """Check that the InfoGAN can be the encoder of the stack, and that its categories can stand for the classes.
+
+    Args:
+        experiment: all parameters.
+        train_images: what it learns from.
+        scored: whether the stack is scored, for which each class needs a category.
+
+    Raises:
+        ExperimentError: names the field that does not fit.
+    """
+    spec = plan_infogan(experiment.infogan, train_images.image_shape, train_images.digest())
+    name, code = category_code(spec)
+    with torch.device("meta"):
+        encoder = Encoder(plan_infogan_encoder(spec))
+    plan_levels(experiment.sgan, encoder)
+    classes = len(train_images.classes)
+    if scored and (classes < 2 or code.classes < classes):
+        raise ExperimentError(
+            f"infogan.codes.{name}.classes: scores of a stack without labels match a category to each class, so there "
+            f"must be at least as many, and two classes; found {code.classes} categories for {classes} "
+            f"{'class' if classes == 1 else 'classes'}. `kedro run --pipelines=data_preparation,infogan_training,"
+            f"unsupervised_training` trains without scores."
+        )
 
 
 def fewest_scored(classes: Sequence[str]) -> int:

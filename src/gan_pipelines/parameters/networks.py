@@ -97,6 +97,15 @@ class Sigmoid(Schema):
     layer: Literal["sigmoid"]
 
 
+class TargetActivation(Schema):
+    """In the trunk of a level's G: the activation with which the encoder's block of the target ends, if there is one.
+
+    So generated representations have the range of real ones, whatever the encoder.
+    """
+
+    layer: Literal["target_activation"]
+
+
 class MaxPool(Schema):
     """Maximum over windows of `size` x `size` pixels."""
 
@@ -155,6 +164,7 @@ Layer = Annotated[
     | Relu
     | LeakyRelu
     | Sigmoid
+    | TargetActivation
     | MaxPool
     | GlobalAveragePool
     | MeanImage
@@ -163,6 +173,21 @@ Layer = Annotated[
     | RandomAffine,
     Field(discriminator="layer"),
 ]
+
+
+Activation = Annotated[Relu | LeakyRelu | Sigmoid, Field(discriminator="layer")]
+
+
+def last_activation(layers: tuple[Layer, ...]) -> Activation | None:
+    """The last one of a network; None if it has none."""
+    found = [layer for layer in layers if isinstance(layer, Relu | LeakyRelu | Sigmoid)]
+    return found[-1] if found else None
+
+
+def resolve_target_activation(layers: tuple[Layer, ...], activation: Activation | None) -> tuple[Layer, ...]:
+    """The same layers with this activation in place of each `target_activation`, or without one."""
+    found = (activation,) if activation else ()
+    return tuple(part for layer in layers for part in (found if isinstance(layer, TargetActivation) else (layer,)))
 
 
 MEAN_IMAGE_FIRST = (

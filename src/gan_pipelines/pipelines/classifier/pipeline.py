@@ -14,22 +14,26 @@ def create_pipeline(levels: Sequence[str]) -> Pipeline:
     Args:
         levels: names of the levels; each but the pixels gets its representation of the training set.
     """
-    nodes = [
-        Node(
-            train_encoder,
-            inputs=["params:run", "params:classifier", "train_images", "test_images", "checkpoints"],
-            outputs=["encoder", "history_encoder", "encoder_metrics"],
-            name="train_encoder",
-        ),
-    ]
+    node = Node(
+        train_encoder,
+        inputs=["params:run", "params:classifier", "train_images", "test_images", "checkpoints"],
+        outputs=["encoder", "history_encoder", "encoder_metrics"],
+        name="train_encoder",
+    )
+    return _in_namespace([node]) + create_encoding(levels)
+
+
+def create_encoding(levels: Sequence[str]) -> Pipeline:
+    """Encode the training set, whichever the encoder."""
     encoded = [f"representation_{name}" for name in levels if name != PIXELS]
-    if encoded:
-        nodes.append(
-            Node(
-                encode_training_set,
-                inputs=["params:run", "params:sgan", "encoder", "train_images"],
-                outputs=encoded,
-                name="encode_training_set",
-            )
-        )
+    node = Node(
+        encode_training_set,
+        inputs=["params:run", "params:sgan", "encoder", "train_images"],
+        outputs=encoded,
+        name="encode_training_set",
+    )
+    return _in_namespace([node] if encoded else [])
+
+
+def _in_namespace(nodes: Sequence[Node]) -> Pipeline:
     return Pipeline(nodes, namespace="encoder", prefix_datasets_with_namespace=False)

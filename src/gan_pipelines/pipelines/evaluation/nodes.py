@@ -6,7 +6,6 @@ from dataclasses import replace
 import pandas as pd
 import torch
 from PIL import Image
-from torch import Tensor
 
 from gan_pipelines.data.images import LabelledImages, labels_in_proportion
 from gan_pipelines.metrics import (
@@ -43,6 +42,7 @@ def sample_generator(
     evaluation: EvaluationParameters,
     generator: StackedGenerator | InfoGAN,
     test_images: LabelledImages,
+    matching: pd.DataFrame | None = None,
 ) -> LabelledImages:
     """Draw samples; all stacks of an experiment get the same labels and the same noise.
 
@@ -53,6 +53,7 @@ def sample_generator(
         evaluation: how many samples.
         generator: a stack, or an InfoGAN.
         test_images: a stack is asked for their classes, in their proportions.
+        matching: of a stack that was trained on categories, the `category` that stands for each class.
 
     Returns:
         The samples with the requested labels, and what made them. The classes of an InfoGAN's samples are the
@@ -62,19 +63,22 @@ def sample_generator(
     if isinstance(generator, InfoGAN):
         samples = _sample_infogan(run, evaluation.samples, generator)
     else:
-        samples = _sample_stack(run, evaluation.samples, generator, test_images.labels)
+        samples = _sample_stack(run, evaluation.samples, generator, test_images, matching)
     return replace(samples, made_from=made_from)
 
 
-def _sample_stack(run: RunParameters, samples: int, stack: StackedGenerator, like: Tensor) -> LabelledImages:
+def _sample_stack(
+    run: RunParameters, samples: int, stack: StackedGenerator, like: LabelledImages, matching: pd.DataFrame | None
+) -> LabelledImages:
     conditional = stack.spec.conditional
-    asked, classes = (like, stack.spec.classes) if conditional else (torch.zeros_like(like), ("sample",))
+    asked, classes = (like.labels, like.classes) if conditional else (torch.zeros_like(like.labels), ("sample",))
+    conditions = torch.arange(len(classes)) if matching is None else torch.tensor(matching["category"].tolist())
     with seeded_stage(run, "standing_statistics") as stage:
-        shown = labels_in_proportion(asked, PICTURES).to(stage.device)
+        shown = conditions[labels_in_proportion(asked, PICTURES)].to(stage.device)
         standing = standing_stack(stage.place(stack), shown, stage.rng)
     with seeded_stage(run, "samples") as stage:
         labels = labels_in_proportion(asked, samples)
-        return LabelledImages(standing.sample(labels.to(stage.device), stage.rng), labels, classes)
+        return LabelledImages(standing.sample(conditions[labels].to(stage.device), stage.rng), labels, classes)
 
 
 def _sample_infogan(run: RunParameters, samples: int, infogan: InfoGAN) -> LabelledImages:

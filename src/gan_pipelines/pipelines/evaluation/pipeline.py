@@ -37,14 +37,15 @@ def create_real() -> Pipeline:
     return in_namespace(nodes, "real")
 
 
-def create_pipeline(generator: str, labelled: bool) -> Pipeline:
+def create_pipeline(generator: str, labelled: bool, matching: str | None = None) -> Pipeline:
     """Sample, train a classifier on the samples if they have labels, score, draw.
 
     Args:
         generator: its dataset, such as `joint_stack`.
         labelled: whether it takes labels.
+        matching: the dataset that says which of its labels stands for which class, if they are not the classes.
     """
-    sampling = [create_sampling(generator), create_drawing(generator)]
+    sampling = [create_sampling(generator, matching), create_drawing(generator)]
     if not labelled:
         return in_namespace([*sampling, create_scoring(generator)], generator)
     classifier = f"classifier_on_{generator}"
@@ -57,9 +58,9 @@ def create_pipeline(generator: str, labelled: bool) -> Pipeline:
     return in_namespace([*sampling, training, create_scoring(generator, classifier)], generator)
 
 
-def create_sampling(generator: str) -> Pipeline:
+def create_sampling(generator: str, matching: str | None = None) -> Pipeline:
     """Draw samples from a generator."""
-    inputs, outputs = [*SETTINGS, generator, "test_images"], f"{generator}_samples"
+    inputs, outputs = [*SETTINGS, generator, "test_images", *([matching] if matching else [])], f"{generator}_samples"
     return Pipeline([Node(sample_generator, inputs=inputs, outputs=outputs, name="sample")])
 
 

@@ -15,14 +15,15 @@ from gan_pipelines.pipelines.sgan_evaluation.nodes import (
 SETTINGS = ("params:run", "params:evaluation")
 
 
-def create_pipeline(levels: Sequence[str]) -> Pipeline:
+def create_pipeline(levels: Sequence[str], encoder: str = "encoder") -> Pipeline:
     """Score the levels of both stacks; draw noise variations and losses of the joint one.
 
     Args:
         levels: names of the levels, from the top down to the pixels.
+        encoder: the stage that trained it.
     """
     independent = _score_levels("independent_stack", "level", levels)
-    stages = ("encoder", "judge", "second_judge", *levels, "joint")
+    stages = (encoder, "judge", "second_judge", *levels, "joint")
     joint = [
         _score_levels("joint_stack", "joint_level", levels),
         Node(

@@ -1,0 +1,5 @@
+"""An encoder that no label has taught, made of an InfoGAN."""
+
+from gan_pipelines.pipelines.infogan_encoder.pipeline import UNSUPERVISED, create_matching, create_pipeline
+
+__all__ = ["UNSUPERVISED", "create_matching", "create_pipeline"]

@@ -1,0 +1,70 @@
+"""A stack that never saw a label: an InfoGAN gives the encoder, and its categories are the classes.
+
+Levels, joint training and evaluation are those of the stack that learns from labels; their datasets stand behind
+`unsupervised_`, beside the others. Labels enter when categories are matched to classes, for the scores.
+"""
+
+from collections.abc import Sequence
+
+from kedro.pipeline import Pipeline
+
+from gan_pipelines.pipelines import (
+    classifier,
+    evaluation,
+    infogan_encoder,
+    infogan_training,
+    sgan_evaluation,
+    sgan_joint,
+    sgan_levels,
+)
+from gan_pipelines.pipelines.infogan_encoder import UNSUPERVISED
+
+STACKS = ("independent_stack", "joint_stack")
+SHARED = frozenset({"history_judge", "history_second_judge", "history_infogan"})
+
+
+def create_pipeline(levels: Sequence[str], labelled: bool) -> Pipeline:
+    """Everything from prepared images and a judge to the scores of both stacks.
+
+    Args:
+        levels: names of the levels, from the top down to the pixels.
+        labelled: whether the stack generates from categories.
+    """
+    return infogan_training.create_pipeline() + create_training(levels) + create_evaluation(levels, labelled)
+
+
+def create_training(levels: Sequence[str]) -> Pipeline:
+    """Everything from a trained InfoGAN to both stacks."""
+    parts = (
+        classifier.create_encoding(levels) + sgan_levels.create_pipeline(levels) + sgan_joint.create_pipeline(levels)
+    )
+    return infogan_encoder.create_pipeline() + _beside(parts)
+
+
+def create_evaluation(levels: Sequence[str], labelled: bool) -> Pipeline:
+    """Match categories and classes; evaluate the independent and the joint stack."""
+    matching = dataset("matching")
+    parts = [evaluation.create_pipeline(dataset(stack), labelled, matching) for stack in STACKS]
+    return (
+        infogan_encoder.create_matching()
+        + Pipeline(parts)
+        + _beside(sgan_evaluation.create_pipeline(levels, "infogan"))
+    )
+
+
+def _beside(pipeline: Pipeline) -> Pipeline:
+    """The same pipeline in the namespace of this one, with its own datasets."""
+    return Pipeline(
+        pipeline,
+        namespace=UNSUPERVISED,
+        inputs={name: dataset(name) for name in pipeline.inputs() if not name.startswith("params:")},
+        outputs={name: dataset(name) for name in pipeline.all_outputs()},
+        parameters={name: name for name in pipeline.inputs() if name.startswith("params:")},
+    )
+
+
+def dataset(name: str) -> str:
+    """Such as `unsupervised_joint_stack`; histories keep their kind in front, and checkpoints have a folder here."""
+    if name in SHARED:
+        return name
+    return f"{UNSUPERVISED}.checkpoints" if name == "checkpoints" else f"{UNSUPERVISED}_{name}"
