@@ -211,7 +211,9 @@ def against(reference: Reference, index: Tensor) -> Reference:
 
 def reference_of(network: FeatureExtractor, judge: Encoder, train: LabelledImages, test: LabelledImages) -> Reference:
     """The real images; the judge is its own second judge, on which no verdict depends."""
-    return Reference(train, test, extract_real_features({JUDGE: network}, judge, train, test))
+    return Reference(
+        train, test, extract_real_features({JUDGE: network}, judge, train, test, len(train), torch.Generator())
+    )
 
 
 def with_unequal_classes(

@@ -10,6 +10,7 @@ from kedro.io import AbstractDataset, AbstractVersionedDataset, DatasetError, Ve
 from kedro_datasets._typing import ImagePreview
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
 
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.metrics.features import LabelledFeatures, RealFeatures
@@ -184,12 +185,12 @@ class FeaturesDataset(FileDataset[RealFeatures]):
         return RealFeatures(splits["train"], splits["test"], tensors["second_opinion"], distances, *origin)
 
     def _write(self, path: Path, data: RealFeatures) -> None:
-        tensors = {
-            f"{split}.{network}.{part}": getattr(features, part)
-            for split, by_network in (("train", data.train), ("test", data.test))
-            for network, features in by_network.items()
-            for part in FEATURE_PARTS
-        }
+        tensors: dict[str, Tensor] = {}
+        for split, by_network in (("train", data.train), ("test", data.test)):
+            for network, features in by_network.items():
+                values = (features.features, features.logits, features.labels.clone())  # networks may share the labels
+                names = (f"{split}.{network}.{part}" for part in FEATURE_PARTS)
+                tensors |= dict(zip(names, values, strict=True))
         tensors["second_opinion"] = data.second_opinion
         tensors |= {f"distances.{space}": distances for space, distances in data.test_distances.items()}
         description = {"networks": list(data.train), "spaces": list(data.test_distances)}

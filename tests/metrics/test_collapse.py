@@ -45,7 +45,9 @@ def scored(recorder: Callable[[], Observer], smoke_experiment: Experiment) -> Sc
     judge = classifier("judge", smoke_experiment.judge.classifier)
     (features,) = encode(encoder, digits.train.pixels(), ["fc3"])
     network = judge_network(judge, "features")
-    real = extract_real_features({"judge": network}, judge, digits.train, digits.test)  # no verdict asks the second one
+    real = extract_real_features(  # no verdict asks the second one
+        {"judge": network}, judge, digits.train, digits.test, len(digits.train), torch.Generator()
+    )
     reference = Reference(digits.train, digits.test, real)
 
     def of_stack(entropy: float) -> list[Score]:

@@ -61,7 +61,7 @@ def test_real_images_have_features_of_every_network_and_distances_in_both_spaces
 ) -> None:
     train, test = (images.subset(torch.arange(*ends)) for ends in ((0, 40), (40, 64)))
     networks = {"judge": judge, "inception_v3": judge}
-    real = extract_real_features(networks, encoder, train, test)
+    real = extract_real_features(networks, encoder, train, test, 40, torch.Generator())
     assert real.second_opinion.tolist() == encoder(to_unit_range(test.images)).argmax(dim=1).tolist()
     assert list(real.train) == list(real.test) == ["judge", "inception_v3"]
     assert_close(vars(real.train["judge"]), vars(extract_labelled(judge, train)))
@@ -71,3 +71,14 @@ def test_real_images_have_features_of_every_network_and_distances_in_both_spaces
     distances = apart.square().sum(dim=2).sqrt().sort(dim=1).values[:, :8]
     assert_close(real.test_distances["judge"].double(), distances, rtol=1e-3, atol=1e-5)
     assert_close(real.test_distances["pixels"], picture_distances(test.images, train.images))
+
+
+def test_networks_besides_the_judge_read_no_more_training_images_than_there_are_samples(
+    encoder: Encoder, judge: FeatureExtractor, images: LabelledImages, rng: torch.Generator
+) -> None:
+    networks = {"inception_v3": judge, "judge": judge}
+    real = extract_real_features(networks, encoder, images, images, 16, rng)
+    assert [len(real.train[name]) for name in networks] == [16, 64]
+    assert [len(real.test[name]) for name in networks] == [64, 64]
+    shares = torch.bincount(images.labels, minlength=len(images.classes)) / 4
+    assert (torch.bincount(real.train["inception_v3"].labels) - shares).abs().max() < 1

@@ -55,7 +55,9 @@ def scored(
     features = {"judge": digits.extract(pictures), **replaced}
     reference = digits.reference
     if test is not None:
-        real = extract_real_features({"judge": digits.judge}, digits.second_judge, digits.train, test)
+        real = extract_real_features(
+            {"judge": digits.judge}, digits.second_judge, digits.train, test, len(digits.train), torch.Generator()
+        )
         reference = Reference(digits.train, test, real)
     real = replace(reference.features, test=dict.fromkeys(features, reference.features.test["judge"]))
     rng, opinion = torch.Generator().manual_seed(seed), digits.second_opinion(pictures)

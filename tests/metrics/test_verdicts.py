@@ -27,7 +27,11 @@ def scored(
 
 
 def reference_of(digits: Any, train: LabelledImages, test: LabelledImages) -> Reference:
-    return Reference(train, test, extract_real_features({JUDGE: digits.judge}, digits.second_judge, train, test))
+    return Reference(
+        train,
+        test,
+        extract_real_features({JUDGE: digits.judge}, digits.second_judge, train, test, len(train), torch.Generator()),
+    )
 
 
 def verdicts(digits: Any, pictures: LabelledImages, kind: str = "labelled") -> dict[str, str]:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from gan_pipelines.data.images import LabelledImages, to_unit_range
+from gan_pipelines.data.images import LabelledImages, stratified_indices, to_unit_range
 from gan_pipelines.metrics.definitions import JUDGE
 from gan_pipelines.metrics.neighbours import nearest_distances, picture_distances
 from gan_pipelines.metrics.networks import FeatureExtractor, Features
@@ -98,19 +98,27 @@ def extract_real_features(
     second_judge: Encoder,
     train_images: LabelledImages,
     test_images: LabelledImages,
+    samples: int,
+    rng: torch.Generator,
 ) -> RealFeatures:
     """Features of training and test images in every network, and how far each test image is from the training images.
 
     Args:
-        networks: by name; the judge is one of them.
+        networks: by name; the judge is one of them. The others are slow, and read no more training images than there
+            are samples to compare them with.
         second_judge: its opinion of the test images is all that is needed of it.
         train_images: the training images.
         test_images: the test images.
+        samples: how many samples are scored.
+        rng: chooses among the training images, each class in proportion.
     """
-    train, test = (
-        {str(name): extract_labelled(network, pictures) for name, network in networks.items()}
-        for pictures in (train_images, test_images)
-    )
+    some = train_images
+    if len(train_images) > samples:
+        some = train_images.subset(stratified_indices(train_images.labels, samples, rng))
+    train, test = {}, {}
+    for name, network in networks.items():
+        train[str(name)] = extract_labelled(network, train_images if name == JUDGE else some)
+        test[str(name)] = extract_labelled(network, test_images)
     distances = {
         JUDGE: nearest_distances(test[JUDGE].features, train[JUDGE].features),
         PIXELS: picture_distances(test_images.images, train_images.images),

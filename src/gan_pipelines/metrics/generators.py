@@ -33,7 +33,7 @@ def score_pictures(
     """Score pictures against the real test images.
 
     Args:
-        features: of the pictures, by network; the judge is one of them.
+        features: of the pictures, or of some of them, by network; the judge, which read all, is one of them.
         second_opinion: the class that the second judge sees in each picture.
         pictures: what is scored.
         reference: the real images, with features of the same networks.
@@ -41,11 +41,14 @@ def score_pictures(
             that the judge sees.
         rng: cuts pictures into parts.
     """
-    judged, strata = features[JUDGE], features[JUDGE].labels
+    alike = {
+        name: torch.zeros_like(read.labels) if kind == "unlabelled" else read.labels for name, read in features.items()
+    }
+    judged, strata = features[JUDGE], alike[JUDGE]
     if kind == "unlabelled":
-        judged, strata = replace(judged, labels=judged.logits.argmax(dim=1)), torch.zeros_like(strata)
+        judged = replace(judged, labels=judged.logits.argmax(dim=1))
     test, classes = reference.features.test, reference.test_images.classes
-    found = [score for name in features for score in score_fidelity(name, features[name], test[name], strata, rng)]
+    found = [score for name in features for score in score_fidelity(name, features[name], test[name], alike[name], rng)]
     unseen = Opinions(test[JUDGE].logits.argmax(dim=1), reference.features.second_opinion, test[JUDGE].labels)
     # the judges know the training images by heart; of real images, only the test images tell what they can read
     seen = unseen if kind == "real" else Opinions(judged.logits.argmax(dim=1), second_opinion, judged.labels)

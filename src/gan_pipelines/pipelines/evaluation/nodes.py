@@ -141,7 +141,9 @@ def extract_real(
     """
     with seeded_stage(run, "real_features") as stage:
         networks = open_networks(evaluation, judge, stage.device, project_folder())
-        features = extract_real_features(networks, second_judge.to(stage.device), train_images, test_images)
+        second_judge.to(stage.device)
+        samples, rng = evaluation.samples, stage.rng
+        features = extract_real_features(networks, second_judge, train_images, test_images, samples, rng)
     images = {"train_images": train_images.digest(), evaluation.scored_images: test_images.digest()}
     judges = {"judge": judge.digest(), "second_judge": second_judge.digest()}
     return replace(features, representation=evaluation.features, made_from={**judges, **images})
