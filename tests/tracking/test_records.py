@@ -79,6 +79,27 @@ def test_runs_are_chosen_by_experiment_tag_filter_and_number(store: Any, chosen:
     assert choose(store, **chosen)["name"].to_list() == names
 
 
+def test_runs_are_sorted_by_a_score_best_first_and_those_without_it_left_out(store: Any) -> None:
+    def found(score: str, **chosen: Any) -> tuple[list[str], list[str], pd.DataFrame]:
+        parameters = {"experiments": ["base", "mnist"], "sort_by": score, **chosen}
+        runs, left_out = find_runs(store.uri, CompareParameters.model_validate(parameters))
+        return runs["name"].to_list(), runs["run"].to_list(), left_out.set_index("name")["why"]
+
+    names, labels, why = found("joint_stack/frechet_distance.judge")
+    assert names == ["seed 0", "seed 1", "heavy"]
+    assert labels == ["R1", "R2", "R3"]
+    assert why["codes"] == "without joint_stack/frechet_distance.judge"
+    assert found("infogan/coverage.fc3")[0] == ["codes"]
+    assert found("joint_stack/frechet_distance.judge", newest=2)[0] == ["seed 1", "heavy"]
+
+
+@pytest.mark.parametrize("score", ["frechet_distance", "joint_stack/loss.judge", "infogan/prior_entropy_nats.category"])
+def test_what_no_run_can_be_sorted_by_is_refused(store: Any, score: str) -> None:
+    message = refusal(store.uri, sort_by=score)
+    assert message.startswith("compare.sort_by: must be a score")
+    assert repr(score) in message
+
+
 def test_runs_scored_against_another_split_than_the_newest_are_left_out(
     tmp_path: Path, record: Callable[[Path], Any]
 ) -> None:

@@ -20,9 +20,12 @@ class CompareParameters(Schema):
         filter: a search in MLflow's language, such as `params.run.seed = '0'`; empty takes all.
         tags: values that tags must have.
         newest: at most so many runs, newest first.
+        sort_by: the score that orders them then, best first, as `<generator>/<score>.<space>`, such as
+            `infogan/invariant_information.category`; empty leaves the newest first.
     """
 
     experiments: Annotated[tuple[str, ...], BeforeValidator(_list_one), Field(min_length=1)]
     filter: str = ""
     tags: dict[str, str] = Field(default_factory=dict)
     newest: Count = 10
+    sort_by: str = ""

@@ -1,8 +1,9 @@
 """Reads MLflow's record: which runs there are, their scores, parameters, curves and pictures, as pandas tables.
 
-Runs get short names: R1 is the newest of those chosen.
+Runs get short names: R1 is the newest of those chosen, or the best one by the score that sorts them.
 """
 
+import math
 import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -35,7 +36,7 @@ PAGE_RUNS = 100
 
 
 def find_runs(uri: str, compare: CompareParameters) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Find the chosen runs, newest first, and those among them that cannot be compared.
+    """Find the chosen runs, in their order, and those among them that cannot be compared.
 
     All are scored against the same split of the data as the newest one.
 
@@ -50,14 +51,15 @@ def find_runs(uri: str, compare: CompareParameters) -> tuple[pd.DataFrame, pd.Da
     Raises:
         ExperimentError: the store cannot be read, an experiment is unknown, the filter is invalid, or no run is left.
     """
-    found, left_out, expected = list[dict[str, str]](), list[dict[str, str]](), ""
+    found, left_out, expected = list[tuple[float, dict[str, str]]](), list[dict[str, str]](), ""
+    sign = _direction(compare.sort_by)
     with reading(uri) as client:
         experiments = _experiments(client, compare.experiments)
         for run in _search(client, list(experiments), compare.filter):
             tags = run.data.tags
             if names.PARENT in tags or not compare.tags.items() <= tags.items():
                 continue
-            name, experiment, why = run.info.run_name, experiments[run.info.experiment_id], _flaw(run)
+            name, experiment, why = run.info.run_name, experiments[run.info.experiment_id], _flaw(run, compare.sort_by)
             split = run.data.params.get(names.SPLIT, "test")
             if not why and expected not in ("", split):
                 why = f"scored against {split} images, R1 against {expected} images"
@@ -65,12 +67,41 @@ def find_runs(uri: str, compare: CompareParameters) -> tuple[pd.DataFrame, pd.Da
                 left_out.append({"name": name, "experiment": experiment, "why": why})
                 continue
             expected = split
-            found.append({"run": f"R{len(found) + 1}", "name": name, "experiment": experiment, **_about(run)})
+            place = sign * _score(run, compare.sort_by) if sign else 0.0
+            found.append((place, {"name": name, "experiment": experiment, **_about(run)}))
             if len(found) == compare.newest:
                 break
     if not found:
         raise ExperimentError(_describe_none(compare, left_out))
-    return pd.DataFrame(found), pd.DataFrame(left_out, columns=["name", "experiment", "why"])
+    found.sort(key=lambda run: run[0])  # where all are alike, newest first
+    rows = [{"run": f"R{number}", **about} for number, (_, about) in enumerate(found, 1)]
+    return pd.DataFrame(rows), pd.DataFrame(left_out, columns=["name", "experiment", "why"])
+
+
+def _direction(sort_by: str) -> int:
+    """Of a score's sign when the best one stands first; 0 without a score.
+
+    Raises:
+        ExperimentError: it is no score, or neither high nor low values of it are better.
+    """
+    if not sort_by:
+        return 0
+    score = sort_by.partition("/")[2].partition(".")[0]
+    if score not in SCORES or SCORES[score].better not in ("higher", "lower"):
+        raise ExperimentError(
+            f"compare.sort_by: must be a score of which higher or lower values are better, as <generator>/<score>."
+            f"<space>, such as infogan/invariant_information.category; found {sort_by!r}."
+        )
+    return 1 if SCORES[score].better == "lower" else -1
+
+
+def _score(run: "Run", sort_by: str) -> float:
+    """The score of a run that sorts it; NaN if it has none."""
+    scores = _scores(run.data.metrics).items()
+    found = [
+        values["value"] for (generator, score, space, _), values in scores if f"{generator}/{score}.{space}" == sort_by
+    ]
+    return found[0] if found else math.nan
 
 
 def _about(run: "Run") -> dict[str, str]:
@@ -79,11 +110,13 @@ def _about(run: "Run") -> dict[str, str]:
     return {"run_id": run.info.run_id, "seed": run.data.params.get(names.SEED, ""), **tags, "started": started}
 
 
-def _flaw(run: "Run") -> str:
+def _flaw(run: "Run", sort_by: str) -> str:
     """Why a run cannot be compared; empty if it can."""
     if run.info.status != "FINISHED":
         return f"not finished: {run.info.status}"
-    return "" if any(map(names.parse_metric_name, run.data.metrics)) else "without scores"
+    if not any(map(names.parse_metric_name, run.data.metrics)):
+        return "without scores"
+    return f"without {sort_by}" if sort_by and math.isnan(_score(run, sort_by)) else ""
 
 
 def _describe_none(chosen: CompareParameters, left_out: list[dict[str, str]]) -> str:
