@@ -16,8 +16,10 @@ from gan_pipelines import project
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.datasets import CheckpointDataset
 from gan_pipelines.hooks.belonging import require_belonging, require_readable, require_same_levels
+from gan_pipelines.hooks.memory import require_memory
 from gan_pipelines.hooks.versions import folder, loaded_version, pin_input, pin_output, versioned_files
 from gan_pipelines.metrics import require_networks
+from gan_pipelines.models.memory import plan_memory
 from gan_pipelines.models.requirements import check_experiment, check_rows, check_unsupervised
 from gan_pipelines.parameters import Experiment, ExperimentError
 from gan_pipelines.parameters.ablation import row_settings
@@ -26,7 +28,7 @@ from gan_pipelines.pipelines.data_preparation import PICTURE_TABLE
 from gan_pipelines.pipelines.infogan_encoder import UNSUPERVISED
 from gan_pipelines.pipelines.pictures import find_folder
 from gan_pipelines.training.interruption import stop_on_signals
-from gan_pipelines.training.machine import require_machine, require_memory
+from gan_pipelines.training.machine import require_machine
 
 ROW_SETTINGS = "ablation_rows"
 """The parameter block with the settings of each row of the ablation, derived from the others."""
@@ -128,8 +130,8 @@ class CheckHooks:
 
     def _check_images(self, train_images: LabelledImages, scored_images: LabelledImages) -> None:
         plan = check_experiment(self.experiment, train_images, scored_images, self.used)
-        trained = {block: count for block, count in plan.weights_of_blocks().items() if block in self.used}
-        require_memory(self.experiment.run, trained)
+        needs = plan_memory(plan, self.experiment.batch_sizes, self.experiment.evaluation, len(train_images))
+        require_memory(self.experiment.run, [need for need in needs if need.block in {"run", *self.used}])
         if self.runs_rows:
             check_rows(self.experiment, train_images)
         if self.runs_unsupervised:
@@ -148,9 +150,10 @@ def only_reads_the_record(pipeline: Pipeline) -> bool:
 
 
 def blocks_in_use(pipeline: Pipeline) -> frozenset[str]:
-    """Parameter blocks of nodes that train, `sgan` for a row of the ablation, and `evaluation` if any node takes it."""
+    """Parameter blocks of nodes that train, `sgan` for a row of the ablation, `evaluation` if some are scored."""
     trained = {name for node in pipeline.nodes if node.short_name.startswith("train") for name in node.inputs}
-    parameters = trained | ({"params:evaluation"} & pipeline.inputs())
+    shown = {name for node in pipeline.nodes if node.namespace != "data" for name in node.inputs}
+    parameters = trained | ({"params:evaluation"} & shown)
     blocks = {name.removeprefix("params:") for name in parameters if name.startswith("params:")}
     return frozenset("sgan" if block.startswith(f"{ROW_SETTINGS}.") else block for block in blocks)
 

@@ -1,6 +1,5 @@
 """What an experiment requires of its data: networks that fit the images, and enough images to train and to score."""
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -70,13 +69,6 @@ class Plan:
         add("infogan generator", "infogan", self.infogan.image_shape, gan.generator)
         add("infogan discriminator", "infogan", (1 + gan.codes.head_size,), gan.discriminator)
         return found
-
-    def weights_of_blocks(self) -> Counter[str]:
-        """How many weights are trained together at most, by block of the YAML: a stack jointly, and both players."""
-        weights = Counter[str]()
-        for network in self.networks().values():
-            weights[network.block] += network.weights
-        return weights
 
 
 def plan_networks(

@@ -105,14 +105,7 @@ class Experiment(Schema):
     @property
     def batch_sizes(self) -> dict[str, int]:
         """Images in a batch of each training, by the training's place in the YAML."""
-        return {
-            "classifier": self.classifier.training.batch_size,
-            "judge": self.judge.training.batch_size,
-            "second_judge": self.second_judge.training.batch_size,
-            **{f"sgan.levels.{name}": level.training.batch_size for name, level in self.sgan.levels.items()},
-            "sgan.joint": self.sgan.joint.training.batch_size,
-            "infogan": self.infogan.training.batch_size,
-        }
+        return batch_sizes(self.classifier, self.judge, self.second_judge, self.sgan, self.infogan)
 
     @classmethod
     def read(cls, parameters: Mapping[str, Any]) -> Self:
@@ -125,3 +118,21 @@ class Experiment(Schema):
             return cls.model_validate(dict(parameters))
         except ValidationError as error:
             raise ExperimentError(explain(error, parameters)) from None
+
+
+def batch_sizes(
+    classifier: EncoderParameters,
+    judge: JudgeParameters,
+    second_judge: JudgeParameters,
+    sgan: SGANParameters,
+    infogan: InfoGANParameters,
+) -> dict[str, int]:
+    """Images in a batch of each training, by the training's place in the YAML."""
+    return {
+        "classifier": classifier.training.batch_size,
+        "judge": judge.training.batch_size,
+        "second_judge": second_judge.training.batch_size,
+        **{f"sgan.levels.{name}": level.training.batch_size for name, level in sgan.levels.items()},
+        "sgan.joint": sgan.joint.training.batch_size,
+        "infogan": infogan.training.batch_size,
+    }

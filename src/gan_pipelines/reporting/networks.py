@@ -1,7 +1,10 @@
-"""The table of an experiment's networks."""
+"""The tables of an experiment's networks, and of the memory that they take."""
+
+from collections.abc import Sequence
 
 import pandas as pd
 
+from gan_pipelines.models.memory import Need, greatest_need
 from gan_pipelines.models.requirements import Plan
 
 
@@ -12,3 +15,10 @@ def network_table(plan: Plan) -> pd.DataFrame:
         for name, network in plan.networks().items()
     ]
     return pd.DataFrame(rows)
+
+
+def memory_table(needs: Sequence[Need]) -> pd.DataFrame:
+    """One row per need: `block`, `need`, its `mib`, what makes it `smaller`; the last row is a whole run's peak."""
+    peak = Need("run", "peak", greatest_need(needs), "")
+    rows = [[need.block, need.what, round(need.size / 2**20), need.remedy] for need in (*needs, peak)]
+    return pd.DataFrame(rows, columns=["block", "need", "mib", "smaller"])

@@ -2,17 +2,13 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psutil
 import torch
 
 from gan_pipelines.models.provenance import code_version
 from gan_pipelines.parameters import ExperimentError, RunParameters
-
-BYTES_PER_WEIGHT = 16
-"""Of a weight in training: itself, its gradient and Adam's two moments, in float32."""
 
 
 @contextmanager
@@ -69,28 +65,6 @@ def require_machine(run: RunParameters) -> None:
         raise ExperimentError(
             f"run.compile: {run.compile!r} needs a C++ compiler, and none is on the path (CXX, g++ or clang++). "
             f"Install one or turn it off."
-        )
-
-
-def require_memory(run: RunParameters, weights: Mapping[str, int]) -> None:
-    """Check that the weights that are trained together fit into the free memory of the device.
-
-    Args:
-        run: names the device.
-        weights: how many, by block of the YAML.
-
-    Raises:
-        ExperimentError: names the blocks whose weights do not fit.
-    """
-    device = find_device(run.device)
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    if too_large := {block: count for block, count in weights.items() if BYTES_PER_WEIGHT * count > free}:
-        found = ", ".join(
-            f"{block}: {count:,} weights, which take {BYTES_PER_WEIGHT * count / 2**30:.1f} GiB in training"
-            for block, count in too_large.items()
-        )
-        raise ExperimentError(
-            f"{found}; {free / 2**30:.1f} GiB of memory are free on {device}. Take smaller networks or pictures."
         )
 
 

@@ -10,18 +10,21 @@ import torch
 from gan_pipelines.data.images import LabelledImages, split_by_class
 from gan_pipelines.data.source import SourceData
 from gan_pipelines.data.sources import read_source
+from gan_pipelines.models.memory import plan_memory
 from gan_pipelines.models.requirements import plan_networks
 from gan_pipelines.parameters import (
     DataParameters,
     EncoderParameters,
+    EvaluationParameters,
     ExperimentError,
     InfoGANParameters,
     JudgeParameters,
     SGANParameters,
 )
+from gan_pipelines.parameters.experiment import batch_sizes
 from gan_pipelines.project import project_folder
 from gan_pipelines.reporting.data_page import data_page
-from gan_pipelines.reporting.networks import network_table
+from gan_pipelines.reporting.networks import memory_table, network_table
 from gan_pipelines.training.stage import stage_seed
 
 logger = logging.getLogger(__name__)
@@ -108,10 +111,17 @@ def list_networks(
     second_judge: JudgeParameters,
     sgan: SGANParameters,
     infogan: InfoGANParameters,
+    evaluation: EvaluationParameters,
     train_images: LabelledImages,
-) -> pd.DataFrame:
-    """One row per network of the experiment: the shape of its output and its number of weights."""
-    return network_table(plan_networks(classifier, judge, second_judge, sgan, infogan, train_images))
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The networks of the experiment, and the memory that it takes.
+
+    Returns:
+        One row per network: the shape of its output and its number of weights. One row per need of memory, in MiB.
+    """
+    blocks = (classifier, judge, second_judge, sgan, infogan)
+    plan = plan_networks(*blocks, train_images)
+    return network_table(plan), memory_table(plan_memory(plan, batch_sizes(*blocks), evaluation, len(train_images)))
 
 
 def describe_data(name: str, source: SourceData, splits: Mapping[str, LabelledImages]) -> dict[str, Any]:

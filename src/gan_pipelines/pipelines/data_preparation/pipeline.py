@@ -8,7 +8,7 @@ PICTURE_TABLE = "picture_table"
 
 
 def create_pipeline(validation: bool, listed: bool) -> Pipeline:
-    """Read and check the whole source before any of it is written; then show it, and list the networks.
+    """Read and check the whole source before any of it is written; then show it, and list networks and memory.
 
     Args:
         validation: whether some images are set aside for validation.
@@ -36,9 +36,10 @@ def create_pipeline(validation: bool, listed: bool) -> Pipeline:
                 "params:second_judge",
                 "params:sgan",
                 "params:infogan",
+                "params:evaluation",
                 "train_images",
             ],
-            outputs="network_table",
+            outputs=["network_table", "memory_table"],
             name="list_networks",
         ),
     ]

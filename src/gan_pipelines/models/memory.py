@@ -1,0 +1,129 @@
+"""How much memory a run takes, in bytes, from its networks and its data, before anything runs."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from gan_pipelines.models.encoder import Encoder
+from gan_pipelines.models.infogan import InfoGAN
+from gan_pipelines.models.layers import Shape
+from gan_pipelines.models.level import LevelGAN
+from gan_pipelines.models.requirements import Plan
+from gan_pipelines.parameters import LABELS, PIXELS, EvaluationParameters
+
+PROGRAM = 2**30
+"""Of Python, PyTorch, Kedro and MLflow, and of what their allocators keep, as measured."""
+BYTES_PER_WEIGHT = 20
+"""Of a weight in training: itself, its gradient, Adam's two moments and its running average, in float32."""
+BYTES_PER_OUTPUT = 8
+"""Of a layer's output in training: itself and its gradient."""
+PASSES_OF_D = 3
+"""D sees real and generated examples in its own turn, and generated ones in G's."""
+COPIES_OF_IMAGES = 3
+"""As training and as test images, and while they are read or drawn."""
+PICTURES_AT_ONCE = 100
+"""That a judge reads."""
+BYTES_PER_FEATURE = 24
+"""Of a feature in an evaluation: as it was read, in float64, and as part of the set it is compared with."""
+
+
+class Need(NamedTuple):
+    """What a run needs memory for.
+
+    Attributes:
+        block: of the YAML by which it trains or scores; `run` for what is there all the time.
+        what: in words.
+        size: bytes.
+        remedy: what would make it smaller.
+    """
+
+    block: str
+    what: str
+    size: int
+    remedy: str
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether it is needed only while its block trains or scores; these follow each other."""
+        return self.what.startswith("training") or self.block == "evaluation"
+
+
+def count_outputs(network: nn.Module, *inputs: Shape) -> int:
+    """Numbers that the layers of a network output for one example, together."""
+    total = 0
+
+    def count(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        total += output[0].numel()
+
+    leaves = [module for module in network.modules() if not list(module.children())]
+    hooks = [leaf.register_forward_hook(count) for leaf in leaves]
+    network(*(torch.empty(2, *shape, device="meta") for shape in inputs))  # a batch norm needs two
+    for hook in hooks:
+        hook.remove()
+    return total
+
+
+def plan_memory(plan: Plan, batch_sizes: Mapping[str, int], evaluation: EvaluationParameters, count: int) -> list[Need]:
+    """What each part of an experiment needs.
+
+    Args:
+        plan: its networks.
+        batch_sizes: of each training, by its place in the YAML.
+        evaluation: how many samples are scored.
+        count: training images.
+    """
+    pixels = math.prod(plan.encoder.spec.image_shape)
+    numbers = sum(math.prod(level.target_shape) for level in plan.levels.values() if level.target != PIXELS)
+    found = [
+        Need("run", "the program", PROGRAM, "nothing makes it smaller"),
+        Need("run", "images", COPIES_OF_IMAGES * pixels * count, "fewer or smaller pictures"),
+        Need("sgan", "representations", 4 * numbers * count, "fewer pictures, or levels of smaller blocks"),
+    ]
+    for block, (weights, outputs) in _trainings(plan).items():
+        batch = max(size for where, size in batch_sizes.items() if where.split(".")[0] == block)
+        size = BYTES_PER_WEIGHT * weights + BYTES_PER_OUTPUT * outputs * batch
+        found.append(Need(block, f"training of {block}", size, "smaller networks or batches"))
+    return [*found, _of_evaluation(plan, evaluation, count, pixels)]
+
+
+def greatest_need(needs: Iterable[Need]) -> int:
+    """Bytes at the peak: trainings and evaluations follow each other, all else stays."""
+    sizes = [(need.in_turn, need.size) for need in needs]
+    return sum(size for in_turn, size in sizes if not in_turn) + max((x for in_turn, x in sizes if in_turn), default=0)
+
+
+def _trainings(plan: Plan) -> dict[str, tuple[int, int]]:
+    """Weights that are trained together, and outputs that are kept for one example, by block of the YAML."""
+    classifiers = {"classifier": plan.encoder, "judge": plan.judge, "second_judge": plan.second_judge}
+    outputs = {block: _outputs_of_classifier(network) for block, network in classifiers.items()}
+    with torch.device("meta"):
+        levels, gan = [LevelGAN(spec) for spec in plan.levels.values()], InfoGAN(plan.infogan)
+    outputs["sgan"] = outputs["classifier"] + sum(
+        count_outputs(level.generator, level.spec.condition_shape, (level.latent.size,))
+        + PASSES_OF_D * count_outputs(level.discriminator.trunk, level.spec.target_shape)
+        for level in levels
+    )
+    drawn = count_outputs(gan.generator, (gan.noise.size + gan.codes.size,))
+    outputs["infogan"] = drawn + PASSES_OF_D * count_outputs(gan.discriminator.trunk, plan.infogan.image_shape)
+    networks = plan.networks().values()
+    return {
+        block: (sum(network.weights for network in networks if network.block == block), numbers)
+        for block, numbers in outputs.items()
+    }
+
+
+def _outputs_of_classifier(classifier: Encoder) -> int:
+    return count_outputs(classifier, classifier.spec.image_shape)
+
+
+def _of_evaluation(plan: Plan, evaluation: EvaluationParameters, count: int, pixels: int) -> Need:
+    """Samples, features of samples and of real images, and one batch in the judge."""
+    features = math.prod(plan.judge.shapes.get(evaluation.features, plan.judge.shapes[LABELS]))
+    size = COPIES_OF_IMAGES * evaluation.samples * pixels
+    size += (evaluation.samples + 2 * count) * features * BYTES_PER_FEATURE
+    size += 4 * PICTURES_AT_ONCE * _outputs_of_classifier(plan.judge)
+    return Need("evaluation", "evaluation", size, "fewer evaluation.samples")
