@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
@@ -74,11 +75,29 @@ WithoutRemoved = BeforeValidator(_without_removed)
 
 
 FOUND_CHARACTERS = 80
-"""More of a bad value is not shown."""
+"""More of a bad value, or of the name of a field, is not shown."""
 
 
 class ExperimentError(ValueError):
-    """Input that was refused before any work started; the message is one paragraph."""
+    """Input that was refused before any work started; the message is one paragraph.
+
+    Args:
+        message: what was found, and what is allowed; names that are part of it may hold anything.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("".join(map(_visible, message)))
+
+
+def _visible(letter: str) -> str:
+    """A letter as it is, or its escape sequence if it would move a terminal's cursor or could not be encoded."""
+    breaks = unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp")
+    return letter.encode("unicode_escape", "surrogatepass").decode() if breaks else letter
+
+
+def shortened(text: str) -> str:
+    """The beginning of a long text."""
+    return text if len(text) <= FOUND_CHARACTERS else f"{text[:FOUND_CHARACTERS]}..."
 
 
 def explain(error: ValidationError, raw: Any, prefix: str = "") -> str:
@@ -97,8 +116,7 @@ def explain(error: ValidationError, raw: Any, prefix: str = "") -> str:
         inner = re.match(r"([a-z]\w*(?:\.\w+)*): ", message)  # a check across fields names the field itself
         if inner:
             path, message = [*path, inner[1]], message[inner.end() :]
-        found = repr(problem["input"])
-        shown = f" (found {found if len(found) <= FOUND_CHARACTERS else found[:FOUND_CHARACTERS] + '...'})"
+        shown = f" (found {shortened(repr(problem['input']))})"
         sentences.append(f"{'.'.join(filter(None, path))}: {message}{'' if inner else shown}")
     return "Invalid parameters: " + "; ".join(sentences) + "."
 
@@ -120,7 +138,7 @@ def _path_in_yaml(location: Sequence[int | str], raw: Any, names_its_end: bool) 
         if known:
             here = here[part]
         if known or (names_its_end and depth == len(location) - 1):
-            path.append(str(part))
+            path.append(shortened(str(part)))
     return path
 
 
