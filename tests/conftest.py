@@ -27,7 +27,10 @@ from gan_pipelines.training.observer import Resumed
 from gan_pipelines.training.stage import Stage
 
 _CASES = settings(
-    database=None, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    database=None,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 settings.register_profile("quick", _CASES, max_examples=100, derandomize=True)
 settings.register_profile("nightly", _CASES, max_examples=2200)

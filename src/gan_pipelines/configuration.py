@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from gan_pipelines.parameters import ExperimentError
-from gan_pipelines.parameters.base import shortened
+from gan_pipelines.parameters.base import in_short
 
 EXTENDS = "extends"
 """The parameter with which an experiment names the one that it differs from; `base` without it."""
@@ -66,12 +66,14 @@ class ExperimentLoader(OmegaConfigLoader):
         except (ValueError, YAMLError, OmegaConfBaseException) as error:
             if isinstance(error, ExperimentError):
                 raise
-            raise ExperimentError(f"conf: the parameters cannot be read: {_in_short(error)}") from None
+            raise ExperimentError(f"conf: the parameters cannot be read: {in_short(error)}") from None
         except RecursionError:
             raise ExperimentError(
                 "conf: the parameters cannot be read: a value contains itself, or lies in too many others."
             ) from None
         blocks = cast("dict[str, Any]", resolved)
+        if strange := [name for name in blocks if not isinstance(name, str)]:
+            raise ExperimentError(f"conf: the name of each parameter must be a text; found {strange[0]!r}.")
         return {name: block for name, block in blocks.items() if not name.startswith("_") and name != EXTENDS}
 
     def _layers(self) -> list[dict[str, Any]]:
@@ -114,11 +116,6 @@ class ExperimentLoader(OmegaConfigLoader):
             if not OmegaConf.is_dict(content):
                 raise ExperimentError(f"{file}: must be a mapping; found a list.")
         super()._check_duplicates(key, config_per_file)
-
-
-def _in_short(error: Exception) -> str:
-    """What a reader of YAML complains of, without the whole of a long value that it quotes."""
-    return " ".join(shortened(word) for word in str(error).split())
 
 
 def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

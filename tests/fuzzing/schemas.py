@@ -18,8 +18,8 @@ STRANGE_TEXTS = ("", "1", "nan", "a\nb", "\x1b[31m", "\x00", "\u2028", "a.b", ".
 STRANGE_NUMBERS = (-1, 0, 0.5, 10**9, 2**63, -(10**30), 10**400, 1e308, 5e-324, math.nan, math.inf, -math.inf)
 JSON_BROKEN: SearchStrategy[Any] = st.one_of(
     st.sampled_from([None, True, False, *STRANGE_TEXTS, *STRANGE_NUMBERS]),
-    st.builds(lambda: []),
-    st.builds(lambda: {}),
+    st.builds(list),
+    st.builds(dict),
     st.builds(lambda: {"": [None]}),
     st.builds(lambda: [[[[[[]]]]]]),
 )
@@ -81,10 +81,9 @@ class Fields:
 
         @st.composite
         def change(draw: DrawFn) -> Changed:
-            holder, changes = {"": copy.deepcopy(data)}, []
-            for _ in range(draw(st.integers(1, 3))):
-                changes.append(self._change_once(draw, holder))
-            return Changed(tuple(changes), holder[""])
+            holder = {"": copy.deepcopy(data)}
+            changes = tuple(self._change_once(draw, holder) for _ in range(draw(st.integers(1, 3))))
+            return Changed(changes, holder[""])
 
         return change()
 

@@ -1,5 +1,6 @@
 """Experiments as YAML: checked as a session and a run check them, and some of them trained for a step."""
 
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from kedro.framework.project import configure_project, pipelines
 
@@ -36,9 +37,10 @@ LARGEST_TRAINED = 64
 
 FRAGMENTS = (
     "&a [*a]", "*a", "&a {b: *a}", "{<<: 1}", "!!python/object/apply:os.getcwd []", "!!binary x", "!!set {1}", "? [1]\n",
-    "${run.seed}", "${run}", "${x}", "${experiment:}", "${oc.env:HOME}", "${", "2020-01-01", "1:30:45", "0x" + "f" * 5000,
-    "9" * 5000, "[" * 2000, "{a: " * 500, "- ", "\t", "\x00", "\x1b", "\ufeff", "---\n", "...\n", "'", '"', ": ", "|\n", "%",
-    "_x: 1\n", "extends: base\n", "extends: [1]\n", "extends: ../x\n", "1: 2\n", "null: 1\n", "run: 1\n", "a: 1\na: 2\n",
+    "${run.seed}", "${run}", "${x}", "${experiment:}", "${oc.env:HOME}", "${", "2020-01-01", "1:30:45", "[" * 2000,
+    "0x" + "f" * 5000, "9" * 5000, "{a: " * 500, "- ", "\t", "\x00", "\x1b", "\ufeff", "---\n", "...\n", "'", '"', ": ",
+    "|\n", "%", "_x: 1\n", "extends: base\n", "extends: [1]\n", "extends: ../x\n", "1: 2\n", "null: 1\n", "run: 1\n",
+    "true: 1\n", "a: 1\na: 2\n",
 )  # fmt: skip
 """Pieces of YAML that change what stands around them."""
 
@@ -59,12 +61,12 @@ def outside_of_a_session() -> Iterator[None]:
         yield
 
 
-def check(text: str | bytes, images: LabelledImages) -> Experiment | None:
+def check(text: bytes, images: LabelledImages) -> Experiment | None:
     """Check an experiment's YAML as a session does when it begins, and a run when it has its images."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name, "conf", "base")
         folder.mkdir(parents=True)
-        (folder / "parameters.yml").write_bytes(text if isinstance(text, bytes) else text.encode())
+        (folder / "parameters.yml").write_bytes(text)
         with unchanged(Path(name)):
             return accepted(lambda: _check(Path(name), images), *NAMES)
 
@@ -81,8 +83,9 @@ def _check(folder: Path, images: LabelledImages) -> Experiment:
     return hooks.experiment
 
 
-def as_yaml(parameters: Any) -> str:
-    return yaml.dump(parameters, Dumper=yaml.CSafeDumper, default_flow_style=None, allow_unicode=True)
+def as_yaml(parameters: Any) -> bytes:
+    text: bytes = yaml.dump(parameters, Dumper=yaml.CSafeDumper, default_flow_style=None, encoding="utf-8")
+    return text
 
 
 @cases(0.3)
@@ -91,15 +94,21 @@ def test_an_experiment_is_accepted_or_refused_by_name(images: LabelledImages, ch
     check(as_yaml(changed.data), images)
 
 
+TEXT = as_yaml(SMOKE)
+STARTS = [0, *(found.end() for found in re.finditer(rb"\n|: |, |\{|\[", TEXT))]
+
+
 @cases(0.1)
-@given(fragment=st.sampled_from(FRAGMENTS) | st.binary(max_size=3), place=st.floats(0, 1), cut=st.integers(0, 20))
+@given(
+    piece=st.sampled_from(FRAGMENTS).map(str.encode) | st.binary(max_size=3),
+    start=st.sampled_from(STARTS) | st.integers(0, len(TEXT)),
+    cut=st.integers(0, 20),
+)
+@example(piece=b"1: 2\n", start=0, cut=0)
 def test_yaml_with_a_piece_replaced_is_accepted_or_refused(
-    images: LabelledImages, fragment: str | bytes, place: float, cut: int
+    images: LabelledImages, piece: bytes, start: int, cut: int
 ) -> None:
-    text = as_yaml(SMOKE).encode()
-    start = int(place * len(text))
-    piece = fragment.encode() if isinstance(fragment, str) else fragment
-    check(text[:start] + piece + text[start + cut :], images)
+    check(TEXT[:start] + piece + TEXT[start + cut :], images)
 
 
 @cases(0.1)

@@ -70,6 +70,14 @@ def _without_removed(entries: Any) -> Any:
     return {k: v for k, v in entries.items() if v is not None} if isinstance(entries, Mapping) else entries
 
 
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$")]
+"""A name of a representation: letters, digits and underscores, at most 100."""
+
+LONGEST_PATH = 1_000
+
+FilePath = Annotated[str, Field(min_length=1, max_length=LONGEST_PATH)]
+"""A path of a file or folder, of at most 1,000 characters."""
+
 WithoutRemoved = BeforeValidator(_without_removed)
 """Of a mapping of named entries: those that an experiment sets to `null` are removed."""
 
@@ -95,9 +103,14 @@ def _visible(letter: str) -> str:
     return letter.encode("unicode_escape", "surrogatepass").decode() if breaks else letter
 
 
-def shortened(text: str) -> str:
-    """The beginning of a long text."""
-    return text if len(text) <= FOUND_CHARACTERS else f"{text[:FOUND_CHARACTERS]}..."
+def shortened(text: str, most: int = FOUND_CHARACTERS) -> str:
+    """The beginning of a text that has more characters."""
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def in_short(error: Exception) -> str:
+    """What another package complains of, in one paragraph, without the whole of a long value that it quotes."""
+    return " ".join(shortened(word, LONGEST_PATH) for word in str(error).split())
 
 
 def explain(error: ValidationError, raw: Any, prefix: str = "") -> str:
