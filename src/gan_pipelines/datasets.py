@@ -257,7 +257,7 @@ class FeaturesDataset(FileDataset[RealFeatures]):
             require_rows(path, {name: tensors[name] for name in sorted(names)})
         splits = {
             split: {
-                network: LabelledFeatures(*(tensors[f"{split}.{network}.{part}"] for part in PARTS))
+                str(network): LabelledFeatures(*(tensors[f"{split}.{network}.{part}"] for part in PARTS))
                 for network in description.networks
             }
             for split in SPLITS

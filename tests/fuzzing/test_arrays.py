@@ -99,7 +99,7 @@ def check(images: LabelledImages) -> None:
     assert images.one_hot_labels().values.sum() == len(images)
 
 
-@cases(0.15)
+@cases(0.12)
 @given(source=SOURCES, archive=archives())
 def test_an_archive_is_read_or_refused(source: dict[str, Any], archive: dict[str, NDArray[Any]]) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -114,7 +114,7 @@ def test_an_archive_is_read_or_refused(source: dict[str, Any], archive: dict[str
         assert set(found.train.labels.tolist()) == set(range(len(found.train.classes)))
 
 
-@cases(0.05)
+@cases(0.03)
 @given(place=st.floats(0, 1), piece=st.binary(max_size=4), cut=st.integers(0, 40))
 def test_an_archive_with_bytes_replaced_is_read_or_refused(place: float, piece: bytes, cut: int) -> None:
     with tempfile.TemporaryDirectory() as name:

@@ -92,13 +92,33 @@ def check(last_step: float, spoil: Callable[[Path], object]) -> None:
         assert rows is None or rows[-1]["step"] == last_step
 
 
-@cases(0.1)
+@cases(0.08)
 @given(state=states())
 def test_a_training_goes_on_from_a_changed_checkpoint_or_without_it(
     last_step: float, state: tuple[dict[str, Tensor], Changed]
 ) -> None:
     tensors, changed = state
     check(last_step, lambda path: write_tensors(path, tensors, changed.data))
+
+
+LAST = "players.classifier.optimiser.0."
+STRANGE_STATES: Mapping[str, Mapping[str, Tensor]] = {
+    "a moment less": {name: value for name, value in TENSORS.items() if name != f"{LAST}exp_avg"},
+    "a moment of complex numbers": TENSORS | {f"{LAST}exp_avg": TENSORS[f"{LAST}exp_avg"].to(torch.complex64)},
+    "steps of no number": TENSORS | {f"{LAST}step": torch.empty(0)},
+    "weights that are not finite": TENSORS
+    | {"players.classifier.module.blocks.fc.1.bias": torch.full((3,), torch.nan)},
+    "batches of one example": TENSORS | {"batches.order": torch.zeros(10, dtype=torch.int64)},
+    "a position behind the end": TENSORS | {"batches.position": torch.tensor(11)},
+}
+
+
+@pytest.mark.parametrize("tensors", STRANGE_STATES.values(), ids=STRANGE_STATES)
+def test_a_state_that_is_none_of_this_training_is_passed_over_with_a_warning(
+    last_step: float, tensors: Mapping[str, Tensor], caplog: pytest.LogCaptureFixture
+) -> None:
+    check(last_step, lambda path: write_tensors(path, tensors, DESCRIPTION))
+    assert "does not hold the state of this training" in caplog.text
 
 
 @pytest.mark.parametrize("obstacle", OBSTACLES.values(), ids=OBSTACLES)

@@ -76,7 +76,7 @@ def files(draw: DrawFn) -> tuple[str, Changed, dict[str, Tensor]]:
     return name, Changed((), kind.description), draw(altered(kind.tensors))
 
 
-@cases(0.1)
+@cases(0.07)
 @given(file=files())
 def test_a_changed_file_is_loaded_and_can_be_used_or_is_refused_by_its_path(
     file: tuple[str, Changed, dict[str, Tensor]],

@@ -83,7 +83,7 @@ def write(folder: Path, tree: Tree) -> None:
             path.write_bytes(content)
 
 
-@cases(0.15)
+@cases(0.08)
 @given(source=st.just(Changed((), PLAIN)) | SOURCES, tree=trees())
 def test_a_folder_of_pictures_is_read_or_refused(source: Changed, tree: Tree) -> None:
     try:

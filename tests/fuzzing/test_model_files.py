@@ -99,7 +99,7 @@ def model_files(draw: DrawFn) -> tuple[Changed, dict[str, Tensor]]:
     return Changed((kind,), SPECS[kind]), draw(altered(tensors))
 
 
-@cases(0.2)
+@cases(0.15)
 @given(file=model_files())
 def test_a_changed_model_is_loaded_and_works_or_is_refused_by_its_path(file: tuple[Changed, dict[str, Tensor]]) -> None:
     description, tensors = file
@@ -128,7 +128,7 @@ def whole_files() -> SearchStrategy[bytes]:
     return st.builds(encode, metadata | JSON, entries, st.sampled_from([0, 0, 0, -8, 8]))
 
 
-@cases(0.1)
+@cases(0.05)
 @given(content=whole_files() | st.binary(max_size=40))
 def test_any_file_in_the_place_of_a_model_is_refused_by_its_path(content: bytes) -> None:
     load(lambda path: path.write_bytes(content), use_model)

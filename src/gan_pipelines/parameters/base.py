@@ -108,9 +108,14 @@ def shortened(text: str, most: int = FOUND_CHARACTERS) -> str:
     return text if len(text) <= most else f"{text[:most]}..."
 
 
-def in_short(error: Exception) -> str:
-    """What another package complains of, in one paragraph, without the whole of a long value that it quotes."""
-    return " ".join(shortened(word, LONGEST_PATH) for word in str(error).split())
+def in_short(complaint: object, most: int = LONGEST_PATH) -> str:
+    """What another package complains of, in one paragraph, without the whole of a long word that it quotes.
+
+    Args:
+        complaint: its error, or the message of it.
+        most: characters of a word that are shown; by default as many as a path may have.
+    """
+    return " ".join(shortened(word, most) for word in str(complaint).split())
 
 
 def explain(error: ValidationError, raw: Any, prefix: str = "") -> str:
@@ -125,7 +130,7 @@ def explain(error: ValidationError, raw: Any, prefix: str = "") -> str:
     for problem in error.errors():
         named = problem["type"] in ("missing", "extra_forbidden")
         path = [prefix, *_path_in_yaml(problem["loc"], raw, named)]
-        message = problem["msg"].removeprefix("Value error, ")
+        message = in_short(problem["msg"].removeprefix("Value error, "), FOUND_CHARACTERS)
         inner = re.match(r"([a-z]\w*(?:\.\w+)*): ", message)  # a check across fields names the field itself
         if inner:
             path, message = [*path, inner[1]], message[inner.end() :]
