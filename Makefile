@@ -8,6 +8,8 @@ READY := $(VENV)/.ready
 ENV ?=
 # what `make run` runs: sgan, infogan, or a part
 PIPELINE ?= __default__
+# what `make fuzz` draws its cases from, shown in the command that it prints
+SEED ?= $(shell date +%s)
 # where `make ui` and `make viz` open; 5000 and 4141 unless named
 PORT =
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps
@@ -19,7 +21,7 @@ export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick bench viz ui format lint types contracts check lock clean
+.PHONY: help setup run test test-quick fuzz bench viz ui format lint types contracts check lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -45,6 +47,9 @@ test: $(READY) ## run all tests, with branch coverage
 
 test-quick: $(READY) ## run the tests that take a few seconds at most, without coverage
 	$(PYTEST) -m "not slow"
+
+fuzz: $(READY) ## run 2,000 and more generated cases of every kind of input, some ten minutes; SEED=7 repeats a night
+	$(BIN)/python -m pytest tests/fuzzing --hypothesis-profile=nightly --hypothesis-seed=$(SEED) --hypothesis-show-statistics
 
 bench: $(READY) ## measure speed and memory against baselines: half an hour on an otherwise idle machine
 	$(BIN)/python benchmarks/steps.py

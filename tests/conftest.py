@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from kedro.io import DataCatalog
 from kedro.io.core import generate_timestamp
 from mlflow import MlflowClient
@@ -24,6 +25,17 @@ from gan_pipelines.tracking.names import COMMIT
 from gan_pipelines.tracking.store import open_client
 from gan_pipelines.training.observer import Resumed
 from gan_pipelines.training.stage import Stage
+
+_CASES = settings(
+    database=None,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+# tests/fuzzing shares these cases out among its kinds of input
+settings.register_profile("quick", _CASES, max_examples=100, derandomize=True)
+settings.register_profile("nightly", _CASES, max_examples=2200, derandomize=False)
+settings.load_profile("quick")
 
 torch.set_num_threads(2)  # on any machine, since sums in another order train to other weights
 

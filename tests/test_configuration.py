@@ -74,6 +74,8 @@ def test_an_experiment_extends_another_one(conf: Callable[..., Path]) -> None:
         ({"mine": "[1, 2]"}, ["parameters.yml", "mapping"]),
         ({"mine": "a: ${b}"}, ["conf", "b"]),
         ({"mine": "a: ["}, ["conf", "parameters.yml"]),
+        ({"mine": "a: &a [*a]"}, ["conf", "contains itself"]),
+        ({"mine": "1: 2"}, ["conf", "found 1"]),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_one_paragraph(

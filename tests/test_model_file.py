@@ -171,6 +171,35 @@ def test_an_unknown_spec_is_refused(tmp_path: Path) -> None:
         read_model(path)
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"condition_shape": []},
+        {"condition_shape": [0]},
+        {"target_shape": [-1, 28, 28]},
+        {"target": "a.b"},
+        {"target": ""},
+    ],
+)
+def test_a_level_of_impossible_shapes_is_refused(
+    tmp_path: Path, stack: StackedGenerator, changed: dict[str, object]
+) -> None:
+    described = stack.spec.levels[0].model_dump(mode="json") | changed
+    write_tensors(tmp_path / "level.safetensors", stack.state_dict(), described)
+    with pytest.raises(FileError, match=r"level\.safetensors: its spec is no encoder, level"):
+        read_model(tmp_path / "level.safetensors")
+
+
+@pytest.mark.parametrize("changed", [{"classes": ["0", "1"]}, {"classes": []}, {"levels": []}])
+def test_a_stack_that_does_not_connect_is_refused(
+    tmp_path: Path, stack: StackedGenerator, changed: dict[str, object]
+) -> None:
+    described = stack.spec.model_dump(mode="json") | changed
+    write_tensors(tmp_path / "stack.safetensors", stack.state_dict(), described)
+    with pytest.raises(FileError, match=r"stack\.safetensors: its spec is no encoder, level, stack"):
+        read_model(tmp_path / "stack.safetensors")
+
+
 def test_plain_safetensors_can_open_a_model_file_and_its_description(tmp_path: Path, encoder: Encoder) -> None:
     from safetensors import safe_open
 

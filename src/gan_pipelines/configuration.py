@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from gan_pipelines.parameters import ExperimentError
+from gan_pipelines.parameters.base import in_short
 
 EXTENDS = "extends"
 """The parameter with which an experiment names the one that it differs from; `base` without it."""
@@ -65,8 +66,14 @@ class ExperimentLoader(OmegaConfigLoader):
         except (ValueError, YAMLError, OmegaConfBaseException) as error:
             if isinstance(error, ExperimentError):
                 raise
-            raise ExperimentError(f"conf: the parameters cannot be read: {' '.join(str(error).split())}") from None
+            raise ExperimentError(f"conf: the parameters cannot be read: {in_short(error)}") from None
+        except RecursionError:
+            raise ExperimentError(
+                "conf: the parameters cannot be read: a value contains itself, or lies in too many others."
+            ) from None
         blocks = cast("dict[str, Any]", resolved)
+        if strange := [name for name in blocks if not isinstance(name, str)]:
+            raise ExperimentError(f"conf: the name of each parameter must be a text; found {strange[0]!r}.")
         return {name: block for name, block in blocks.items() if not name.startswith("_") and name != EXTENDS}
 
     def _layers(self) -> list[dict[str, Any]]:

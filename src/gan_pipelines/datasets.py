@@ -3,27 +3,102 @@
 import base64
 import io
 from abc import abstractmethod
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
+import torch
 from kedro.io import AbstractDataset, AbstractVersionedDataset, DatasetError, Version
 from kedro_datasets._typing import ImagePreview
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from pydantic import Field, ValidationError
 from torch import Tensor
 
 from gan_pipelines.data.images import LabelledImages, Representation
+from gan_pipelines.data.source import SPLITS
 from gan_pipelines.metrics.features import LabelledFeatures, RealFeatures
 from gan_pipelines.model_file import Model, read_model, write_model
-from gan_pipelines.parameters import ExperimentError
+from gan_pipelines.parameters import ExperimentError, FeatureNetworkName, Schema
+from gan_pipelines.parameters.base import explain, in_short, shortened
 from gan_pipelines.reporting.pictures import sample_grid
 from gan_pipelines.tensor_file import FileError, read_tensors, replacing, write_tensors
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.versioned import TimedVersions
 
 Content = TypeVar("Content")
-FEATURE_PARTS = ("features", "logits", "labels")
+Description = TypeVar("Description", bound=Schema)
+PARTS = ("features", "logits", "labels")
 """Of a `LabelledFeatures`, in the order of its fields."""
+
+
+class ImagesDescription(Schema):
+    """What a file of images says of them."""
+
+    classes: tuple[str, ...]
+    made_from: dict[str, str] = Field(default_factory=dict)
+
+
+class RepresentationDescription(Schema):
+    """What a file with a representation says of it."""
+
+    name: str
+    encoder_digest: str
+
+
+class FeaturesDescription(Schema):
+    """What a file of features says of them; files of earlier versions lack the last two."""
+
+    networks: tuple[FeatureNetworkName, ...]
+    spaces: tuple[str, ...]
+    representation: str = ""
+    made_from: dict[str, str] = Field(default_factory=dict)
+
+
+def read_described(path: Path, schema: type[Description]) -> tuple[dict[str, Tensor], Description]:
+    """Tensors, and their description as its schema has it.
+
+    Raises:
+        FileError: the file is broken, or its description is of another form.
+    """
+    tensors, description = read_tensors(path)
+    try:
+        return tensors, schema.model_validate(description)
+    except ValidationError as error:
+        problem = explain(error, description).removeprefix("Invalid parameters: ")
+        raise FileError(f"{path}: its description is none of this kind of file; {problem}") from None
+
+
+def require_tensors(path: Path, tensors: Mapping[str, Tensor], names: Collection[str]) -> None:
+    """Check that a file has these tensors and no others.
+
+    Raises:
+        FileError: one is missing, or is of another name.
+    """
+    if set(tensors) != set(names):
+        lacking, strange = (
+            sorted(map(shortened, found)) for found in (set(names) - set(tensors), set(tensors) - set(names))
+        )
+        raise FileError(
+            f"{path}: its tensors are not those of this kind of file; lacking: {lacking}, unknown: {strange}."
+        )
+
+
+def require_rows(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Check that tensors have a row per picture: a whole number each for classes, else real numbers.
+
+    Raises:
+        FileError: one has other rows, or another number of them than the first.
+    """
+    counts = [len(tensor) if tensor.ndim else 0 for tensor in tensors.values()]
+    for (name, tensor), count in zip(tensors.items(), counts, strict=True):
+        is_class = name.endswith(("labels", "second_opinion"))
+        fits = tensor.dtype == torch.int64 if is_class else tensor.is_floating_point()
+        if not fits or tensor.ndim != (1 if is_class else 2) or count != counts[0]:
+            raise FileError(
+                f"{path}: {name} must have {counts[0]} rows, {'one class each' if is_class else 'of real numbers'}; "
+                f"found {tensor.dtype} of shape {tuple(tensor.shape)}."
+            )
 
 
 class FileDataset(TimedVersions, AbstractVersionedDataset[Content, Content]):
@@ -138,11 +213,9 @@ class ImagesDataset(FileDataset[LabelledImages]):
     """Labelled images, uint8, as one .safetensors file; samples say what made them."""
 
     def _read(self, path: Path) -> LabelledImages:
-        tensors, description = read_tensors(path)
-        if set(tensors) != {"images", "labels"}:
-            raise FileError(f"{path}: must hold images and labels; found {sorted(tensors)}.")
-        classes, made_from = tuple(description["classes"]), description.get("made_from", {})
-        return LabelledImages(tensors["images"], tensors["labels"], classes, made_from)
+        tensors, description = read_described(path, ImagesDescription)
+        require_tensors(path, tensors, {"images", "labels"})
+        return LabelledImages(tensors["images"], tensors["labels"], description.classes, description.made_from)
 
     def _write(self, path: Path, data: LabelledImages) -> None:
         description = {"classes": data.classes, "made_from": dict(data.made_from)}
@@ -157,10 +230,13 @@ class RepresentationDataset(FileDataset[Representation]):
     """One representation of the training set, as one .safetensors file."""
 
     def _read(self, path: Path) -> Representation:
-        tensors, description = read_tensors(path)
-        if set(tensors) != {"values"}:
-            raise FileError(f"{path}: must hold the values of a representation; found {sorted(tensors)}.")
-        return Representation(description["name"], tensors["values"], description["encoder_digest"])
+        tensors, description = read_described(path, RepresentationDescription)
+        require_tensors(path, tensors, {"values"})
+        if tensors["values"].ndim < 2:
+            raise FileError(
+                f"{path}: values must have a row per image; found the shape {tuple(tensors['values'].shape)}."
+            )
+        return Representation(description.name, tensors["values"], description.encoder_digest)
 
     def _write(self, path: Path, data: Representation) -> None:
         write_tensors(path, {"values": data.values}, {"name": data.name, "encoder_digest": data.encoder_digest})
@@ -170,27 +246,37 @@ class FeaturesDataset(FileDataset[RealFeatures]):
     """Features of the real images in every network, as one .safetensors file."""
 
     def _read(self, path: Path) -> RealFeatures:
-        tensors, description = read_tensors(path)
-        splits = {
-            split: {
-                network: LabelledFeatures(*(tensors[f"{split}.{network}.{part}"] for part in FEATURE_PARTS))
-                for network in description["networks"]
-            }
-            for split in ("train", "test")
-        }
-        distances = {space: tensors[f"distances.{space}"] for space in description["spaces"]}
-        origin = description.get("representation", ""), description.get("made_from", {})  # absent in earlier versions
+        tensors, description = read_described(path, FeaturesDescription)
         if "second_opinion" not in tensors:
             raise FileError(f"{path}: lacks what the second judge sees. Run the pipeline real_evaluation again.")
-        return RealFeatures(splits["train"], splits["test"], tensors["second_opinion"], distances, *origin)
+        parts = {f"{split}.{network}.{part}" for split in SPLITS for network in description.networks for part in PARTS}
+        distances = {f"distances.{space}" for space in description.spaces}
+        require_tensors(path, tensors, {"second_opinion", *parts, *distances})
+        read = [{name for name in parts if name.startswith(f"train.{network}.")} for network in description.networks]
+        for names in (*read, set(tensors).difference(*read)):  # networks may have read other training images
+            require_rows(path, {name: tensors[name] for name in sorted(names)})
+        splits = {
+            split: {
+                str(network): LabelledFeatures(*(tensors[f"{split}.{network}.{part}"] for part in PARTS))
+                for network in description.networks
+            }
+            for split in SPLITS
+        }
+        return RealFeatures(
+            splits["train"],
+            splits["test"],
+            tensors["second_opinion"],
+            {space: tensors[f"distances.{space}"] for space in description.spaces},
+            description.representation,
+            description.made_from,
+        )
 
     def _write(self, path: Path, data: RealFeatures) -> None:
         tensors: dict[str, Tensor] = {}
         for split, by_network in (("train", data.train), ("test", data.test)):
             for network, features in by_network.items():
                 values = (features.features, features.logits, features.labels.clone())  # networks may share the labels
-                names = (f"{split}.{network}.{part}" for part in FEATURE_PARTS)
-                tensors |= dict(zip(names, values, strict=True))
+                tensors |= dict(zip((f"{split}.{network}.{part}" for part in PARTS), values, strict=True))
         tensors["second_opinion"] = data.second_opinion
         tensors |= {f"distances.{space}": distances for space, distances in data.test_distances.items()}
         description = {"networks": list(data.train), "spaces": list(data.test_distances)}
@@ -202,8 +288,11 @@ class PictureDataset(FileDataset[Image.Image]):
     """A picture as a PNG file, shown by kedro-viz; the texts in its `info` are text chunks of the file."""
 
     def _read(self, path: Path) -> Image.Image:
-        with Image.open(path) as picture:
-            return picture.copy()
+        try:
+            with Image.open(path, formats=["PNG"]) as picture:
+                return picture.copy()
+        except Exception as error:  # decoders may raise any exception
+            raise FileError(f"{path}: cannot be read as a PNG picture ({in_short(error)}). Create it again.") from None
 
     def _write(self, path: Path, data: Image.Image) -> None:
         with replacing(path) as partial:

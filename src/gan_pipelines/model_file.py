@@ -22,6 +22,7 @@ from gan_pipelines.models import (
     StackedGenerator,
     StackSpec,
 )
+from gan_pipelines.parameters.base import shortened
 from gan_pipelines.tensor_file import FileError, read_tensors, write_tensors
 
 AnySpec = EncoderSpec | LevelSpec | StackSpec | InfoGANSpec
@@ -81,5 +82,5 @@ def _require_same_tensors(path: Path, model: nn.Module, tensors: Mapping[str, Te
     name = next(name for name in sorted({*wanted, *found}) if wanted.get(name) != found.get(name))
     shown = [described.get(name, "nothing") for described in (found, wanted)]
     raise FileError(
-        f"{path}: its tensors do not match its spec; {name} is {shown[0]}, but the spec requires {shown[1]}."
+        f"{path}: its tensors do not match its spec; {shortened(name)} is {shown[0]}, but the spec requires {shown[1]}."
     )

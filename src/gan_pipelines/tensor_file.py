@@ -20,6 +20,7 @@ from torch import Tensor
 
 from gan_pipelines import __version__
 from gan_pipelines.parameters import ExperimentError
+from gan_pipelines.parameters.base import in_short
 
 HEADER = "gan_pipelines"
 """Key in the safetensors header; its value is JSON with description, SHA-256 and version of this package."""
@@ -131,7 +132,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
     except (OSError, SafetensorError) as error:
-        raise FileError(f"{path}: cannot be read ({error}). Create it again.") from None
+        raise FileError(f"{path}: cannot be read ({in_short(error)}). Create it again.") from None
     if sha256 != digest_tensors(tensors, described):
         raise FileError(f"{path}: its contents do not match the stored SHA-256. Create it again.")
     return tensors, description
@@ -145,9 +146,9 @@ def _read_header(path: Path) -> tuple[dict[str, Any], str, str]:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
     except OSError as error:
-        raise FileError(f"{path}: cannot be read ({error}). Create it again.") from None
+        raise FileError(f"{path}: cannot be read ({in_short(error)}). Create it again.") from None
     except SafetensorError as error:
-        raise FileError(f"{path}: is not a complete safetensors file ({error}). Create it again.") from None
+        raise FileError(f"{path}: is not a complete safetensors file ({in_short(error)}). Create it again.") from None
     if HEADER not in metadata:
         raise FileError(f"{path}: is a safetensors file without this project's description.")
     try:

@@ -259,6 +259,16 @@ def test_a_text_of_several_lines_does_not_break_the_paragraph(refusal: Callable[
 
 
 @pytest.mark.parametrize(
+    ("name", "shown"),
+    [("\x1b[31m", r"run.\x1b[31m: "), ("\u2028", r"run.\u2028: "), ("x" * 9999, f"run.{'x' * 80}...: ")],
+)
+def test_the_name_of_an_unknown_field_cannot_write_into_the_terminal(name: str, shown: str) -> None:
+    with pytest.raises(ExperimentError) as caught:
+        Experiment.read({"run": {name: 1}})
+    assert shown in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("names", "place", "found", "allowed"),
     [
         (("fc9", "pixels"), "sgan.levels.fc9: ", "unknown representation", "fc3, block2, block1, pixels"),

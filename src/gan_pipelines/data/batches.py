@@ -39,5 +39,14 @@ class Batches(Iterator[Tensor]):
         return {"order": self._order, "position": torch.tensor(self._position)}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Continue from a saved state; the owner of the random generator restores that itself."""
-        self._order, self._position = state["order"], int(state["position"])
+        """Continue from a saved state; the owner of the random generator restores that itself.
+
+        Raises:
+            ValueError: it is no permutation of the examples with a position in it.
+        """
+        order, position = state["order"], int(state["position"])
+        if not torch.equal(order.sort().values, torch.arange(self._count if len(order) else 0)):
+            raise ValueError(f"the order of the batches is no permutation of {self._count} examples")
+        if not 0 <= position <= len(order):
+            raise ValueError(f"the position in the batches, {position}, is not within 0..{len(order)}")
+        self._order, self._position = order, position

@@ -15,7 +15,7 @@ from gan_pipelines.models.blocks import build_network, initialise, require_shape
 from gan_pipelines.models.layers import Shape
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import LABELS, PIXELS, ExperimentError, Initialisation, Network, Schema
-from gan_pipelines.parameters.base import Rate
+from gan_pipelines.parameters.base import Name, Rate, Width
 from gan_pipelines.tensor_file import digest_tensors
 
 logger = logging.getLogger(__name__)
@@ -35,10 +35,10 @@ class EncoderSpec(Schema):
     """
 
     kind: Literal["encoder"] = "encoder"
-    blocks: dict[str, Network]
+    blocks: dict[Name, Network]
     initialisation: Initialisation
-    image_shape: tuple[int, int, int]
-    classes: tuple[str, ...]
+    image_shape: tuple[Width, Width, Width]
+    classes: tuple[str, ...] = Field(min_length=1)
     data_digest: str
     units: dict[str, Rate] = Field(default_factory=dict)
     provenance: Provenance | None = None

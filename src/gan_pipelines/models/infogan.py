@@ -12,6 +12,7 @@ from gan_pipelines.models.latent import Latent
 from gan_pipelines.models.layers import forward_batches
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import CategoricalCode, CodeDiscriminatorParameters, InfoGANParameters, Schema
+from gan_pipelines.parameters.base import Width
 from gan_pipelines.tensor_file import digest_tensors
 
 
@@ -27,7 +28,7 @@ class InfoGANSpec(Schema):
 
     kind: Literal["infogan"] = "infogan"
     parameters: InfoGANParameters
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[Width, Width, Width]
     data_digest: str
     provenance: Provenance | None = None
 

@@ -1,10 +1,11 @@
 """One level of the stack: G_i, and D_i and Q_i on a shared trunk (SGAN, section 3.2)."""
 
 from copy import deepcopy
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
 
 import torch
 from jaxtyping import Float
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from gan_pipelines.models.blocks import build_exact, build_network, initialise
@@ -20,6 +21,7 @@ from gan_pipelines.parameters import (
     LevelParameters,
     Schema,
 )
+from gan_pipelines.parameters.base import GREATEST_SIZE, Name, Natural, Width
 from gan_pipelines.parameters.networks import Activation, resolve_target_activation
 from gan_pipelines.tensor_file import digest_tensors
 
@@ -40,10 +42,10 @@ class LevelSpec(Schema):
     """
 
     kind: Literal["level"] = "level"
-    target: str
-    target_shape: Shape
-    condition_shape: Shape
-    classes: int = 0
+    target: Name
+    target_shape: tuple[Width, ...] = Field(min_length=1)
+    condition_shape: tuple[Annotated[Natural, Field(le=GREATEST_SIZE)], ...] = Field(min_length=1)
+    classes: Natural = 0
     target_activation: Activation | None = None
     parameters: LevelParameters
     data_digest: str
@@ -54,6 +56,17 @@ class LevelSpec(Schema):
     def conditional(self) -> bool:
         """Whether it generates from a condition; otherwise from noise alone."""
         return self.parameters.condition != UNCONDITIONAL
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> Self:
+        if self.conditional == (0 in self.condition_shape):
+            raise ValueError(
+                f"condition_shape: must be (0,) for the condition {UNCONDITIONAL!r}, and have values for any other; "
+                f"found {self.condition_shape} for {self.parameters.condition!r}"
+            )
+        if self.parameters.discriminator.classes and not self.classes:
+            raise ValueError("classes: a discriminator with the head `classes` needs at least one; found 0")
+        return self
 
 
 class DiscriminatorOutput(NamedTuple):

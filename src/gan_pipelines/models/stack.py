@@ -1,11 +1,11 @@
 """The stack of generators: p(h_0 .. h_{N-1} | h_N) as a product of levels (SGAN, section 3.4)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from jaxtyping import Float, Int, UInt8
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from gan_pipelines.data.images import no_condition, one_hot, to_bytes
@@ -27,11 +27,26 @@ class StackSpec(Schema):
     """
 
     kind: Literal["stack"] = "stack"
-    levels: tuple[LevelSpec, ...]
+    levels: tuple[LevelSpec, ...] = Field(min_length=1)
     classes: tuple[str, ...]
     averaged: bool
     data_digest: str
     level_digests: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check_chain(self) -> Self:
+        targets = [level.target for level in self.levels]
+        if len(set(targets)) < len(targets):
+            raise ValueError(f"levels: targets must differ; found {targets}")
+        top = (len(self.classes) if self.conditional else 0,)
+        above = [top, *(level.target_shape for level in self.levels)]
+        for level, shape in zip(self.levels, above, strict=False):
+            if level.condition_shape != shape:
+                raise ValueError(
+                    f"levels: the condition of {level.target} must have the shape {shape}, of what is above it; found "
+                    f"{level.condition_shape}"
+                )
+        return self
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
@@ -69,16 +70,52 @@ def _without_removed(entries: Any) -> Any:
     return {k: v for k, v in entries.items() if v is not None} if isinstance(entries, Mapping) else entries
 
 
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$")]
+"""A name of a representation: letters, digits and underscores, at most 100."""
+
+LONGEST_PATH = 1_000
+
+FilePath = Annotated[str, Field(min_length=1, max_length=LONGEST_PATH)]
+"""A path of a file or folder, of at most 1,000 characters."""
+
 WithoutRemoved = BeforeValidator(_without_removed)
 """Of a mapping of named entries: those that an experiment sets to `null` are removed."""
 
 
 FOUND_CHARACTERS = 80
-"""More of a bad value is not shown."""
+"""More of a bad value, or of the name of a field, is not shown."""
 
 
 class ExperimentError(ValueError):
-    """Input that was refused before any work started; the message is one paragraph."""
+    """Input that was refused before any work started; the message is one paragraph.
+
+    Args:
+        message: what was found, and what is allowed; names that are part of it may hold anything.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("".join(map(_visible, message)))
+
+
+def _visible(letter: str) -> str:
+    """A letter as it is, or its escape sequence if it would move a terminal's cursor or could not be encoded."""
+    breaks = unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp")
+    return letter.encode("unicode_escape", "surrogatepass").decode() if breaks else letter
+
+
+def shortened(text: str, most: int = FOUND_CHARACTERS) -> str:
+    """The beginning of a text that has more characters."""
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def in_short(complaint: object, most: int = LONGEST_PATH) -> str:
+    """What another package complains of, in one paragraph, without the whole of a long word that it quotes.
+
+    Args:
+        complaint: its error, or the message of it.
+        most: characters of a word that are shown; by default as many as a path may have.
+    """
+    return " ".join(shortened(word, most) for word in str(complaint).split())
 
 
 def explain(error: ValidationError, raw: Any, prefix: str = "") -> str:
@@ -93,12 +130,11 @@ def explain(error: ValidationError, raw: Any, prefix: str = "") -> str:
     for problem in error.errors():
         named = problem["type"] in ("missing", "extra_forbidden")
         path = [prefix, *_path_in_yaml(problem["loc"], raw, named)]
-        message = problem["msg"].removeprefix("Value error, ")
+        message = in_short(problem["msg"].removeprefix("Value error, "), FOUND_CHARACTERS)
         inner = re.match(r"([a-z]\w*(?:\.\w+)*): ", message)  # a check across fields names the field itself
         if inner:
             path, message = [*path, inner[1]], message[inner.end() :]
-        found = repr(problem["input"])
-        shown = f" (found {found if len(found) <= FOUND_CHARACTERS else found[:FOUND_CHARACTERS] + '...'})"
+        shown = f" (found {shortened(repr(problem['input']))})"
         sentences.append(f"{'.'.join(filter(None, path))}: {message}{'' if inner else shown}")
     return "Invalid parameters: " + "; ".join(sentences) + "."
 
@@ -120,7 +156,7 @@ def _path_in_yaml(location: Sequence[int | str], raw: Any, names_its_end: bool) 
         if known:
             here = here[part]
         if known or (names_its_end and depth == len(location) - 1):
-            path.append(str(part))
+            path.append(shortened(str(part)))
     return path
 
 

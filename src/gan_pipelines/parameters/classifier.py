@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from gan_pipelines.parameters.base import Margin, Natural, Schema, Weight
+from gan_pipelines.parameters.base import Margin, Name, Natural, Schema, Weight
 from gan_pipelines.parameters.networks import MEAN_IMAGE_FIRST, Initialisation, Network, has_mean_image
 from gan_pipelines.parameters.training import TrainingParameters
 
@@ -26,7 +26,7 @@ class Block(Schema):
         layers: from the representation below to this one.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$")
+    name: Name
     layers: Network
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from PIL import ImageColor
 from pydantic import AfterValidator, Field, model_validator
 
-from gan_pipelines.parameters.base import Fraction, Natural, Number, Schema, Weight, Window
+from gan_pipelines.parameters.base import FilePath, Fraction, Natural, Number, Schema, Weight, Window
 
 
 class Mnist5k(Schema):
@@ -25,7 +25,7 @@ class TorchvisionSource(Schema):
     """
 
     name: Literal["mnist", "fashion_mnist", "kmnist", "qmnist", "emnist", "svhn", "cifar10", "cifar100", "stl10"]
-    folder: str = "data/01_raw"
+    folder: FilePath = "data/01_raw"
     subset: Literal["byclass", "bymerge", "balanced", "letters", "digits", "mnist"] | None = None
 
     @model_validator(mode="after")
@@ -46,7 +46,7 @@ class NpzSource(Schema):
     """
 
     name: Literal["npz"]
-    path: str = Field(min_length=1)
+    path: FilePath
     pixel_range: tuple[Number, Number] | None = None
     channels: Literal["first", "last"] | None = None
     test_fraction: Fraction = 0.2
@@ -92,7 +92,7 @@ class ImageFolderSource(PictureForm):
     """Pictures in one folder a class, or all in one folder without classes."""
 
     name: Literal["image_folder"]
-    path: str = Field(min_length=1)
+    path: FilePath
     test_fraction: Fraction = 0.2
 
 
@@ -105,7 +105,7 @@ class TableSource(PictureForm):
     """
 
     name: Literal["table"]
-    folder: str = "."
+    folder: FilePath = "."
     test_fraction: Fraction = 0.2
 
 

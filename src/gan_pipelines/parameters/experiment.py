@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from gan_pipelines.parameters.ablation import AblationParameters
-from gan_pipelines.parameters.base import Count, ExperimentError, Schema, Window, explain
+from gan_pipelines.parameters.base import Count, ExperimentError, FilePath, Schema, Window, explain
 from gan_pipelines.parameters.classifier import LABELS, EncoderParameters, JudgeParameters
 from gan_pipelines.parameters.compare import CompareParameters
 from gan_pipelines.parameters.data import DataParameters
@@ -35,8 +35,8 @@ class EvaluationParameters(Schema):
     samples: Annotated[Count, Field(ge=20, le=10_000_000)] = 10_000
     features: str
     networks: tuple[FeatureNetworkName, ...] = ("judge",)
-    inception_weights: str | None = None
-    pictures: str | None = None
+    inception_weights: FilePath | None = None
+    pictures: FilePath | None = None
     grid_columns: Window = 10
 
     @property

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import CheckpointParameters
-from gan_pipelines.parameters.base import Schema, flatten
+from gan_pipelines.parameters.base import Count, Schema, flatten
 from gan_pipelines.tensor_file import FileError, read_description, read_tensors, replacing, write_tensors
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Described(Schema):
 
     provenance: dict[str, Any]
     version: str
-    step: int
+    step: Count
     values: dict[str, Any]
 
 
@@ -186,7 +186,7 @@ def _trainings(slot: Path) -> list[Path]:
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    found = [file for file in folder.glob("step_*") if STEP.fullmatch(file.name)]
+    found = [file for file in folder.glob("step_*") if STEP.fullmatch(file.name) and file.is_file()]
     return sorted(found, key=_step_of, reverse=True)
 
 

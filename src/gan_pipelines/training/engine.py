@@ -114,7 +114,7 @@ def _resume(
     stage: Stage, players: Mapping[str, Player], history: History, training: TrainingParameters, observer: Observer
 ) -> int:
     """Restore the newest checkpoint that fits, and notify the observer; returns the number of completed steps."""
-    found = _restore_newest(stage, players, history)
+    found = _restore_newest(stage, players, history, training)
     if found is None:
         observer.start(training.steps, training.batch_size, stage.provenance)
         return 0
@@ -124,12 +124,15 @@ def _resume(
     return found.step
 
 
-def _restore_newest(stage: Stage, players: Mapping[str, Player], history: History) -> Checkpoint | None:
+def _restore_newest(
+    stage: Stage, players: Mapping[str, Player], history: History, training: TrainingParameters
+) -> Checkpoint | None:
     """Restore the newest checkpoint that holds the state of this training; others are passed over with a warning."""
     while found := stage.ranks.broadcast(stage.checkpoints.newest() if stage.checkpoints else None):
         state, values = _state(stage, players, history)
         initial = {name: value.clone() for name, value in state.items()}
         try:
+            _require_state(found, state, training.steps)
             _restore(stage, players, history, found.tensors, found.values)
         except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
             _restore(stage, players, history, initial, values)
@@ -141,6 +144,23 @@ def _restore_newest(stage: Stage, players: Mapping[str, Player], history: Histor
         else:
             return found
     return None
+
+
+def _require_state(found: Checkpoint, initial: Mapping[str, Tensor], steps: int) -> None:
+    """Check the tensors of a checkpoint against those at the start, as far as they keep their forms.
+
+    Raises:
+        ValueError: one is missing, of another type or shape, or not finite; or the training is shorter.
+    """
+    if found.step > steps:
+        raise ValueError(f"it is of step {found.step}, and the training has {steps}")
+    for name, value in initial.items():
+        other = found.tensors[name]
+        if not name.startswith("batches.") and (other.dtype, other.shape) != (value.dtype, value.shape):
+            raise ValueError(f"{name} is {other.dtype} of shape {tuple(other.shape)}")
+    for name, value in found.tensors.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise ValueError(f"{name} has values that are not finite")
 
 
 def _state(stage: Stage, players: Mapping[str, Player], history: History) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from pydantic import field_validator
 from torch import Tensor
 
 from gan_pipelines.parameters import Schema
+from gan_pipelines.parameters.base import Count
 from gan_pipelines.training.observer import Row
 from gan_pipelines.training.ranks import Ranks
 from gan_pipelines.training.stage import Stage
@@ -18,8 +20,15 @@ from gan_pipelines.training.stage import Stage
 class HistoryState(Schema):
     """Counts of the current interval, and the rows so far."""
 
-    counts: dict[str, int]
+    counts: dict[str, Count]
     rows: list[dict[str, int | float]]
+
+    @field_validator("rows")
+    @classmethod
+    def _check_rows(cls, rows: list[dict[str, int | float]]) -> list[dict[str, int | float]]:
+        if not all("step" in row for row in rows):
+            raise ValueError("each needs its step")
+        return rows
 
 
 class History:
@@ -68,11 +77,13 @@ class History:
         """Restore the state of an earlier history.
 
         Raises:
-            ValueError: the values are of another form.
+            ValueError: the values are of another form, or a sum is no single number.
             KeyError: a sum is missing.
         """
         state = HistoryState.model_validate(values)
         counts = state.counts  # its order is that of the columns
         self._sums = {name: sums[f"{name}.{stage.ranks.rank}"].to(stage.device) for name in counts}
+        if strange := [name for name, value in self._sums.items() if value.ndim or not value.is_floating_point()]:
+            raise ValueError(f"the sum of {strange[0]} is no single number")
         self._counts = Counter(counts)
         self.rows = state.rows

@@ -15,6 +15,9 @@ from gan_pipelines.training.turns import Compute
 COMPILE_MODES = {"default": "default", "graphs": "reduce-overhead"}
 """Values of `run.compile` and the modes of `torch.compile` that they stand for."""
 
+ADAM_MOMENTS = ("exp_avg", "exp_avg_sq")
+"""What Adam remembers of each weight, besides its number of steps."""
+
 
 @dataclass
 class Player:
@@ -57,7 +60,11 @@ class Player:
 
     @torch.no_grad()
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Restore the state of a player with the same network."""
+        """Restore the state of a player with the same network.
+
+        Raises:
+            ValueError: what the optimiser remembers of a weight does not fit it.
+        """
         self.module.load_state_dict(_part(state, "module"), strict=True)
         if self.average is not None:
             self.average.load_state_dict(_part(state, "average"), strict=True)
@@ -68,6 +75,10 @@ class Player:
         weights = [weight for group in self.optimiser.param_groups for weight in group["params"]]
         for position, tensors in remembered.items():
             like = weights[position]
+            found = {name: (value.dtype, value.shape) for name, value in tensors.items()}
+            moments = dict.fromkeys(ADAM_MOMENTS, (like.dtype, like.shape))
+            if position < 0 or found != moments | {"step": (torch.float32, torch.Size())}:
+                raise ValueError(f"what the optimiser remembers of weight {position} does not fit it")
             for name, value in tensors.items():
                 if value.shape == like.shape:  # in the weight's memory layout, which fused kernels rely on
                     tensors[name] = torch.empty_like(like).copy_(value)
