@@ -76,6 +76,8 @@ def test_an_experiment_extends_another_one(conf: Callable[..., Path]) -> None:
         ({"mine": "a: ["}, ["conf", "parameters.yml"]),
         ({"mine": "a: &a [*a]"}, ["conf", "contains itself"]),
         ({"mine": "1: 2"}, ["conf", "found 1"]),
+        ({"mine": f"b: [{{c: 0x{'f' * 5000}}}]"}, ["conf: b.0.c", "found 20000"]),
+        ({"mine": f"0x{'f' * 5000}: 1"}, ["conf", "cannot be read"]),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_one_paragraph(

@@ -21,6 +21,8 @@ EXTENDS = "extends"
 """The parameter with which an experiment names the one that it differs from; `base` without it."""
 KINDS = ("name", "distribution")
 """Fields that decide which other fields a block has."""
+MOST_BITS = 1_000
+"""Of a whole number in the YAML; those that schemas allow have 63."""
 LOADER_ARGUMENTS: dict[str, Any] = {
     "base_env": "base",
     "default_run_env": "local",
@@ -71,6 +73,7 @@ class ExperimentLoader(OmegaConfigLoader):
             raise ExperimentError(
                 "conf: the parameters cannot be read: a value contains itself, or lies in too many others."
             ) from None
+        _require_writable(resolved)
         blocks = cast("dict[str, Any]", resolved)
         if strange := [name for name in blocks if not isinstance(name, str)]:
             raise ExperimentError(f"conf: the name of each parameter must be a text; found {strange[0]!r}.")
@@ -116,6 +119,21 @@ class ExperimentLoader(OmegaConfigLoader):
             if not OmegaConf.is_dict(content):
                 raise ExperimentError(f"{file}: must be a mapping; found a list.")
         super()._check_duplicates(key, config_per_file)
+
+
+def _require_writable(value: Any, path: str = "") -> None:
+    """Refuse whole numbers of so many digits that Python writes them into no message; YAML can, as `0x` and letters."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            _require_writable(key, path)
+            _require_writable(inner, f"{path}.{key}")
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            _require_writable(inner, f"{path}.{place}")
+    elif isinstance(value, int) and value.bit_length() > MOST_BITS:
+        raise ExperimentError(
+            f"conf: {path.lstrip('.') or 'a name'}: a number may have {MOST_BITS} bits; found {value.bit_length()}."
+        )
 
 
 def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

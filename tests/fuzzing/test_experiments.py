@@ -107,6 +107,7 @@ STARTS = [0, *(found.end() for found in re.finditer(rb"\n|: |, |\{|\[", TEXT))]
     cut=st.integers(0, 20),
 )
 @example(piece=b"1: 2\n", start=0, cut=0)
+@example(piece=b"run: 0x" + b"f" * 5000 + b"\n", start=0, cut=0)
 def test_yaml_with_a_piece_replaced_is_accepted_or_refused(
     images: LabelledImages, piece: bytes, start: int, cut: int
 ) -> None:
