@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, ClassVar
 
 from kedro.framework.context import KedroContext
@@ -25,6 +26,8 @@ RENAMED: Mapping[str, str] = {
 }
 """Pipelines and datasets of earlier versions."""
 SHOWN_NAMES = 40
+STRANGE = frozenset("?*[]{}")
+"""Letters that the path of a project must not have."""
 SLOTS = 50
 """Processes with different numbers, modulo this, never take the same millisecond as a version."""
 
@@ -41,6 +44,7 @@ class ExperimentSession(KedroSession):
         version = next(version for version in iter(own_version, None) if version not in self._versions)
         self._versions.add(version)
         super().__init__(**{**kwargs, "session_id": version})
+        require_plain_path(self._project_path)
 
     def run(self, *args: Any, **selection: Any) -> dict[str, Any]:
         """Run a pipeline, or the part of it that is selected; arguments are Kedro's.
@@ -58,6 +62,22 @@ class ExperimentSession(KedroSession):
         if self._selection is not None:
             check_selection(dict(pipelines), **self._selection)
         return context
+
+
+def require_plain_path(project: Path) -> None:
+    """Refuse a path with letters that mean something else to Kedro's catalog and globs, or to SQLAlchemy.
+
+    Args:
+        project: the project's folder.
+
+    Raises:
+        ExperimentError: it has one.
+    """
+    if found := STRANGE & set(str(project)):
+        raise ExperimentError(
+            f"{project}: the project's path must have none of {' '.join(sorted(STRANGE))}; found "
+            f"{' '.join(sorted(found))}. Rename the folder. Nothing was run."
+        )
 
 
 def own_version() -> str:
