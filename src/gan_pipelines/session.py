@@ -1,6 +1,7 @@
 """A Kedro session with a version of its own, which refuses pipelines, nodes, datasets, namespaces that do not exist."""
 
 import os
+import re
 import time
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
@@ -26,8 +27,8 @@ RENAMED: Mapping[str, str] = {
 }
 """Pipelines and datasets of earlier versions."""
 SHOWN_NAMES = 40
-STRANGE = frozenset("?*[]{}")
-"""Letters that the path of a project must not have."""
+STRANGE = re.compile(r"[?*\[\]{}]|%[0-9a-fA-F]{2}")
+"""What the path of a project must not have: to Kedro's globs and catalog or to SQLAlchemy it means something else."""
 SLOTS = 50
 """Processes with different numbers, modulo this, never take the same millisecond as a version."""
 
@@ -65,7 +66,7 @@ class ExperimentSession(KedroSession):
 
 
 def require_plain_path(project: Path) -> None:
-    """Refuse a path with letters that mean something else to Kedro's catalog and globs, or to SQLAlchemy.
+    """Refuse a path with letters by which files would be looked for, or written, elsewhere.
 
     Args:
         project: the project's folder.
@@ -73,10 +74,10 @@ def require_plain_path(project: Path) -> None:
     Raises:
         ExperimentError: it has one.
     """
-    if found := STRANGE & set(str(project)):
+    if found := STRANGE.search(str(project)):
         raise ExperimentError(
-            f"{project}: the project's path must have none of {' '.join(sorted(STRANGE))}; found "
-            f"{' '.join(sorted(found))}. Rename the folder. Nothing was run."
+            f"{project}: the project's path must have none of ? * [ ] {{ }} and no % before two hexadecimal digits; "
+            f"found {found[0]}. Rename the folder. Nothing was run."
         )
 
 
@@ -124,6 +125,13 @@ def check_selection(
     for option, field in {"--from-inputs": "from_inputs", "--to-outputs": "to_outputs"}.items():
         _require(option, f"a dataset {where}", selection.get(field), datasets)
     _require("--load-versions", f"a dataset {where}", load_versions, datasets)
+    fields = ("node_names", "from_nodes", "to_nodes", "from_inputs", "to_outputs")
+    try:
+        chosen.filter(tags, node_namespaces=namespaces, **{field: selection.get(field) for field in fields})
+    except ValueError:
+        raise ExperimentError(
+            f"{where.removeprefix('of ')}: no node is left by all of these selections together."
+        ) from None
 
 
 def _require(option: str, what: str, asked: Iterable[str] | None, known: Collection[str]) -> None:

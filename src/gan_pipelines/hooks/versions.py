@@ -25,8 +25,17 @@ def folder(dataset: VersionedDataset) -> Path:
 
 
 def pin_output(dataset: VersionedDataset) -> None:
-    """Load what this run saves, whatever other runs save meanwhile."""
+    """Load what this run saves, whatever other runs save meanwhile.
+
+    Raises:
+        ExperimentError: another run has saved this version.
+    """
     saved = dataset.resolve_save_version()
+    if (folder(dataset) / str(saved)).exists():
+        raise ExperimentError(
+            f"{folder(dataset)}: version {saved} is there already, of a run that began at the same time. Run the "
+            f"command again. Nothing was run."
+        )
     dataset._version = Version(load=_version(dataset).load or saved, save=saved)
 
 
