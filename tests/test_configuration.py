@@ -9,6 +9,7 @@ import pytest
 
 from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader, overlay
 from gan_pipelines.parameters import Experiment, ExperimentError
+from tests.rights import plain_user
 
 ROOT = Path(__file__).parents[1]
 Conf = Callable[..., dict[str, Any]]
@@ -87,6 +88,42 @@ def test_what_cannot_be_read_is_refused_in_one_paragraph(
         read(conf(base="a: 1", **experiments), "mine")
     assert "\n" not in str(caught.value)
     assert all(part in str(caught.value) for part in said)
+
+
+@pytest.mark.parametrize("part", [".", "mine", "mine/parameters.yml", "mine/parameters_more", "base"])
+@pytest.mark.parametrize("mode", [0, 0o444])
+def test_what_may_not_be_read_is_refused_instead_of_passed_over(
+    conf: Callable[..., Path], part: str, mode: int
+) -> None:
+    made = conf(base="a: 1", mine="a: 2")
+    (made / "mine" / "parameters_more").mkdir()
+    (made / "mine" / "parameters_more" / "parameters.yml").write_text("b: 1")
+    if (made / part).is_file() and mode:
+        return
+    (made / part).chmod(mode)
+    try:
+        with plain_user(), pytest.raises(ExperimentError, match=r"cannot be read \(Permission denied\)") as caught:
+            read(made, "mine")
+    finally:
+        (made / part).chmod(0o755)
+    assert str(caught.value).startswith(str((made / part).resolve()))
+
+
+def test_an_archive_that_is_none_is_refused(tmp_path: Path) -> None:
+    for name in ("conf.tar.gz", "conf.zip", "absent.zip"):
+        if not name.startswith("absent"):
+            (tmp_path / name).write_text("no archive")
+        with pytest.raises(ExperimentError, match=r"^--conf-source: .*cannot be read") as caught:
+            read(tmp_path / name)
+        assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["catalog", "mlflow"])
+def test_other_configuration_that_is_no_yaml_is_refused_by_name(conf: Callable[..., Path], key: str) -> None:
+    made = conf(base="a: 1")
+    (made / "base" / f"{key}.yml").write_text("a: [")
+    with pytest.raises(ExperimentError, match=rf"^conf: the {key} cannot be read: .*{key}\.yml"):
+        ExperimentLoader(str(made), None, **LOADER_ARGUMENTS)[key]
 
 
 @pytest.mark.parametrize("name", ["minst", "../elsewhere", "."])

@@ -147,7 +147,8 @@ def test_mlflow_opens_on_the_runs_of_the_experiment_that_ran_last(
     command, environment = started[-1]
     assert command[1:4] == ["-m", "mlflow", "ui"]
     assert_loopback(command, port)
-    assert command[command.index("--backend-store-uri") + 1] == uri
+    assert environment["MLFLOW_BACKEND_STORE_URI"] == uri
+    assert uri not in command  # which every user of the machine sees, and which may hold a password
     assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
     assert environment["MLFLOW_DISABLE_TELEMETRY"] == environment["DO_NOT_TRACK"] == "true"
 
@@ -181,10 +182,19 @@ def test_the_store_of_an_installed_package_lies_below_the_current_folder(
 def test_a_recording_server_is_named_and_nothing_started(
     started: list[Started], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server:5000")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@server:5000")
     pages.main(["ui", "--port", str(find_ports(1))])
-    assert "http://server:5000/#/experiments?workflowType=machine_learning" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "http://server:5000/#/experiments?workflowType=machine_learning" in said
+    assert "secret" not in said
     assert started == []
+
+
+def test_a_store_without_its_driver_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://user:secret@host/db")
+    with pytest.raises(SystemExit, match=r"^Error: the record of runs at postgresql://\*\*\*@host/db ") as caught:
+        pages.main(["ui", "--port", str(find_ports(1))])
+    assert "secret" not in str(caught.value)
 
 
 def remove_conf(project: Path) -> None:

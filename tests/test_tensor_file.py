@@ -20,6 +20,7 @@ from torch import Tensor
 
 from gan_pipelines import __version__
 from gan_pipelines.tensor_file import FileError, read_description, read_tensors, replacing, write_tensors
+from tests.rights import plain_user
 
 SYS = Path("/sys/kernel")
 """A file system of the kernel, in which not even root can create files."""
@@ -115,6 +116,19 @@ def test_an_unreadable_file_is_named(tmp_path: Path, read: Callable[[Path], obje
     with pytest.raises(FileError, match=r"file: ") as error:
         read(tmp_path / "file")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("read", [read_tensors, read_description])
+@pytest.mark.parametrize("part", ["file", "."])
+def test_a_file_without_rights_is_not_taken_for_a_missing_one(
+    written: Path, part: str, read: Callable[[Path], object]
+) -> None:
+    (written.parent / part).chmod(0)
+    try:
+        with plain_user(), pytest.raises(FileError, match=r"file: cannot be read \(Permission denied\)"):
+            read(written)
+    finally:
+        (written.parent / part).chmod(0o755)
 
 
 @pytest.fixture

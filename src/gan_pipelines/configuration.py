@@ -7,7 +7,9 @@ whole. Interpolation happens after the merge, so an experiment can change a `_` 
 
 from collections.abc import Mapping
 from pathlib import Path
+from tarfile import TarError
 from typing import Any, cast
+from zipfile import BadZipFile
 
 from kedro.config import MissingConfigException, OmegaConfigLoader
 from omegaconf import OmegaConf
@@ -38,7 +40,13 @@ class ExperimentLoader(OmegaConfigLoader):
     """
 
     def __init__(self, conf_source: str, env: str | None = None, *args: Any, **kwargs: Any) -> None:
-        super().__init__(conf_source, env, *args, **kwargs)
+        try:
+            super().__init__(conf_source, env, *args, **kwargs)
+        except (OSError, TarError, BadZipFile) as error:
+            raise ExperimentError(
+                f"--conf-source: {conf_source} cannot be read ({error}); allowed: a folder, or an archive .tar.gz or "
+                f".zip of one, such as `kedro package` makes."
+            ) from None
         self.experiment = env or self.base_env
         known = self.experiments()
         if self.experiment not in known:
@@ -48,31 +56,34 @@ class ExperimentLoader(OmegaConfigLoader):
 
     def __getitem__(self, key: str) -> dict[str, Any]:
         OmegaConf.register_new_resolver("experiment", lambda: self.experiment, replace=True)
-        if key == "parameters" and key not in self:
-            self[key] = self._read_parameters()
-        found: dict[str, Any] = super().__getitem__(key)
+        try:
+            if key == "parameters" and key not in self:
+                self[key] = self._read_parameters()
+            found: dict[str, Any] = super().__getitem__(key)
+        except ExperimentError:
+            raise
+        except (ValueError, YAMLError, OmegaConfBaseException) as error:
+            raise ExperimentError(f"conf: the {key} cannot be read: {in_short(error)}") from None
+        except RecursionError:
+            raise ExperimentError(
+                f"conf: the {key} cannot be read: a value contains itself, or lies in too many others."
+            ) from None
         return found
 
     def experiments(self) -> list[str]:
         """Names of the folders of the configuration."""
         root = Path(self._get_conf_env_path(""))
-        entries = self._fs.ls(root.as_posix(), detail=True)
+        try:
+            entries = self._fs.ls(root.as_posix(), detail=True)
+        except PermissionError as error:
+            raise _not_readable(error) from None
         return sorted(Path(entry["name"]).name for entry in entries if entry["type"] == "directory")
 
     def _read_parameters(self) -> dict[str, Any]:
-        try:
-            merged: dict[str, Any] = {}
-            for layer in [*self._layers(), self.runtime_params or {}]:
-                merged = overlay(merged, layer)
-            resolved = OmegaConf.to_container(OmegaConf.create(merged), resolve=True)
-        except (ValueError, YAMLError, OmegaConfBaseException) as error:
-            if isinstance(error, ExperimentError):
-                raise
-            raise ExperimentError(f"conf: the parameters cannot be read: {in_short(error)}") from None
-        except RecursionError:
-            raise ExperimentError(
-                "conf: the parameters cannot be read: a value contains itself, or lies in too many others."
-            ) from None
+        merged: dict[str, Any] = {}
+        for layer in [*self._layers(), self.runtime_params or {}]:
+            merged = overlay(merged, layer)
+        resolved = OmegaConf.to_container(OmegaConf.create(merged), resolve=True)
         _require_writable(resolved)
         blocks = cast("dict[str, Any]", resolved)
         if strange := [name for name in blocks if not isinstance(name, str)]:
@@ -108,10 +119,15 @@ class ExperimentLoader(OmegaConfigLoader):
     def _read_dir_configs(self, conf_path: str, *args: Any, **kwargs: Any) -> dict[Path, Any]:
         try:
             found: dict[Path, Any] = super()._read_dir_configs(conf_path, *args, **kwargs)
+            for folder, names, _ in self._fs.walk(conf_path, on_error="raise"):
+                for name in names:
+                    self._fs.ls(f"{folder}/{name}", detail=True)  # Kedro passes over a folder that cannot be opened
         except MissingConfigException:
             if self.env or Path(conf_path).name != self.default_run_env:  # conf/local need not exist
                 raise
             return {}
+        except PermissionError as error:
+            raise _not_readable(error) from None
         return found
 
     def _check_duplicates(self, key: str, config_per_file: dict[Path, Any]) -> None:
@@ -134,6 +150,13 @@ def _require_writable(value: Any, path: str = "") -> None:
         raise ExperimentError(
             f"conf: {path.lstrip('.') or 'a name'}: a number may have {MOST_BITS} bits; found {value.bit_length()}."
         )
+
+
+def _not_readable(error: OSError) -> ExperimentError:
+    return ExperimentError(
+        f"{error.filename}: cannot be read ({error.strerror}), and an experiment needs all of its configuration. "
+        f"Allow this user to read it. Nothing was run."
+    )
 
 
 def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

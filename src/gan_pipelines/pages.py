@@ -3,7 +3,6 @@
 import argparse
 import os
 import socket
-import sqlite3
 import sys
 from collections.abc import Sequence
 from itertools import chain
@@ -16,7 +15,15 @@ from pydantic import ValidationError
 from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader
 from gan_pipelines.parameters import ExperimentError
 from gan_pipelines.parameters.base import explain
-from gan_pipelines.tracking.store import Settings, find_store, open_client
+from gan_pipelines.tracking.store import (
+    Settings,
+    describe_error,
+    find_store,
+    mask,
+    open_client,
+    server_address,
+    store_errors,
+)
 
 HOST = "127.0.0.1"
 PORTS = {"ui": 5000, "viz": 4141}
@@ -31,6 +38,9 @@ ENVIRONMENT = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # its jobs are for language models, and each starts processes
 }
 ENVIRONMENT_DEFAULTS = {"PYTHONWARNINGS": "ignore"}  # both servers warn about their own dependencies at each start
+
+STORE = "MLFLOW_BACKEND_STORE_URI"
+"""Environment variable: the store of MLflow's pages. All users of a machine see the arguments of a command."""
 
 MODEL_TRAINING = "workflowType=machine_learning"
 """MLflow opens on its pages for language models without it."""
@@ -49,16 +59,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     environment = {**ENVIRONMENT_DEFAULTS, **os.environ, **ENVIRONMENT}
     try:
         require_free(options.page, port)
+        uri = store_address(options.conf_source) if options.page == "ui" else ""
         if options.page == "ui":
-            uri = store_address(options.conf_source)
-            if uri.startswith(("http://", "https://")):
-                print(f"Runs are recorded on a server of its own: {uri}/#/experiments?{MODEL_TRAINING}")
+            if server := server_address(uri):
+                print(f"Runs are recorded on a server of its own: {server}/#/experiments?{MODEL_TRAINING}")
                 return
-            address, command = runs_address(port, uri), ui_command(port, uri)
+            address, command = runs_address(port, uri), ui_command(port)
+            environment[STORE] = uri
         else:
             address, command = f"http://{HOST}:{port}/?{BOXES_ONLY}", viz_command(port)
-    except (ExperimentError, OSError, sqlite3.Error) as error:
+    except ExperimentError as error:
         sys.exit(f"Error: {error}")
+    except store_errors() as error:
+        sys.exit(f"Error: the record of runs at {mask(uri)} cannot be read: {describe_error(error)}")
     print(f"Starting; then open {address}", flush=True)
     os.execve(command[0], command, environment)  # noqa: S606 - a list of arguments, and no shell
 
@@ -107,10 +120,10 @@ def runs_address(port: int, uri: str) -> str:
     return f"http://{HOST}:{port}/#/{place}?{MODEL_TRAINING}"
 
 
-def ui_command(port: int, uri: str) -> list[str]:
-    """The command that serves MLflow's pages from a store, to this machine alone."""
+def ui_command(port: int) -> list[str]:
+    """The command that serves MLflow's pages from the store that `STORE` names, to this machine alone."""
     place = ["--host", HOST, "--port", str(port), "--workers", "1"]
-    return [sys.executable, "-m", "mlflow", "ui", *place, "--backend-store-uri", uri]
+    return [sys.executable, "-m", "mlflow", "ui", *place]
 
 
 def viz_command(port: int) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from kedro.config import MissingConfigException
 from kedro.framework.project import PACKAGE_NAME, pipelines
 from kedro.io import DatasetError
 from kedro.utils import find_kedro_project
@@ -13,6 +14,14 @@ from kedro.utils import find_kedro_project
 from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader
 from gan_pipelines.parameters import Experiment, ExperimentError
 from gan_pipelines.training.divergence import TrainingDiverged
+
+TRACEBACK = "GAN_PIPELINES_TRACEBACK"
+"""Environment variable: if it is set, errors come with their traceback."""
+EXPECTED = (ExperimentError, TrainingDiverged, DatasetError, MissingConfigException, OSError)
+"""What a user, or the machine, can cause; everything else is a defect."""
+DEFECT = (
+    "this is a defect of gan_pipelines. Please report the lines above, and the command, to the project's maintainers."
+)
 
 
 @dataclass
@@ -46,8 +55,16 @@ def active_experiment() -> Experiment:
 def show_expected_errors_plainly(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
-    """Print errors that explain themselves without a traceback; an exception hook."""
-    if isinstance(error, ExperimentError | TrainingDiverged | DatasetError):
-        print(f"Error: {error}", file=sys.stderr)
-    else:
-        sys.__excepthook__(kind, error, traceback)
+    """Print what a user can mend as one paragraph, and a defect of ours with its traceback; an exception hook."""
+    if (expected := isinstance(error, EXPECTED)) and TRACEBACK not in os.environ:
+        print(f"Error: {' '.join(_explain(error).split())}", file=sys.stderr)
+        return
+    sys.__excepthook__(kind, error, traceback)
+    if isinstance(error, Exception) and not expected:
+        print(f"Error: {DEFECT}", file=sys.stderr)
+
+
+def _explain(error: BaseException) -> str:
+    if isinstance(error, OSError):
+        return f"{error.filename or 'the system'}: {error.strerror or error}. {TRACEBACK}=1 shows the traceback."
+    return str(error)

@@ -1,9 +1,11 @@
 """A Kedro session with a version of its own, which refuses pipelines, nodes, datasets, namespaces that do not exist."""
 
 import os
+import re
 import time
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, ClassVar
 
 from kedro.framework.context import KedroContext
@@ -25,6 +27,8 @@ RENAMED: Mapping[str, str] = {
 }
 """Pipelines and datasets of earlier versions."""
 SHOWN_NAMES = 40
+STRANGE = re.compile(r"[?*\[\]{}]|%[0-9a-fA-F]{2}")
+"""What the path of a project must not have: to Kedro's globs and catalog or to SQLAlchemy it means something else."""
 SLOTS = 50
 """Processes with different numbers, modulo this, never take the same millisecond as a version."""
 
@@ -41,6 +45,7 @@ class ExperimentSession(KedroSession):
         version = next(version for version in iter(own_version, None) if version not in self._versions)
         self._versions.add(version)
         super().__init__(**{**kwargs, "session_id": version})
+        require_plain_path(self._project_path)
 
     def run(self, *args: Any, **selection: Any) -> dict[str, Any]:
         """Run a pipeline, or the part of it that is selected; arguments are Kedro's.
@@ -58,6 +63,22 @@ class ExperimentSession(KedroSession):
         if self._selection is not None:
             check_selection(dict(pipelines), **self._selection)
         return context
+
+
+def require_plain_path(project: Path) -> None:
+    """Refuse a path with letters by which files would be looked for, or written, elsewhere.
+
+    Args:
+        project: the project's folder.
+
+    Raises:
+        ExperimentError: it has one.
+    """
+    if found := STRANGE.search(str(project)):
+        raise ExperimentError(
+            f"{project}: the project's path must have none of ? * [ ] {{ }} and no % before two hexadecimal digits; "
+            f"found {found[0]}. Rename the folder. Nothing was run."
+        )
 
 
 def own_version() -> str:
@@ -104,6 +125,13 @@ def check_selection(
     for option, field in {"--from-inputs": "from_inputs", "--to-outputs": "to_outputs"}.items():
         _require(option, f"a dataset {where}", selection.get(field), datasets)
     _require("--load-versions", f"a dataset {where}", load_versions, datasets)
+    fields = ("node_names", "from_nodes", "to_nodes", "from_inputs", "to_outputs")
+    try:
+        chosen.filter(tags, node_namespaces=namespaces, **{field: selection.get(field) for field in fields})
+    except ValueError:
+        raise ExperimentError(
+            f"{where.removeprefix('of ')}: no node is left by all of these selections together."
+        ) from None
 
 
 def _require(option: str, what: str, asked: Iterable[str] | None, known: Collection[str]) -> None:

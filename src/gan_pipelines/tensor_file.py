@@ -140,13 +140,15 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def _read_header(path: Path) -> tuple[dict[str, Any], str, str]:
     """The description, its original text, and the stored digest of text and tensors."""
-    if not path.is_file():
-        raise FileError(f"{path}: the file does not exist. Run the pipeline that creates it first.")
     try:
+        if not path.is_file():
+            raise FileError(f"{path}: the file does not exist. Run the pipeline that creates it first.")
+        path.open("rb").close()  # safetensors takes what it may not open for what is not there
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
     except OSError as error:
-        raise FileError(f"{path}: cannot be read ({in_short(error)}). Create it again.") from None
+        reason = error.strerror or in_short(error)
+        raise FileError(f"{path}: cannot be read ({reason}). Allow this user to read it, or create it again.") from None
     except SafetensorError as error:
         raise FileError(f"{path}: is not a complete safetensors file ({in_short(error)}). Create it again.") from None
     if HEADER not in metadata:

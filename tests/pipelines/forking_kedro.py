@@ -5,7 +5,8 @@ group of its own, which goes through Kedro's command line from its start to the 
 
 Each line of standard input is a request in JSON, each line of standard output its answer:
 
-    {"arguments": [...], "folder": ..., "log": ..., "environment": {...}, "file_size": ...}  ->  its process id
+    {"arguments": [...], "folder": ..., "log": ..., "environment": {...}, "file_size": ...,
+     "plain_user": ...}  ->  its process id
     {"ended": <process id>}  ->  its exit code, minus the signal that killed it, or null while it runs
 """
 
@@ -18,6 +19,8 @@ import sys
 from typing import Any
 
 from kedro.framework.cli import main
+
+from tests.rights import use_capabilities
 
 USED_BY_RUNS = (
     "gan_pipelines.hooks",
@@ -36,6 +39,8 @@ def become(request: dict[str, Any]) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if request["file_size"] is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_size"],) * 2)
+    if request["plain_user"] and os.geteuid() == 0:
+        use_capabilities(False)
     os.chdir(request["folder"])
     os.environ.update(request["environment"])
     sys.argv = ["kedro", *request["arguments"]]

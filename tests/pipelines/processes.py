@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from tests.pipelines.conftest import Project
+from tests.pipelines.conftest import ROOT, Project
 
 MODELS = ("encoder", "judge", "second_judge", "level_fc3", "level_pixels", "joint_level_fc3", "joint_level_pixels")
 MODELS += ("infogan", "independent_stack", "joint_stack")
@@ -78,7 +78,8 @@ class Launcher:
         self._logs, self._numbers = logs, itertools.count(1)
         environment = {**os.environ, "KEDRO_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "COLUMNS": "200"}
         self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("forking_kedro.py"))],
+            [sys.executable, "-m", "tests.pipelines.forking_kedro"],
+            cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -86,13 +87,21 @@ class Launcher:
         )
         self._running: list[Process] = []
 
-    def run(self, project: Project, *arguments: str, file_size: int | None = None, **environment: str) -> Process:
+    def run(
+        self,
+        project: Project,
+        *arguments: str,
+        file_size: int | None = None,
+        plain_user: bool = False,
+        **environment: str,
+    ) -> Process:
         """Start `kedro run --env=smoke` in a project.
 
         Args:
             project: where.
             arguments: further ones for the command line.
             file_size: the most bytes that a file may have, as on a disk that is full.
+            plain_user: without the rights of root, if the tests have them.
             environment: variables to set.
         """
         log = self._logs / f"{next(self._numbers)}.log"
@@ -102,6 +111,7 @@ class Launcher:
             "log": str(log),
             "environment": environment,
             "file_size": file_size,
+            "plain_user": plain_user,
         }
         log.touch()
         self._running.append(Process(self, self._ask(request), log))

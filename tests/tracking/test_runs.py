@@ -315,6 +315,21 @@ def test_credentials_of_a_server_are_not_printed(
     assert "secret" not in caplog.text
 
 
+def test_git_is_not_told_the_password_of_a_store(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, begin: Callable[..., str]
+) -> None:
+    git = tmp_path / "git"
+    git.write_text(f"#!/bin/sh\nenv > '{tmp_path}/seen'\nexit 1\n")
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "secret")
+    begin()
+    seen = (tmp_path / "seen").read_text()
+    assert "PATH=" in seen
+    assert "secret" not in seen
+    assert not [line for line in seen.splitlines() if line.startswith(("MLFLOW_", "GAN_PIPELINES_"))]
+
+
 def test_metrics_wait_for_the_next_batch(begin: Callable[..., str], store: MlflowClient) -> None:
     parent, clock = begin(), Clock()
     with stage_run("fc3", clock) as observer:

@@ -173,12 +173,34 @@ def test_the_page_of_an_experiment_has_an_address_without_credentials(uri: str, 
     assert page_address(uri, "7") == f"{base}/#/experiments/7/runs?workflowType=machine_learning"
 
 
-@pytest.mark.parametrize("secret", ["user:secret@", "secret@", "user:s@ecret@", "user:" + "secret" * 100 + "@"])
+@pytest.mark.parametrize(
+    "secret",
+    ["user:secret@", "secret@", "user:s@ecret@", "user:" + "secret" * 100 + "@", "user:sec/ret@", "user:sec #?ret@"],
+)
 def test_credentials_are_masked(secret: str) -> None:
     text = f"(GET 'http://{secret}server:5000/api?x=y' and sqlite:////a/b) failed\nsecret"
     assert mask(text).splitlines()[0] == "(GET 'http://***@server:5000/api?x=y' and sqlite:////a/b) failed"
     assert describe_error(OSError(text)) == mask(text).splitlines()[0]
     assert describe_error(OSError()) == "OSError"
+
+
+def test_a_password_among_the_options_of_an_address_is_masked() -> None:
+    assert mask("postgresql://host/db?user=me&password=secret&x=1") == "postgresql://host/db?user=me&password=***&x=1"
+
+
+def test_a_store_whose_driver_is_missing_is_named_without_its_credentials() -> None:
+    with pytest.raises(ExperimentError, match=r"postgresql://\*\*\*@host/db cannot be read: No module") as error:
+        find_runs("postgresql://user:secret@host/db", CompareParameters(experiments=("base",)))
+    assert "secret" not in str(error.value)
+
+
+def test_a_store_is_made_in_a_folder_with_any_letters(tmp_path: Path) -> None:
+    project = tmp_path / "strange ' \"#%$ äö☃ &:x;\\"
+    project.mkdir()
+    settings = Settings(tracking_uri="sqlite:///mlflow.db", artifacts="mlartifacts")
+    run = record_run(project, b"here", settings)
+    assert pictures(project, settings) == {run: b"here"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == [project.name]
 
 
 def test_a_store_that_cannot_be_read_is_named_without_its_credentials() -> None:

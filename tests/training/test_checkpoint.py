@@ -21,6 +21,7 @@ from gan_pipelines.tensor_file import FileError
 from gan_pipelines.training import checkpoint
 from gan_pipelines.training.checkpoint import OWNER, Checkpoint, CheckpointFolder
 from tests.conftest import PROVENANCE
+from tests.rights import plain_user
 
 NEVER = CheckpointParameters(every_seconds=None, every_steps=None)
 CHANGES: dict[str, tuple[dict[str, Any], str]] = {
@@ -333,6 +334,67 @@ def test_nothing_is_written_through_a_link(folder: CheckpointFolder, tmp_path: P
     assert not owner.is_symlink()
 
 
+@pytest.mark.parametrize("levels", range(4), ids=["checkpoints", "stage", "slot", "training"])
+def test_a_link_in_place_of_a_folder_is_refused(folder: CheckpointFolder, tmp_path: Path, levels: int) -> None:
+    leave(folder, PROVENANCE, 5)
+    training = (folder.path / files(folder)[-1]).parent
+    linked = [folder.path, *reversed(training.parents[:2]), training][levels]
+    elsewhere = linked.rename(tmp_path / "elsewhere")
+    linked.symlink_to(elsewhere)
+    before = sorted(elsewhere.rglob("*"))
+    with pytest.raises(FileError, match=r": is a symbolic link, .* Nothing was trained\.$") as caught:
+        leave(folder, PROVENANCE, 6)
+    assert str(caught.value).startswith(f"{linked}:")
+    assert sorted(elsewhere.rglob("*")) == before
+    linked.unlink()
+    leave(folder, PROVENANCE, 6)  # the lock is free
+
+
+def test_a_link_as_a_lock_is_refused_and_its_target_untouched(folder: CheckpointFolder, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("untouched")
+    (folder.path / "pixels").mkdir(parents=True)
+    (folder.path / "pixels" / "0.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileError, match=r"0\.lock: .*Nothing was trained\.$"):
+        leave(folder, PROVENANCE, 5)
+    folder.clear()
+    assert (tmp_path / "elsewhere").read_text() == "untouched"
+
+
+def test_a_folder_named_like_a_checkpoint_is_passed_over(folder: CheckpointFolder) -> None:
+    leave(folder, PROVENANCE, 5)
+    (folder.path / files(folder)[-1]).with_name("step_000000006.safetensors").mkdir()
+    found = newest(folder)
+    assert found is not None
+    assert found.step == 5
+
+
+def test_what_another_user_left_stays_when_a_run_clears_its_own(
+    folder: CheckpointFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    leave(folder, PROVENANCE, 5)
+    leave(folder, other(stage="fc3"), 5)
+    leave(folder, other(stage="joint"), 5)
+    theirs = [folder.path / "fc3" / "0.lock", next((folder.path / "joint" / "0").iterdir())]
+    theirs[0].chmod(0)
+    theirs[1].chmod(0o555)
+    with plain_user():
+        folder.clear()
+    theirs[1].chmod(0o755)
+    assert {Path(file).parts[0] for file in files(folder)} == {"fc3", "joint"}
+    assert "some of its checkpoints stay" in messages(caplog)[0]
+
+
+@pytest.mark.parametrize("part", ["", "pixels", "pixels/0", "pixels/0.lock"])
+def test_a_folder_without_rights_is_refused_before_the_training(folder: CheckpointFolder, part: str) -> None:
+    leave(folder, PROVENANCE, 5)
+    (folder.path / part).chmod(0)
+    try:
+        with plain_user(), pytest.raises(FileError, match=r"Permission denied.*Nothing was trained\.$"):
+            leave(folder, PROVENANCE, 6)
+    finally:
+        (folder.path / part).chmod(0o755)
+
+
 def test_partial_files_of_a_killed_writer_are_removed(folder: CheckpointFolder) -> None:
     leave(folder, PROVENANCE, 5)
     whole = folder.path / files(folder)[0]
@@ -388,15 +450,16 @@ def test_after_a_failed_write_the_next_checkpoint_waits_the_usual_time(
 
 @pytest.mark.parametrize("obstacle", ["a file", "a read-only file system"])
 def test_an_unwritable_folder_is_a_clear_error_before_the_training(tmp_path: Path, obstacle: str) -> None:
+    folder = tmp_path / "checkpoints"
     if obstacle == "a file":
-        (tmp_path / "checkpoints").write_text("in the way")
+        folder.write_text("in the way")
     elif Path("/sys/kernel").exists():
-        (tmp_path / "checkpoints").symlink_to("/sys/kernel")
+        folder = Path("/sys/kernel/checkpoints")
     else:
         pytest.skip("this system has no such file system")
-    with pytest.raises(FileError) as error, CheckpointFolder(tmp_path / "checkpoints").open(PROVENANCE, NEVER):
+    with pytest.raises(FileError) as error, CheckpointFolder(folder).open(PROVENANCE, NEVER):
         pass
-    assert str(error.value).startswith(f"{tmp_path / 'checkpoints' / 'pixels'}: cannot be written (")
+    assert str(error.value).startswith(f"{folder / 'pixels'}: cannot be written (")
     assert str(error.value).endswith("Nothing was trained.")
     assert "\n" not in str(error.value)
 

@@ -17,7 +17,15 @@ from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.datasets import CheckpointDataset
 from gan_pipelines.hooks.belonging import require_belonging, require_readable, require_same_levels
 from gan_pipelines.hooks.memory import require_memory
-from gan_pipelines.hooks.versions import folder, loaded_version, pin_input, pin_output, versioned_files
+from gan_pipelines.hooks.versions import (
+    folder,
+    loaded_version,
+    pin_input,
+    pin_output,
+    require_no_link,
+    require_past,
+    versioned_files,
+)
 from gan_pipelines.metrics import require_networks
 from gan_pipelines.models.memory import plan_memory
 from gan_pipelines.models.requirements import check_experiment, check_rows, check_unsupervised
@@ -69,6 +77,7 @@ class CheckHooks:
         outputs = versioned_files(pipeline.all_outputs(), catalog)
         for name, dataset in outputs.items():
             _require_writable(name, folder(dataset))
+            require_past(name, dataset)
         for checkpoints in checkpoint_folders(pipeline, catalog):
             checkpoints.version = run_params["run_id"]
         stop_on_signals()
@@ -193,8 +202,11 @@ def _load(name: str, dataset: AbstractDataset[Any, Any]) -> Any:
 
 def _require_writable(name: str, folder: Path) -> None:
     """Better refuse now than lose the result of a night to a folder that takes no files."""
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    there = folder
     try:
+        require_no_link(name, folder)
+        while not there.exists():
+            there = there.parent
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:

@@ -126,7 +126,9 @@ class RecordingHooks:
             try:
                 self._record_saved("data_card", catalog.load("data_card", version))
             except DatasetError:
-                logger.warning("The data card of version %s is missing; the run gets no data digest.", version)
+                logger.warning(
+                    "The data card of version %s is missing or cannot be read; the run gets no data digest.", version
+                )
         tracking.log_tags(
             {names.judge_tag(name): models[name].digest() for name in (JUDGE, SECOND_JUDGE) if name in start}
         )

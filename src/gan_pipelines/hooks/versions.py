@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from kedro.io import DataCatalog, Version
-from kedro.io.core import AbstractVersionedDataset
+from kedro.io.core import AbstractVersionedDataset, generate_timestamp
 
 from gan_pipelines.parameters import ExperimentError
+from gan_pipelines.versioned import VERSION
 
 VersionedDataset = AbstractVersionedDataset[Any, Any]
 
@@ -24,8 +25,17 @@ def folder(dataset: VersionedDataset) -> Path:
 
 
 def pin_output(dataset: VersionedDataset) -> None:
-    """Load what this run saves, whatever other runs save meanwhile."""
+    """Load what this run saves, whatever other runs save meanwhile.
+
+    Raises:
+        ExperimentError: another run has saved this version.
+    """
     saved = dataset.resolve_save_version()
+    if (folder(dataset) / str(saved)).exists():
+        raise ExperimentError(
+            f"{folder(dataset)}: version {saved} is there already, of a run that began at the same time. Run the "
+            f"command again. Nothing was run."
+        )
     dataset._version = Version(load=_version(dataset).load or saved, save=saved)
 
 
@@ -35,9 +45,51 @@ def pin_input(name: str, dataset: VersionedDataset) -> None:
     Raises:
         ExperimentError: it is not there.
     """
+    if not _version(dataset).load:
+        _require_all_readable(name, folder(dataset))
     if not dataset.exists():
         raise ExperimentError(_describe_missing(name, dataset))
     dataset._version = Version(load=dataset.resolve_load_version(), save=dataset.resolve_save_version())
+
+
+def _require_all_readable(name: str, versions: Path) -> None:
+    """Refuse to choose the newest version among those that can be read: Kedro passes over the others."""
+    try:
+        for version in versions.iterdir() if versions.exists() else ():
+            (version / versions.name).exists()
+    except PermissionError as error:
+        raise ExperimentError(
+            f"{name}: {error.filename} cannot be read ({error.strerror}), and its newest version is what this pipeline "
+            f"starts from. Allow this user to read it, or choose a version with --load-versions. Nothing was run."
+        ) from None
+
+
+def require_no_link(name: str, versions: Path) -> None:
+    """Refuse to write versions through a symbolic link.
+
+    Raises:
+        ExperimentError: their folder is one.
+    """
+    if versions.is_symlink():
+        raise ExperimentError(
+            f"{name}: {versions} is a symbolic link, and results are not written through one. Put a folder in its "
+            f"place. A link may stand for data or a whole layer below it, such as data/06_models. Nothing was run."
+        )
+
+
+def require_past(name: str, dataset: VersionedDataset) -> None:
+    """Refuse to write beside a version of the future, which would stay the newest.
+
+    Raises:
+        ExperimentError: there is one, as after a correction of the clock.
+    """
+    now = generate_timestamp()
+    versions = [Path(path).parent for path in dataset._get_versions()]
+    if later := [version for version in versions if version.name > now and VERSION.fullmatch(version.name)]:
+        raise ExperimentError(
+            f"{name}: {later[0]} is a version of the future: it is now {now}. What is made today would not be "
+            f"the newest. Set the clock right, or, if it is right, move that folder away. Nothing was run."
+        )
 
 
 def loaded_version(name: str, catalog: DataCatalog) -> str:

@@ -16,6 +16,9 @@ from gan_pipelines.tracking import names
 CLOCK_TOLERANCE_SECONDS = 5.0
 """Correcting the clock shifts the time at which a process seems to have started."""
 
+OWN_VARIABLES = ("MLFLOW_", "GAN_PIPELINES_")
+"""Environment variables that may hold the password of a store; git is not told them."""
+
 
 def describe_origin(project: Path) -> dict[str, str]:
     """Tags that say who started this process, with which command, where, and from which commit of the project."""
@@ -62,8 +65,11 @@ def _user() -> str:
 def _commit(project: Path) -> dict[str, str]:
     """The commit, and whether files have changed since; empty outside a checkout."""
     command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "status", "--porcelain=v2", "--branch"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(OWN_VARIABLES)}
     try:
-        answer = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True)  # noqa: S603  # fixed words
+        answer = subprocess.run(  # noqa: S603  # fixed words
+            command, cwd=project, env=environment, capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return {}
     lines = answer.stdout.splitlines()  # first header lines with #, beginning with the commit, then the changes

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from gan_pipelines.parameters.base import flatten
 from gan_pipelines.tracking import names
 from gan_pipelines.tracking.origin import describe_origin, is_gone
-from gan_pipelines.tracking.store import Settings, describe_error, open_client, page_address, relocate
+from gan_pipelines.tracking.store import Settings, describe_error, mask, open_client, page_address, relocate
 from gan_pipelines.training.interruption import stoppable
 
 if TYPE_CHECKING:
@@ -181,8 +181,8 @@ def send(call: "Callable[[MlflowClient], str | None]", even_if_lost: bool = Fals
         except Exception as error:  # whatever happens to the record, the training goes on
             if LOST not in os.environ:
                 os.environ[LOST] = f"{type(error).__name__}: {describe_error(error)}"
-                news = "MLflow fails, so no more of this run is recorded; all else goes on. %s"
-                logger.warning(news, os.environ[LOST])
+                news = "MLflow fails, so no more of this run is recorded; all else goes on. The store is %s. %s"
+                logger.warning(news, mask(uri), os.environ[LOST])
     return None
 
 

@@ -37,6 +37,9 @@ MLFLOW_DEFAULTS = {
 }
 """MLflow's settings, where the user's environment does not set them."""
 
+DEFAULT_FILES = "_MLFLOW_SERVER_ARTIFACT_ROOT"
+"""Environment variable: the address of the files of experiments that have none of their own."""
+
 ADDRESSES = {"experiments": "artifact_location", "runs": "artifact_uri", "logged_models": "artifact_location"}
 """By table: the column in which MLflow keeps absolute addresses of files."""
 
@@ -135,6 +138,8 @@ def open_client(uri: str) -> "MlflowClient":
     if file is None:
         return MlflowClient(uri)
     file.parent.mkdir(parents=True, exist_ok=True)
+    # MLflow writes this into SQL as it stands, and without it the path, in which a quote would end a text
+    os.environ[DEFAULT_FILES] = f"{file.parent.as_uri()}/mlruns"
     with closing(sqlite3.connect(file)) as connection:  # fails at once; MLflow would try for 100 s
         connection.execute("PRAGMA schema_version")
     with _lock(file):
@@ -158,7 +163,7 @@ def reading(uri: str) -> Iterator["MlflowClient"]:
         )
     try:
         yield open_client(uri)
-    except (OSError, sqlite3.Error, mlflow_exception()) as error:
+    except store_errors() as error:
         raise ExperimentError(
             f"compare: the record of runs at {mask(uri)} cannot be read: {describe_error(error)}"
         ) from None
@@ -172,14 +177,30 @@ def mlflow_exception() -> "type[MlflowException]":
     return kind
 
 
+def store_errors() -> tuple[type[Exception], ...]:
+    """What opening and reading a store raises, a driver that is not installed included."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return OSError, ImportError, sqlite3.Error, SQLAlchemyError, mlflow_exception()
+
+
 def describe_error(error: Exception) -> str:
     """An error's first line, without credentials."""
     return mask(str(error)).splitlines()[0][:300] if str(error) else type(error).__name__
 
 
 def mask(text: str) -> str:
-    """Hide the credentials of all addresses in a text."""
-    return re.sub(r"://[^/\s]*@", "://***@", text)
+    """Hide the credentials of all addresses in a text; a path of a sqlite store has none."""
+    masked = re.sub(r"(?<!sqlite)://.*@", "://***@", text)
+    return re.sub(r"([?&]password=)[^&\s]*", r"\1***", masked)
+
+
+def server_address(uri: str) -> str | None:
+    """The address of a tracking server without credentials; None for any other store."""
+    if not uri.startswith(("http://", "https://")):
+        return None
+    server = urlsplit(uri)
+    return f"{server.scheme}://{server.netloc.rpartition('@')[2]}{server.path.rstrip('/')}"
 
 
 def page_address(uri: str, experiment_id: str) -> str:
@@ -189,8 +210,5 @@ def page_address(uri: str, experiment_id: str) -> str:
         uri: the store. A tracking server serves its own page; for any other store `make ui` does.
         experiment_id: MLflow's id.
     """
-    base = f"http://127.0.0.1:{PAGE_PORT}"
-    if uri.startswith(("http://", "https://")):
-        server = urlsplit(uri)
-        base = f"{server.scheme}://{server.netloc.rpartition('@')[2]}{server.path.rstrip('/')}"
+    base = server_address(uri) or f"http://127.0.0.1:{PAGE_PORT}"
     return f"{base}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"

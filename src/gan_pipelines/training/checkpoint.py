@@ -13,7 +13,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,17 +91,19 @@ class CheckpointFolder:
         """
         stage, key = self.path / provenance.stage, provenance.digest()[:16]
         try:
+            _require_no_links(self.path, stage)
             stage.mkdir(parents=True, exist_ok=True)
             lock, slot = _take_slot(stage, key)
         except OSError as error:
             raise _not_writable(stage, error) from None
         try:
+            _require_no_links(slot, slot / key)
             _explain_others(slot, key, provenance)
             _remove_old_trainings(slot, key)
             opened = StageCheckpoints(slot / key, provenance, self.version, every)
-        except OSError as error:
+        except (OSError, FileError) as error:
             lock.release()
-            raise _not_writable(stage, error) from None
+            raise error if isinstance(error, FileError) else _not_writable(stage, error) from None
         try:
             yield opened
         finally:
@@ -113,20 +115,34 @@ class CheckpointFolder:
             lock = FileLock(slot)
             try:
                 lock.acquire(timeout=0)
-            # a later training holds the slot and will remove old checkpoints itself, or it is no slot
-            except (Timeout, IsADirectoryError):
+            # a later training holds the slot and will remove old checkpoints itself, or it is no slot of this user
+            except (Timeout, OSError):
                 continue
             try:
                 for owner in slot.with_suffix("").glob(f"*/{OWNER}"):
                     if owner.is_file() and owner.read_bytes() == self.version.encode():
                         shutil.rmtree(owner.parent)
+            except OSError as error:
+                logger.warning("%s: some of its checkpoints stay (%s)", slot.with_suffix(""), error)
             finally:
                 lock.release()
 
 
+def _require_no_links(*folders: Path) -> None:
+    """Refuse symbolic links: a training would write, and remove, what lies behind them."""
+    for folder in folders:
+        if folder.is_symlink():
+            raise FileError(
+                f"{folder}: is a symbolic link, and checkpoints are not written through one. Remove the link. Nothing "
+                f"was trained."
+            )
+
+
 def _not_writable(stage: Path, error: OSError) -> FileError:
-    reason = error.strerror or error
-    return FileError(f"{stage}: cannot be written ({reason}), so no checkpoints can be kept. Nothing was trained.")
+    place, reason = error.filename or stage, error.strerror or error
+    return FileError(
+        f"{stage}: cannot be written ({place}: {reason}), so no checkpoints can be kept. Nothing was trained."
+    )
 
 
 def _take_slot(stage: Path, key: str) -> tuple[FileLock, Path]:
@@ -234,7 +250,8 @@ class StageCheckpoints:
     def skip(self, file: Path, reason: str) -> None:
         """Log that a checkpoint cannot be used, and remove it."""
         logger.warning("%s: a broken checkpoint is skipped. %s", self._provenance.stage, reason)
-        file.unlink()
+        with suppress(OSError):  # it may be a folder
+            file.unlink()
 
     def is_due(self, step: int) -> bool:
         """Whether a checkpoint should be written after this step."""
