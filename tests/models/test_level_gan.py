@@ -10,6 +10,7 @@ from torch.testing import assert_close
 from gan_pipelines.models import LevelGAN, LevelSpec
 from gan_pipelines.models.level import with_discriminator
 from gan_pipelines.parameters import DiscriminatorParameters, ExperimentError
+from gan_pipelines.parameters.networks import Relu
 
 TARGETS = {"fc": (12,), "block1": (4, 4, 4), "pixels": (1, 8, 8)}
 LINEAR = {"layer": "linear", "features": "target"}
@@ -205,3 +206,13 @@ def test_a_discriminator_of_other_shapes_is_refused(level_spec: Callable[..., Le
     wider = DiscriminatorParameters.model_validate({**plain, "trunk": [{"layer": "linear", "features": 17}]})
     with pytest.raises(ExperimentError, match=r"sgan\.joint\.discriminators\.pixels: .*\(16, 64\).*\(17, 64\)"):
         with_discriminator(level, wider)
+
+
+def test_a_level_without_an_activation_of_its_target_is_described_as_in_earlier_versions(
+    level_spec: Callable[..., LevelSpec],
+) -> None:
+    spec = level_spec("pixels", "fc")
+    assert "target_activation" not in spec.model_dump_json()
+    rectified = spec.model_copy(update={"target_activation": Relu(layer="relu")})
+    assert '"target_activation":{"layer":"relu"}' in rectified.model_dump_json()
+    assert LevelSpec.model_validate_json(rectified.model_dump_json()) == rectified

@@ -35,6 +35,7 @@ class LevelSpec(Schema):
         condition_shape: shape of one condition; (classes,) for labels, (0,) without a condition.
         classes: number of classes; 0 in files of earlier versions.
         target_activation: with which the encoder's block of the target ends; None if it has none, or for the pixels.
+            None is left out of files, so that levels of earlier versions keep their digests.
         parameters: the level's YAML.
         data_digest: digest of the training images.
         encoder_digest: digest of the encoder it was trained with.
@@ -46,7 +47,7 @@ class LevelSpec(Schema):
     target_shape: tuple[Width, ...] = Field(min_length=1)
     condition_shape: tuple[Annotated[Natural, Field(le=GREATEST_SIZE)], ...] = Field(min_length=1)
     classes: Natural = 0
-    target_activation: Activation | None = None
+    target_activation: Activation | None = Field(default=None, exclude_if=lambda found: found is None)
     parameters: LevelParameters
     data_digest: str
     encoder_digest: str = ""
