@@ -9,7 +9,7 @@ import pytest
 
 from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader, overlay
 from gan_pipelines.parameters import Experiment, ExperimentError
-from tests.rights import plain_user
+from tests.pipelines.rights import plain_user
 
 ROOT = Path(__file__).parents[1]
 Conf = Callable[..., dict[str, Any]]

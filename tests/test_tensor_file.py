@@ -20,7 +20,7 @@ from torch import Tensor
 
 from gan_pipelines import __version__
 from gan_pipelines.tensor_file import FileError, read_description, read_tensors, replacing, write_tensors
-from tests.rights import plain_user
+from tests.pipelines.rights import plain_user
 
 SYS = Path("/sys/kernel")
 """A file system of the kernel, in which not even root can create files."""

@@ -8,7 +8,7 @@ from kedro.io import Version
 from gan_pipelines.hooks.versions import pin_input, pin_output, require_no_link, require_past
 from gan_pipelines.parameters import ExperimentError
 from gan_pipelines.text_datasets import JSONDataset
-from tests.rights import plain_user
+from tests.pipelines.rights import plain_user
 
 OLD, NEW, FUTURE = "2026-01-31T10.00.00.001Z", "2026-01-31T10.00.00.002Z", "2999-01-01T00.00.00.000Z"
 

@@ -19,8 +19,7 @@ import sys
 from typing import Any
 
 from kedro.framework.cli import main
-
-from tests.rights import use_capabilities
+from rights import use_capabilities  # beside this script
 
 USED_BY_RUNS = (
     "gan_pipelines.hooks",

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from tests.pipelines.conftest import ROOT, Project
+from tests.pipelines.conftest import Project
 
 MODELS = ("encoder", "judge", "second_judge", "level_fc3", "level_pixels", "joint_level_fc3", "joint_level_pixels")
 MODELS += ("infogan", "independent_stack", "joint_stack")
@@ -78,8 +78,7 @@ class Launcher:
         self._logs, self._numbers = logs, itertools.count(1)
         environment = {**os.environ, "KEDRO_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "COLUMNS": "200"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.pipelines.forking_kedro"],
-            cwd=ROOT,
+            [sys.executable, str(Path(__file__).with_name("forking_kedro.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -21,7 +21,7 @@ from gan_pipelines.tensor_file import FileError
 from gan_pipelines.training import checkpoint
 from gan_pipelines.training.checkpoint import OWNER, Checkpoint, CheckpointFolder
 from tests.conftest import PROVENANCE
-from tests.rights import plain_user
+from tests.pipelines.rights import plain_user
 
 NEVER = CheckpointParameters(every_seconds=None, every_steps=None)
 CHANGES: dict[str, tuple[dict[str, Any], str]] = {
