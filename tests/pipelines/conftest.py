@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
@@ -22,6 +22,9 @@ from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.datasets import ImagesDataset
 from gan_pipelines.model_file import read_model
 from gan_pipelines.tracking.store import open_client
+
+if TYPE_CHECKING:
+    from tests.pipelines.processes import Process
 
 ROOT = Path(__file__).parents[2]
 PARENT = "mlflow.parentRunId"
@@ -217,3 +220,13 @@ def unmade_project(project: Project) -> Project:
     """A project without data, but with a record of runs that has all its tables."""
     shutil.rmtree(project.folder / "data")
     return project
+
+
+@pytest.fixture(scope="module")
+def kedro_run(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Callable[..., Process]]":
+    """Starts `kedro run` as a process of its own; see `processes.Launcher.run`."""
+    from tests.pipelines.processes import Launcher  # which knows projects
+
+    launcher = Launcher(tmp_path_factory.mktemp("logs"))
+    yield launcher.run
+    launcher.close()

@@ -1,25 +1,18 @@
 """Whole runs through what a user can do to the project's folder; `docs/abuse.md` has the list."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.pipelines.conftest import Project
-from tests.pipelines.processes import Launcher, Process
+from tests.pipelines.processes import Process
 
 pytestmark = pytest.mark.slow
 
 ENCODER = "--nodes=encoder.train_encoder"
 
 Run = Callable[..., Process]
-
-
-@pytest.fixture(scope="module")
-def kedro_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    launcher = Launcher(tmp_path_factory.mktemp("logs"))
-    yield launcher.run
-    launcher.close()
 
 
 def refusal(project: Project, process: Process) -> str:

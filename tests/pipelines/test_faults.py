@@ -5,14 +5,14 @@ Each run is a process of its own that goes through `kedro run` in the smoke expe
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gan_pipelines.model_file import read_model
 from tests.pipelines.conftest import Project
-from tests.pipelines.processes import MODELS, PATIENCE_SECONDS, STAGES, Launcher, Process
+from tests.pipelines.processes import MODELS, PATIENCE_SECONDS, STAGES, Process
 
 pytestmark = pytest.mark.slow
 
@@ -20,13 +20,6 @@ ENCODER = "--nodes=encoder.train_encoder"
 LOST_RECORD = "MLflow fails"
 
 Run = Callable[..., Process]
-
-
-@pytest.fixture(scope="module")
-def kedro_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    launcher = Launcher(tmp_path_factory.mktemp("logs"))
-    yield launcher.run
-    launcher.close()
 
 
 def contents(project: Project) -> dict[Path, bytes]:

@@ -9,13 +9,13 @@ import re
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 
 import pytest
 
 from tests.pipelines.conftest import Project
-from tests.pipelines.processes import SEED, Launcher, Process, assert_same_results, checkpoints, wait_for_steps
+from tests.pipelines.processes import SEED, Process, assert_same_results, checkpoints, wait_for_steps
 
 pytestmark = pytest.mark.slow
 
@@ -27,13 +27,6 @@ BEGUN = re.compile(r"(\w+): (\d+) steps of 50 images begin")
 RESUMED = re.compile(r"(\w+): resumes from the checkpoint of step (\d+) of \d+")
 
 Run = Callable[..., Process]
-
-
-@pytest.fixture(scope="module")
-def kedro_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    launcher = Launcher(tmp_path_factory.mktemp("logs"))
-    yield launcher.run
-    launcher.close()
 
 
 def resumed(process: Process) -> dict[str, int]:
