@@ -84,7 +84,7 @@ class ExperimentLoader(OmegaConfigLoader):
         for layer in [*self._layers(), self.runtime_params or {}]:
             merged = overlay(merged, layer)
         resolved = OmegaConf.to_container(OmegaConf.create(merged), resolve=True)
-        _require_writable(resolved)
+        _require_short_numbers(resolved)
         blocks = cast("dict[str, Any]", resolved)
         if strange := [name for name in blocks if not isinstance(name, str)]:
             raise ExperimentError(f"conf: the name of each parameter must be a text; found {strange[0]!r}.")
@@ -137,15 +137,15 @@ class ExperimentLoader(OmegaConfigLoader):
         super()._check_duplicates(key, config_per_file)
 
 
-def _require_writable(value: Any, path: str = "") -> None:
+def _require_short_numbers(value: Any, path: str = "") -> None:
     """Refuse whole numbers of so many digits that Python writes them into no message; YAML can, as `0x` and letters."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            _require_writable(key, path)
-            _require_writable(inner, f"{path}.{key}")
+            _require_short_numbers(key, path)
+            _require_short_numbers(inner, f"{path}.{key}")
     elif isinstance(value, list):
         for place, inner in enumerate(value):
-            _require_writable(inner, f"{path}.{place}")
+            _require_short_numbers(inner, f"{path}.{place}")
     elif isinstance(value, int) and value.bit_length() > MOST_BITS:
         raise ExperimentError(
             f"conf: {path.lstrip('.') or 'a name'}: a number may have {MOST_BITS} bits; found {value.bit_length()}."

@@ -13,10 +13,10 @@ from gan_pipelines.parameters import ExperimentError, RunParameters
 
 def test_a_run_that_does_not_fit_is_refused_with_its_largest_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     needs = [
-        Need("run", "images", 2**30, "fewer pictures"),
-        Need("sgan", "training of sgan", 3 * 2**30, "smaller batches"),
-        Need("infogan", "training of infogan", 2 * 2**30, "narrower layers"),
-        Need("sgan", "representations", 2**20, "smaller blocks"),
+        Need("run", "always", "images", 2**30, "fewer pictures"),
+        Need("sgan", "training", "training of sgan", 3 * 2**30, "smaller batches"),
+        Need("infogan", "training", "training of infogan", 2 * 2**30, "narrower layers"),
+        Need("sgan", "always", "representations", 2**20, "smaller blocks"),
     ]
     assert greatest_need(needs) == 4 * 2**30 + 2**20  # the trainings follow each other
     taken = psutil.Process().memory_info().rss

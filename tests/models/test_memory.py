@@ -39,7 +39,7 @@ def test_each_part_grows_with_what_it_is_said_to_shrink_with(smoke_experiment: E
     samples = smoke_experiment.evaluation.model_copy(update={"samples": 10 * smoke_experiment.evaluation.samples})
     more = needs_of(smoke_experiment.model_copy(update={"evaluation": samples}), grey(100))
     assert more["evaluation"].size > few["evaluation"].size
-    trainings = [need for need in few.values() if need.in_turn]
+    trainings = [need for need in few.values() if need.kind != "always"]
     assert [need.block for need in trainings] == [
         "classifier",
         "judge",
@@ -58,9 +58,9 @@ def test_a_training_needs_its_weights_and_the_outputs_of_a_batch(smoke_experimen
 
 def test_the_table_ends_with_the_peak_of_a_run_in_which_trainings_follow_each_other() -> None:
     needs = [
-        Need("run", "images", 2**20, "fewer"),
-        Need("a", "training of a", 2**22, ""),
-        Need("evaluation", "evaluation", 2**21, ""),
+        Need("run", "always", "images", 2**20, "fewer"),
+        Need("a", "training", "training of a", 2**22, ""),
+        Need("evaluation", "evaluation", "evaluation", 2**21, ""),
     ]
     table = memory_table(needs)
     assert table["mib"].tolist() == [1, 4, 2, 5]

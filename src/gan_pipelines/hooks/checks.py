@@ -144,7 +144,7 @@ class CheckHooks:
         if self.runs_rows:
             check_rows(self.experiment, train_images)
         if self.runs_unsupervised:
-            check_unsupervised(self.experiment, train_images, "evaluation" in self.used)
+            check_unsupervised(plan, self.experiment.sgan, "evaluation" in self.used)
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:

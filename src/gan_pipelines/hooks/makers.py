@@ -7,14 +7,14 @@ from typing import Any
 from kedro.io import DataCatalog, DatasetError
 
 from gan_pipelines.datasets import ModelDataset
-from gan_pipelines.hooks.belonging import made_from
+from gan_pipelines.hooks.belonging import BESIDE, ROW, made_from
 from gan_pipelines.metrics.definitions import JUDGE, SECOND_JUDGE
 from gan_pipelines.model_file import Model
 from gan_pipelines.models import Encoder, InfoGAN, LevelGAN, LevelSpec, StackedGenerator
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters.base import FOUND_CHARACTERS, flatten
 
-BESIDES = ("ablation_", "classifier_on_", "unsupervised_encoder")
+WITHOUT_BLOCK = (ROW, "classifier_on_", f"{BESIDE}encoder")
 """How the names of models begin that no parameter block of their own has made."""
 
 
@@ -29,7 +29,7 @@ def find_makers(start: Mapping[str, Any], catalog: DataCatalog) -> dict[str, Mod
     waiting = dict(start)
     while waiting:
         name, data = waiting.popitem()
-        if isinstance(data, Model) and not name.startswith(BESIDES):
+        if isinstance(data, Model) and not name.startswith(WITHOUT_BLOCK):
             found[name] = data
         for source, digest in made_from(name, data).items():
             if source not in start and source not in found and source not in waiting:

@@ -25,7 +25,7 @@ def require_memory(run: RunParameters, needs: Sequence[Need]) -> None:
         ExperimentError: names the largest needs, and what would make them smaller.
     """
     device = find_device(run.device)
-    trainings = [need for need in needs if need.what.startswith("training")]
+    trainings = [need for need in needs if need.kind == "training"]
     if device.type == "cuda":
         _require_room(trainings, torch.cuda.mem_get_info(device)[0], str(device))
         needs = [need for need in needs if need not in trainings]

@@ -33,6 +33,11 @@ class InfoGANSpec(Schema):
     provenance: Provenance | None = None
 
 
+def category_names(count: int) -> tuple[str, ...]:
+    """What categories are called, which have no names of their own."""
+    return tuple(f"category {number}" for number in range(count))
+
+
 class CodeDiscriminatorOutput(NamedTuple):
     """Output of D for a batch of images, and the features from which Q infers the codes."""
 

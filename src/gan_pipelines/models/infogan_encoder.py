@@ -7,7 +7,7 @@ with: `conv1`, `conv2`, `fc3`; its classes are the categories.
 import torch
 
 from gan_pipelines.models.encoder import Encoder, EncoderSpec
-from gan_pipelines.models.infogan import InfoGAN, InfoGANSpec
+from gan_pipelines.models.infogan import InfoGAN, InfoGANSpec, category_names
 from gan_pipelines.parameters import LABELS, CategoricalCode, ExperimentError, Network, Schema
 from gan_pipelines.parameters import networks as layers
 
@@ -22,9 +22,8 @@ def category_code(spec: InfoGANSpec) -> tuple[str, CategoricalCode]:
     Raises:
         ExperimentError: there is none.
     """
-    for name, code in spec.parameters.single_codes.items():
-        if isinstance(code, CategoricalCode):
-            return name, code
+    if spec.parameters.category_code:
+        return spec.parameters.category_code
     raise ExperimentError(
         f"infogan.codes: an encoder without labels takes its classes from a categorical code; found "
         f"{', '.join(spec.parameters.single_codes)}, which are continuous."
@@ -46,7 +45,7 @@ def plan_infogan_encoder(spec: InfoGANSpec) -> EncoderSpec:
         blocks={**_cut(spec.parameters.discriminator.trunk), LABELS: head},
         initialisation=spec.parameters.initialisation,
         image_shape=spec.image_shape,
-        classes=tuple(f"category {number}" for number in range(code.classes)),
+        classes=category_names(code.classes),
         data_digest=spec.data_digest,
         provenance=spec.provenance,
     )

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from gan_pipelines.models.blocks import count_parameters
 from gan_pipelines.models.encoder import Encoder
 from gan_pipelines.models.infogan import InfoGAN
 from gan_pipelines.models.layers import Shape
@@ -24,8 +25,8 @@ PASSES_OF_D = 3
 """D sees real and generated examples in its own turn, and generated ones in G's."""
 COPIES_OF_IMAGES = 3
 """As training and as test images, and while they are read or drawn."""
-PICTURES_AT_ONCE = 100
-"""That a judge reads."""
+JUDGED_EXAMPLES = 100
+"""A judge keeps no layer's output but the last, so that a batch of it takes what all layers do for so many pictures."""
 BYTES_PER_FEATURE = 24
 """Of a feature in an evaluation: as it was read, in float64, and as part of the set it is compared with."""
 
@@ -34,21 +35,18 @@ class Need(NamedTuple):
     """What a run needs memory for.
 
     Attributes:
-        block: of the YAML by which it trains or scores; `run` for what is there all the time.
+        block: of the YAML for which it is needed; `run` for any.
+        kind: `always`, or only while its block trains or scores; these follow each other.
         what: in words.
         size: bytes.
         remedy: what would make it smaller.
     """
 
     block: str
+    kind: Literal["always", "training", "evaluation"]
     what: str
     size: int
     remedy: str
-
-    @property
-    def in_turn(self) -> bool:
-        """Whether it is needed only while its block trains or scores; these follow each other."""
-        return self.what.startswith("training") or self.block == "evaluation"
 
 
 def count_outputs(network: nn.Module, *inputs: Shape) -> int:
@@ -79,41 +77,45 @@ def plan_memory(plan: Plan, batch_sizes: Mapping[str, int], evaluation: Evaluati
     pixels = math.prod(plan.encoder.spec.image_shape)
     numbers = sum(math.prod(level.target_shape) for level in plan.levels.values() if level.target != PIXELS)
     found = [
-        Need("run", "the program", PROGRAM, "nothing makes it smaller"),
-        Need("run", "images", COPIES_OF_IMAGES * pixels * count, "fewer or smaller pictures"),
-        Need("sgan", "representations", 4 * numbers * count, "fewer pictures, or levels of smaller blocks"),
+        Need("run", "always", "the program", PROGRAM, "nothing makes it smaller"),
+        Need("run", "always", "images", COPIES_OF_IMAGES * pixels * count, "fewer or smaller pictures"),
+        Need("sgan", "always", "representations", 4 * numbers * count, "fewer pictures, or levels of smaller blocks"),
     ]
     for block, (weights, outputs) in _trainings(plan).items():
         batch = max(size for where, size in batch_sizes.items() if where.split(".")[0] == block)
         size = BYTES_PER_WEIGHT * weights + BYTES_PER_OUTPUT * outputs * batch
-        found.append(Need(block, f"training of {block}", size, "smaller networks or batches"))
+        found.append(Need(block, "training", f"training of {block}", size, "smaller networks or batches"))
     return [*found, _of_evaluation(plan, evaluation, count, pixels)]
 
 
 def greatest_need(needs: Iterable[Need]) -> int:
     """Bytes at the peak: trainings and evaluations follow each other, all else stays."""
-    sizes = [(need.in_turn, need.size) for need in needs]
-    return sum(size for in_turn, size in sizes if not in_turn) + max((x for in_turn, x in sizes if in_turn), default=0)
+    sizes = [(need.kind == "always", need.size) for need in needs]
+    return sum(size for always, size in sizes if always) + max(
+        (size for always, size in sizes if not always), default=0
+    )
 
 
 def _trainings(plan: Plan) -> dict[str, tuple[int, int]]:
     """Weights that are trained together, and outputs that are kept for one example, by block of the YAML."""
     classifiers = {"classifier": plan.encoder, "judge": plan.judge, "second_judge": plan.second_judge}
-    outputs = {block: _outputs_of_classifier(network) for block, network in classifiers.items()}
+    found = {block: (count_parameters(net), _outputs_of_classifier(net)) for block, net in classifiers.items()}
     with torch.device("meta"):
         levels, gan = [LevelGAN(spec) for spec in plan.levels.values()], InfoGAN(plan.infogan)
-    outputs["sgan"] = outputs["classifier"] + sum(
+    outputs = found["classifier"][1] + sum(
         count_outputs(level.generator, level.spec.condition_shape, (level.latent.size,))
         + PASSES_OF_D * count_outputs(level.discriminator.trunk, level.spec.target_shape)
         for level in levels
     )
-    drawn = count_outputs(gan.generator, (gan.noise.size + gan.codes.size,))
-    outputs["infogan"] = drawn + PASSES_OF_D * count_outputs(gan.discriminator.trunk, plan.infogan.image_shape)
-    networks = plan.networks().values()
-    return {
-        block: (sum(network.weights for network in networks if network.block == block), numbers)
-        for block, numbers in outputs.items()
-    }
+    found["sgan"] = (sum(map(_weights_of_players, levels)), outputs)
+    outputs = count_outputs(gan.generator, (gan.noise.size + gan.codes.size,))
+    outputs += PASSES_OF_D * count_outputs(gan.discriminator.trunk, plan.infogan.image_shape)
+    found["infogan"] = (_weights_of_players(gan), outputs)
+    return found
+
+
+def _weights_of_players(gan: LevelGAN | InfoGAN) -> int:
+    return count_parameters(gan.generator) + count_parameters(gan.discriminator)
 
 
 def _outputs_of_classifier(classifier: Encoder) -> int:
@@ -125,5 +127,5 @@ def _of_evaluation(plan: Plan, evaluation: EvaluationParameters, count: int, pix
     features = math.prod(plan.judge.shapes.get(evaluation.features, plan.judge.shapes[LABELS]))
     size = COPIES_OF_IMAGES * evaluation.samples * pixels
     size += (evaluation.samples + 2 * count) * features * BYTES_PER_FEATURE
-    size += 4 * PICTURES_AT_ONCE * _outputs_of_classifier(plan.judge)
-    return Need("evaluation", "evaluation", size, "fewer evaluation.samples")
+    size += 4 * JUDGED_EXAMPLES * _outputs_of_classifier(plan.judge)
+    return Need("evaluation", "evaluation", "evaluation", size, "fewer evaluation.samples")

@@ -30,12 +30,10 @@ class PlannedNetwork(NamedTuple):
     """One network of an experiment.
 
     Attributes:
-        block: of the YAML that describes it; networks of one block may be trained together.
         output: shape of its output.
         weights: how many it has.
     """
 
-    block: str
     output: Shape
     weights: int
 
@@ -54,20 +52,20 @@ class Plan:
         """Every network by its name."""
         found = {}
 
-        def add(name: str, block: str, output: Shape, network: nn.Module) -> None:
-            found[name] = PlannedNetwork(block, output, count_parameters(network))
+        def add(name: str, output: Shape, network: nn.Module) -> None:
+            found[name] = PlannedNetwork(output, count_parameters(network))
 
-        add("encoder", "classifier", self.encoder.shapes[LABELS], self.encoder)
-        add("judge", "judge", self.judge.shapes[LABELS], self.judge)
-        add("second judge", "second_judge", self.second_judge.shapes[LABELS], self.second_judge)
+        add("encoder", self.encoder.shapes[LABELS], self.encoder)
+        add("judge", self.judge.shapes[LABELS], self.judge)
+        add("second judge", self.second_judge.shapes[LABELS], self.second_judge)
         with torch.device("meta"):
             levels, gan = {name: LevelGAN(spec) for name, spec in self.levels.items()}, InfoGAN(self.infogan)
         for name, level in levels.items():
             logits = level.spec.classes if level.discriminator.aware_of_classes else 1
-            add(f"{name} generator", "sgan", level.spec.target_shape, level.generator)
-            add(f"{name} discriminator", "sgan", (logits + level.latent.size,), level.discriminator)
-        add("infogan generator", "infogan", self.infogan.image_shape, gan.generator)
-        add("infogan discriminator", "infogan", (1 + gan.codes.head_size,), gan.discriminator)
+            add(f"{name} generator", level.spec.target_shape, level.generator)
+            add(f"{name} discriminator", (logits + level.latent.size,), level.discriminator)
+        add("infogan generator", self.infogan.image_shape, gan.generator)
+        add("infogan discriminator", (1 + gan.codes.head_size,), gan.discriminator)
         return found
 
 
@@ -162,23 +160,22 @@ def check_rows(experiment: Experiment, train_images: LabelledImages) -> None:
             raise ExperimentError(f"The ablation's row {row} cannot be trained. {error}") from None
 
 
-def check_unsupervised(experiment: Experiment, train_images: LabelledImages, scored: bool) -> None:
+def check_unsupervised(plan: Plan, sgan: SGANParameters, scored: bool) -> None:
     """Check that the InfoGAN can be the encoder of the stack, and that its categories can stand for the classes.
 
     Args:
-        experiment: all parameters.
-        train_images: what it learns from.
+        plan: the networks of the experiment.
+        sgan: the stack's YAML.
         scored: whether the stack is scored, for which each class needs a category.
 
     Raises:
         ExperimentError: names the field that does not fit.
     """
-    spec = plan_infogan(experiment.infogan, train_images.image_shape, train_images.digest())
-    name, code = category_code(spec)
+    name, code = category_code(plan.infogan)
     with torch.device("meta"):
-        encoder = Encoder(plan_infogan_encoder(spec))
-    plan_levels(experiment.sgan, encoder)
-    classes = len(train_images.classes)
+        encoder = Encoder(plan_infogan_encoder(plan.infogan))
+    plan_levels(sgan, encoder)
+    classes = len(plan.judge.spec.classes)
     if scored and (classes < 2 or code.classes < classes):
         raise ExperimentError(
             f"infogan.codes.{name}.classes: scores of a stack without labels match a category to each class, so there "

@@ -101,6 +101,12 @@ class InfoGANParameters(Schema):
         """Every code by its own name."""
         return single_codes(self.codes)
 
+    @property
+    def category_code(self) -> tuple[str, CategoricalCode] | None:
+        """Name and prior of the first categorical code; its categories name samples, and are a stack's classes."""
+        codes = self.single_codes.items()
+        return next(((name, code) for name, code in codes if isinstance(code, CategoricalCode)), None)
+
     def information_weights_at(self, step: int) -> dict[str, float]:
         """Lambda of every code at a step, the first being 1."""
         weights = self.information_weights

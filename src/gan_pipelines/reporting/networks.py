@@ -19,6 +19,6 @@ def network_table(plan: Plan) -> pd.DataFrame:
 
 def memory_table(needs: Sequence[Need]) -> pd.DataFrame:
     """One row per need: `block`, `need`, its `mib`, what makes it `smaller`; the last row is a whole run's peak."""
-    peak = Need("run", "peak", greatest_need(needs), "")
+    peak = Need("run", "always", "peak", greatest_need(needs), "")
     rows = [[need.block, need.what, round(need.size / 2**20), need.remedy] for need in (*needs, peak)]
     return pd.DataFrame(rows, columns=["block", "need", "mib", "smaller"])

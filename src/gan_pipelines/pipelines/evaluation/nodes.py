@@ -26,8 +26,9 @@ from gan_pipelines.metrics import (
 )
 from gan_pipelines.metrics.comparisons import influence_table
 from gan_pipelines.models import Encoder, InfoGAN, StackedGenerator, standing_infogan, standing_stack
+from gan_pipelines.models.infogan import category_names
 from gan_pipelines.models.standing import PICTURES
-from gan_pipelines.parameters import CategoricalCode, EvaluationParameters, JudgeParameters, RunParameters
+from gan_pipelines.parameters import EvaluationParameters, JudgeParameters, RunParameters
 from gan_pipelines.project import project_folder
 from gan_pipelines.reporting.pictures import nearest_images, sample_grid
 from gan_pipelines.reporting.tables import score_table
@@ -87,11 +88,10 @@ def _sample_infogan(run: RunParameters, samples: int, infogan: InfoGAN) -> Label
     with seeded_stage(run, "samples") as stage:
         pictures, codes = standing.sample(samples, stage.rng)
     categories, classes = torch.zeros(samples, dtype=torch.int64), 1
-    for name, code in infogan.spec.parameters.single_codes.items():
-        if isinstance(code, CategoricalCode):
-            categories, classes = infogan.codes.split(codes)[name].argmax(dim=1), code.classes
-            break
-    return LabelledImages(pictures, categories, tuple(f"category {number}" for number in range(classes)))
+    if found := infogan.spec.parameters.category_code:
+        name, code = found
+        categories, classes = infogan.codes.split(codes)[name].argmax(dim=1), code.classes
+    return LabelledImages(pictures, categories, category_names(classes))
 
 
 def train_classifier_on_samples(

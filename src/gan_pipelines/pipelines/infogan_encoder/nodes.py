@@ -12,6 +12,9 @@ from gan_pipelines.models.infogan_encoder import infogan_encoder
 from gan_pipelines.parameters import EncoderParameters, RunParameters
 from gan_pipelines.training.stage import seeded_stage
 
+UNSUPERVISED = "unsupervised"
+"""How the datasets of a stack begin that never saw a label."""
+
 
 def make_encoder(
     run: RunParameters, classifier: EncoderParameters, infogan: InfoGAN, train_images: LabelledImages
@@ -38,7 +41,7 @@ def categorise(run: RunParameters, encoder: Encoder, train_images: LabelledImage
     """The training images with their most probable category in place of their label, which is not used."""
     with seeded_stage(run, "representations") as stage:
         categories = class_logits(encoder.to(stage.device), train_images.images).argmax(dim=1)
-    made_from = {"train_images": train_images.digest(), "unsupervised_encoder": encoder.cpu().digest()}
+    made_from = {"train_images": train_images.digest(), f"{UNSUPERVISED}_encoder": encoder.cpu().digest()}
     return LabelledImages(train_images.images, categories, encoder.spec.classes, made_from)
 
 
@@ -58,6 +61,7 @@ def match_classes(categorised: LabelledImages, train_images: LabelledImages) -> 
     classes, categories = train_images.classes, categorised.labels
     matching = match_categories(categories, train_images.labels, len(categorised.classes), len(classes))
     category = torch.stack([(matching == number).nonzero()[0, 0] for number in range(len(classes))])
-    agreeing = matching[categories] == train_images.labels
-    share = [agreeing[categories == number].double().mean().nan_to_num().item() for number in category]
+    agreeing = categories[matching[categories] == train_images.labels]
+    counts, agreed = (torch.bincount(numbers, minlength=len(matching)).double() for numbers in (categories, agreeing))
+    share = agreed[category] / counts[category].clamp(min=1)
     return pd.DataFrame({"of_class": classes, "category": category, "share": share})

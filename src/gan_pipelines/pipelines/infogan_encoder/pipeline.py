@@ -2,10 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from gan_pipelines.pipelines.infogan_encoder.nodes import categorise, make_encoder, match_classes
-
-UNSUPERVISED = "unsupervised"
-"""How the datasets of a stack begin that never saw a label."""
+from gan_pipelines.pipelines.infogan_encoder.nodes import UNSUPERVISED, categorise, make_encoder, match_classes
 
 
 def create_pipeline() -> Pipeline:

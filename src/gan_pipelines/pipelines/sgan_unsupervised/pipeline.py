@@ -21,6 +21,7 @@ from gan_pipelines.pipelines.infogan_encoder import UNSUPERVISED
 
 STACKS = ("independent_stack", "joint_stack")
 SHARED = frozenset({"history_judge", "history_second_judge", "history_infogan"})
+"""Datasets of what is trained once for all stacks."""
 
 
 def create_pipeline(levels: Sequence[str], labelled: bool) -> Pipeline:
@@ -64,7 +65,7 @@ def _beside(pipeline: Pipeline) -> Pipeline:
 
 
 def dataset(name: str) -> str:
-    """Such as `unsupervised_joint_stack`; histories keep their kind in front, and checkpoints have a folder here."""
+    """Such as `unsupervised_joint_stack`; checkpoints have a folder of their own, and what is shared keeps its name."""
     if name in SHARED:
         return name
     return f"{UNSUPERVISED}.checkpoints" if name == "checkpoints" else f"{UNSUPERVISED}_{name}"
