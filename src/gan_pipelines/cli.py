@@ -1,7 +1,9 @@
-"""Kedro's command line; its `run` refuses, besides what a session refuses, a runner that does not exist."""
+"""Kedro's command line; its `run` takes lists as parameters, and refuses a runner that does not exist."""
 
 import inspect
+import re
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 import click
@@ -9,6 +11,7 @@ from kedro import runner as kedro_runners
 from kedro.framework.cli.project import run as kedro_run
 from kedro.runner import AbstractRunner
 from kedro.utils import load_obj
+from omegaconf import OmegaConf
 
 from gan_pipelines.parameters import ExperimentError
 
@@ -55,5 +58,29 @@ def require_runner(name: str | None, arguments: Mapping[str, Any]) -> None:
         raise ExperimentError(f"--runner-params: {error}; {name} takes {taken}.") from None
 
 
-run = Run(name="run", params=kedro_run.params, callback=kedro_run.callback, help=kedro_run.help)
+def split_params(context: click.Context, option: click.Parameter, value: Any) -> Any:
+    """Read `--params` as Kedro does, but for commas in brackets, which separate the items of a list."""
+    if isinstance(value, dict):  # from a file of options
+        return value
+    items = [item.partition("=") for item in re.split(r",(?![^\[\]]*\])", value or "") if item.strip()]
+    if wrong := [key for key, sign, _ in items if not key.strip() or not sign]:
+        context.fail(f"--{option.name}: must be made of key=value, separated by commas; found {wrong[0]!r}.")
+    return OmegaConf.to_container(OmegaConf.from_dotlist([f"{key.strip()}={text}" for key, _, text in items]))
+
+
+def _with_lists(option: click.Parameter) -> click.Parameter:
+    """Kedro's option, or, in place of `--params`, one that reads lists."""
+    if option.name != "params":
+        return option
+    changed = copy(option)
+    changed.callback = split_params
+    return changed
+
+
+run = Run(
+    name="run",
+    params=[_with_lists(option) for option in kedro_run.params],
+    callback=kedro_run.callback,
+    help=kedro_run.help,
+)
 cli.add_command(run)

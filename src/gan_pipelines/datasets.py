@@ -296,7 +296,7 @@ class PictureDataset(FileDataset[Image.Image]):
 
     def _write(self, path: Path, data: Image.Image) -> None:
         with replacing(path) as partial:
-            partial.write_bytes(_png(data))
+            partial.write_bytes(png(data))
 
     def preview(self) -> ImagePreview:
         """The picture itself, for kedro-viz."""
@@ -336,7 +336,8 @@ class CheckpointDataset(AbstractDataset[Any, CheckpointFolder]):
         return {"filepath": str(self._filepath)}
 
 
-def _png(picture: Image.Image) -> bytes:
+def png(picture: Image.Image) -> bytes:
+    """A picture as a PNG file; the texts in its `info` become text chunks."""
     buffer = io.BytesIO()
     texts = PngInfo()
     for key, text in picture.info.items():
@@ -347,4 +348,4 @@ def _png(picture: Image.Image) -> bytes:
 
 
 def _as_preview(picture: Image.Image) -> ImagePreview:
-    return ImagePreview(base64.b64encode(_png(picture)).decode())
+    return ImagePreview(base64.b64encode(png(picture)).decode())

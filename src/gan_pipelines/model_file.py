@@ -24,6 +24,7 @@ from gan_pipelines.models import (
 )
 from gan_pipelines.parameters.base import shortened
 from gan_pipelines.tensor_file import FileError, read_tensors, write_tensors
+from gan_pipelines.versioned import VERSION
 
 AnySpec = EncoderSpec | LevelSpec | StackSpec | InfoGANSpec
 ModelSpec = Annotated[AnySpec, Field(discriminator="kind")]
@@ -54,6 +55,27 @@ def read_model(path: Path) -> Model:
     _require_same_tensors(path, model, tensors)
     model.load_state_dict(tensors, strict=True, assign=True)
     model.requires_grad_(False).eval()
+    return model
+
+
+def read_generator(path: str | Path) -> StackedGenerator | InfoGAN:
+    """Rebuild a stack or an InfoGAN.
+
+    Args:
+        path: a model file, or the folder of its versions, of which the newest is taken.
+
+    Raises:
+        FileError: there is no such file, it is broken, or it holds no generator.
+    """
+    file = Path(path)
+    if file.is_dir():
+        versions = sorted(found for found in file.glob(f"*/{file.name}") if VERSION.fullmatch(found.parent.name))
+        if not versions:
+            raise FileError(f"{file}: there is no version of a model in this folder.")
+        file = versions[-1]
+    model = read_model(file)
+    if not isinstance(model, StackedGenerator | InfoGAN):
+        raise FileError(f"{file}: must hold a stack or an InfoGAN; found the kind {model.spec.kind}.")
     return model
 
 

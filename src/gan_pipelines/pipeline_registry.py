@@ -13,6 +13,7 @@ from gan_pipelines.pipelines import (
     infogan_training,
     judge,
     pictures,
+    sample,
     sgan,
     sgan_joint,
     sgan_levels,
@@ -56,6 +57,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "ablation": shared + parts["classifier"] + ablation.create_pipeline(levels, experiment.ablation.seeds),
         "compare": compare.create_pipeline(),
         "pictures": pictures.create_pipeline(),
+        "sample": sample.create_pipeline(experiment.sample.dataset, own=experiment.sample.file is None),
         "__default__": whole["sgan"] + whole["infogan"],
     }
     if experiment.evaluation.split == "test":

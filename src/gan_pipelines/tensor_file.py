@@ -18,9 +18,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from gan_pipelines import __version__
 from gan_pipelines.parameters import ExperimentError
 from gan_pipelines.parameters.base import in_short
+from gan_pipelines.version import __version__
 
 HEADER = "gan_pipelines"
 """Key in the safetensors header; its value is JSON with description, SHA-256 and version of this package."""

@@ -14,7 +14,7 @@ from kedro.pipeline.node import Node
 
 from gan_pipelines import project
 from gan_pipelines.data.images import LabelledImages
-from gan_pipelines.datasets import CheckpointDataset
+from gan_pipelines.datasets import CheckpointDataset, ModelDataset
 from gan_pipelines.hooks.belonging import require_belonging, require_readable, require_same_levels
 from gan_pipelines.hooks.memory import require_memory
 from gan_pipelines.hooks.versions import (
@@ -31,6 +31,7 @@ from gan_pipelines.models.memory import plan_memory
 from gan_pipelines.models.requirements import check_experiment, check_rows, check_unsupervised
 from gan_pipelines.parameters import Experiment, ExperimentError
 from gan_pipelines.parameters.ablation import row_settings
+from gan_pipelines.parameters.sample import MODEL_FILE
 from gan_pipelines.pipelines.compare import READS_THE_RECORD
 from gan_pipelines.pipelines.data_preparation import PICTURE_TABLE
 from gan_pipelines.pipelines.infogan_encoder import UNSUPERVISED
@@ -60,6 +61,12 @@ class CheckHooks:
         loader["parameters"] = {**experiment.model_dump(mode="json"), ROW_SETTINGS: rows}
         project.enter(context.project_path, experiment)
 
+    @hook_impl
+    def after_catalog_created(self, catalog: DataCatalog) -> None:
+        """Give the model file that pictures are asked of a place in the catalog."""
+        if file := self.experiment.sample.file:
+            catalog[MODEL_FILE] = ModelDataset(filepath=str(project.project_folder() / file))
+
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Check machine, folders and files, pin versions, and look at what the pipeline starts from."""
@@ -69,6 +76,7 @@ class CheckHooks:
         self.runs_unsupervised = any(name.startswith(f"{UNSUPERVISED}_") for name in pipeline.datasets())
         self.used = blocks_in_use(pipeline)
         self._require_what_is_scored(pipeline)
+        self._require_generator(pipeline, catalog)
         if PICTURE_TABLE in pipeline.inputs() and not catalog.exists(PICTURE_TABLE):
             raise ExperimentError(
                 f"{PICTURE_TABLE}: there is no such file ({catalog.get(PICTURE_TABLE)}); data.source.name: table needs "
@@ -100,6 +108,18 @@ class CheckHooks:
             require_networks(evaluation.networks, weights)
         if "pictures_samples" in pipeline.all_outputs():
             find_folder(evaluation)
+
+    def _require_generator(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Check that pictures are asked of a dataset that holds a generator."""
+        sample = self.experiment.sample
+        if "sampled_pictures" not in pipeline.all_outputs() or sample.file:
+            return
+        known = {name for each in pipelines.values() for name in each.all_outputs() if _is_generator(catalog.get(name))}
+        if sample.model not in known:
+            raise ExperimentError(
+                f"sample.model: must be one of {', '.join(sorted(known))}, or the path of a model file, such as "
+                f"joint_stack.safetensors; found {sample.model!r}."
+            )
 
     def _check_start(self, start: dict[str, Any], made: set[str], catalog: DataCatalog) -> None:
         """Check that the files that a pipeline starts from fit the experiment and each other.
@@ -151,6 +171,10 @@ class CheckHooks:
         """All is made and saved: nobody needs the checkpoints of this run any more."""
         for checkpoints in checkpoint_folders(pipeline, catalog):
             checkpoints.load().clear()
+
+
+def _is_generator(dataset: AbstractDataset[Any, Any] | None) -> bool:
+    return isinstance(dataset, ModelDataset) and dataset.holds.get("kind") in ("stack", "infogan")
 
 
 def only_reads_the_record(pipeline: Pipeline) -> bool:

@@ -64,6 +64,7 @@ class Recorded(Schema):
         "judge",
         "influences",
         "picture",
+        "pictures",
         "figure",
     ]
     under: str = ""
@@ -198,6 +199,8 @@ class RecordingHooks:
         address = tracking.finish_run("FINISHED")
         for text in _results(made, catalog, self.evaluation.split):
             print(text, end="\n\n")
+        for name in made["pictures"].values():
+            print(f"Pictures: {os.path.relpath(newest_path(files[name]))}")
         for path in pictures:
             print(f"Picture: {os.path.relpath(path)}")
         if REPORT in files:

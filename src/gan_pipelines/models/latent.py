@@ -59,6 +59,22 @@ class Latent:
         """The entries of each part by name."""
         return dict(zip(self.parts, value.split(self.sizes, dim=1), strict=True))
 
+    def interpolate(
+        self, start: Float[Tensor, "batch size"], end: Float[Tensor, "batch size"], share: float
+    ) -> Float[Tensor, "batch size"]:
+        """Latent vectors between others; each part keeps to where its prior has its mass.
+
+        Uniform parts are mixed linearly. Independent Gaussian ones are mixed with cosine and sine, so that the mixture
+        is N(0, 1) too. Categories stay those of the start.
+
+        Args:
+            start: at share 0.
+            end: at share 1, but for categories.
+            share: from 0 to 1.
+        """
+        starts, ends = self.split(start), self.split(end)
+        return torch.cat([_between(part, starts[name], ends[name], share) for name, part in self.parts.items()], dim=1)
+
     def prior_entropy(self) -> dict[str, float]:
         """H(c) of each part in nats: log K for K categories, the differential entropy log(high - low) for a range."""
         return {name: _entropy(part) for name, part in self.parts.items()}
@@ -122,6 +138,19 @@ def _sample(part: Part, count: int, rng: torch.Generator) -> Tensor:
             return part.low + (part.high - part.low) * unit
         case GaussianPrior():
             return torch.randn(count, part.size, generator=rng, device=rng.device)
+        case _:
+            assert_never(part)
+
+
+def _between(part: Part, start: Tensor, end: Tensor, share: float) -> Tensor:
+    match part:
+        case CategoricalCode():
+            return start
+        case UniformPrior() | ContinuousCode():
+            return torch.lerp(start, end, share)
+        case GaussianPrior():
+            angle = share * math.pi / 2
+            return math.cos(angle) * start + math.sin(angle) * end
         case _:
             assert_never(part)
 

@@ -5,9 +5,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gan_pipelines import __version__
 from gan_pipelines.models.code_digest import digest_code
 from gan_pipelines.parameters import Schema
+from gan_pipelines.version import __version__
 
 
 class Provenance(Schema):

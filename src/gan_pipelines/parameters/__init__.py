@@ -41,6 +41,7 @@ from gan_pipelines.parameters.noise import (
     UniformPrior,
 )
 from gan_pipelines.parameters.run import CheckpointParameters, RunParameters
+from gan_pipelines.parameters.sample import SampleParameters
 from gan_pipelines.parameters.sgan import JointParameters, LevelParameters, LossWeights, SGANParameters
 from gan_pipelines.parameters.training import TrainingParameters
 
@@ -82,6 +83,7 @@ __all__ = [
     "PictureForm",
     "RunParameters",
     "SGANParameters",
+    "SampleParameters",
     "Schema",
     "Source",
     "TableSource",

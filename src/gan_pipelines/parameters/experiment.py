@@ -12,6 +12,7 @@ from gan_pipelines.parameters.compare import CompareParameters
 from gan_pipelines.parameters.data import DataParameters
 from gan_pipelines.parameters.infogan import InfoGANParameters
 from gan_pipelines.parameters.run import RunParameters
+from gan_pipelines.parameters.sample import SampleParameters
 from gan_pipelines.parameters.sgan import SGANParameters
 
 FeatureNetworkName = Literal["judge", "efficientnet_lite0", "inception_v3"]
@@ -64,6 +65,7 @@ class Experiment(Schema):
     evaluation: EvaluationParameters
     ablation: AblationParameters
     compare: CompareParameters
+    sample: SampleParameters
 
     @model_validator(mode="after")
     def _check_between_blocks(self) -> Self:

@@ -36,6 +36,18 @@ def captioned(grid: Image.Image, names: Sequence[str] = (), title: str = "") -> 
     return sheet
 
 
+def above_each_other(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures on one white sheet, the first on top."""
+    sheet = Image.new(
+        "RGB", (max(picture.width for picture in pictures), sum(each.height for each in pictures)), "white"
+    )
+    top = 0
+    for picture in pictures:
+        sheet.paste(picture, (0, top))
+        top += picture.height
+    return sheet
+
+
 @cache
 def _font() -> ImageFont.FreeTypeFont:
     """DejaVu Sans, which has the letters of most alphabets and comes with matplotlib; Pillow's own has no accents."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from gan_pipelines.data.images import LabelledImages, to_bytes
 from gan_pipelines.metrics.neighbours import nearest_pictures
 from gan_pipelines.models import InfoGAN, StackedGenerator
+from gan_pipelines.models.sampler import Asked, Sampler
 from gan_pipelines.parameters import CategoricalCode, ContinuousCode
 from gan_pipelines.reporting.captions import captioned
 
@@ -31,6 +32,11 @@ def picture_grid(pictures: UInt8[Tensor, "count channels height width"], columns
     enlarged = pictures.repeat_interleave(factor, dim=2).repeat_interleave(factor, dim=3)
     grid = make_grid(enlarged, nrow=columns, padding=factor, pad_value=64)
     return Image.fromarray(grid.permute(1, 2, 0).numpy())
+
+
+def to_picture(pixels: UInt8[Tensor, "channels height width"]) -> Image.Image:
+    """One picture, grey or in colour."""
+    return Image.fromarray((pixels[0] if len(pixels) == 1 else pixels.permute(1, 2, 0)).numpy())
 
 
 def sample_grid(data: LabelledImages, columns: int, title: str = "") -> Image.Image:
@@ -64,6 +70,23 @@ def nearest_images(samples: LabelledImages, train_images: LabelledImages, column
     beside = torch.stack([chosen.images, nearest], dim=1).flatten(0, 1)
     pictures = LabelledImages(beside, chosen.labels.repeat_interleave(2), samples.classes)
     return sample_grid(pictures, 2 * pairs, "Right of each sample the training image nearest to it in pixels")
+
+
+def interpolations(sampler: Sampler, start: Asked, end: Asked, columns: int) -> Image.Image:
+    """One row per pair of pictures: the first, then those on the way to the second, through noise and codes.
+
+    Args:
+        sampler: draws them.
+        start: the pictures on the left; their labels, categories and codes that were asked for hold for whole rows.
+        end: those on the right.
+        columns: pictures per row, at least 2.
+    """
+    left, right = sampler.draw(start), sampler.draw(end)
+    steps = [sampler.interpolate(left, right, share) for share in torch.linspace(0, 1, columns).tolist()]
+    pictures = [sampler.generate(latents, start.labels) for latents in steps]
+    names = [sampler.classes[label] for label in start.labels] if sampler.classes else ()
+    title = "Each row: from one picture to another, in equal steps through their noise"
+    return captioned(picture_grid(torch.stack(pictures, dim=1).flatten(0, 1), columns), names, title)
 
 
 @torch.no_grad()

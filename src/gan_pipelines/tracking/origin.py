@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from gan_pipelines import __version__
 from gan_pipelines.tracking import names
+from gan_pipelines.version import __version__
 
 CLOCK_TOLERANCE_SECONDS = 5.0
 """Correcting the clock shifts the time at which a process seems to have started."""

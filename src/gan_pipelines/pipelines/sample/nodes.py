@@ -1,0 +1,151 @@
+"""Draw pictures and figures from a trained generator."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from urllib.parse import quote
+
+import torch
+from PIL import Image
+
+from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.model_file import Model
+from gan_pipelines.models import InfoGAN, StackedGenerator
+from gan_pipelines.models.sampler import Asked, InfoGANSampler, Sampler, StackSampler, open_sampler, picture_rng
+from gan_pipelines.parameters import ExperimentError, RunParameters, SampleParameters
+from gan_pipelines.picture_folder import NamedPictures
+from gan_pipelines.reporting.captions import above_each_other
+from gan_pipelines.reporting.pictures import (
+    category_rows,
+    interpolations,
+    nearest_images,
+    noise_variations,
+    sample_grid,
+    to_picture,
+    traversal_rows,
+    upper_noise_variations,
+)
+from gan_pipelines.tracking.progress import open_progress
+from gan_pipelines.training.stage import seeded_stage
+
+STAGE = "sample"
+SAFE = " ,=+"
+"""Letters of class names and codes that stay as they are in names of folders, besides those of words and numbers."""
+COLUMNS = 10
+"""Pictures per class, or per line, in the figures."""
+
+
+@dataclass(frozen=True)
+class DrawnPictures:
+    """Pictures that are drawn while they are written; the text chunks of each say how to draw it again.
+
+    Attributes:
+        run: device and threads.
+        sampler: draws them.
+        asked: numbers, labels, codes, seed.
+        folders: the folder of each label.
+    """
+
+    run: RunParameters
+    sampler: Sampler
+    asked: Asked
+    folders: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.asked.labels)
+
+    def __iter__(self) -> Iterator[tuple[PurePosixPath, Image.Image]]:
+        texts = {"model": f"sha256:{self.sampler.digest}", "seed": str(self.asked.seed)}
+        done = 0
+        with seeded_stage(self.run, STAGE), closing(open_progress(STAGE)) as progress:
+            progress.start(len(self), 1)
+            for batch in self.sampler.batches(self.asked):
+                for pixels in batch:
+                    number = self.asked.first + done
+                    picture = to_picture(pixels)
+                    picture.info.update(texts, number=str(number))
+                    yield PurePosixPath(self.folders[int(self.asked.labels[done])], f"{number:06d}.png"), picture
+                    done += 1
+                progress.report(done, {})
+
+
+def draw_pictures(run: RunParameters, sample: SampleParameters, generator: Model) -> NamedPictures:
+    """Pictures in a folder per class; those of an InfoGAN in a folder that is named for the codes that were set.
+
+    Raises:
+        ExperimentError: the model is no generator, or has no such class or code.
+    """
+    with seeded_stage(run, STAGE) as stage:
+        sampler = _open(sample, generator, stage.device)
+    asked = _ask(sampler, sample, sample.count, sample.first)
+    set_codes = ",".join(f"{name}={value:g}" for name, value in sample.codes.items())
+    folders = [quote(name, safe=SAFE) for name in sampler.classes] or [quote(set_codes, safe=SAFE) or "pictures"]
+    return DrawnPictures(run, sampler, asked, tuple(folders))
+
+
+def draw_grid(run: RunParameters, sample: SampleParameters, generator: Model) -> Image.Image:
+    """The first pictures, a row per class that was asked for."""
+    pictures = _first_pictures(run, sample, generator)
+    last = sample.first + len(pictures) - 1
+    return sample_grid(pictures, COLUMNS, f"Pictures {sample.first} to {last} of {sample.model}, seed {sample.seed}")
+
+
+def draw_nearest(
+    run: RunParameters,
+    sample: SampleParameters,
+    generator: Model,
+    train_images: LabelledImages,
+) -> Image.Image:
+    """The first pictures, each with the training image nearest to it (SGAN, figure 3b)."""
+    return nearest_images(_first_pictures(run, sample, generator), train_images, COLUMNS)
+
+
+def draw_interpolation(run: RunParameters, sample: SampleParameters, generator: Model) -> Image.Image:
+    """From one picture to another of the same class, a row per class."""
+    with seeded_stage(run, STAGE):
+        sampler = _open(sample, generator)
+        rows = len(sample.classes or sampler.classes) or COLUMNS
+        start, end = (_ask(sampler, sample, rows, first) for first in (sample.first, sample.first + rows))
+        return interpolations(sampler, start, replace(end, labels=start.labels), COLUMNS)
+
+
+def draw_variations(run: RunParameters, sample: SampleParameters, generator: Model) -> Image.Image:
+    """Of a stack, one noise held while others vary (SGAN, figures 3c and 3d); of an InfoGAN, one code varied alone."""
+    with seeded_stage(run, STAGE):
+        rng = picture_rng(sample.seed, sample.first)
+        match _open(sample, generator):
+            case StackSampler(stack=stack):
+                draws = (noise_variations, upper_noise_variations)[: len(stack.spec.levels)]
+                return above_each_other([draw(stack, rng, COLUMNS) for draw in draws])
+            case InfoGANSampler(gan=gan):
+                return above_each_other([draw(gan, rng, COLUMNS) for draw in (category_rows, traversal_rows)])
+
+
+def _first_pictures(run: RunParameters, sample: SampleParameters, generator: Model) -> LabelledImages:
+    """As many as figures show; their classes are those that were asked for."""
+    with seeded_stage(run, STAGE):
+        sampler = _open(sample, generator)
+        rows = len(set(sample.classes) or sampler.classes) or COLUMNS
+        asked = _ask(sampler, sample, min(sample.count, rows * COLUMNS), sample.first)
+        pictures = torch.cat(list(sampler.batches(asked)))
+    found, labels = asked.labels.unique(return_inverse=True)
+    return LabelledImages(pictures, labels, tuple(sampler.classes[label] for label in found) or ("pictures",))
+
+
+def _open(
+    sample: SampleParameters, generator: Model, device: torch.device | None = None
+) -> StackSampler | InfoGANSampler:
+    """Figures are drawn on the CPU, whatever the device of the run."""
+    if not isinstance(generator, StackedGenerator | InfoGAN):
+        raise ExperimentError(
+            f"sample.model: {sample.model} must be a stack or an InfoGAN; found {generator.spec.kind}."
+        )
+    return open_sampler(generator, device or torch.device("cpu"))
+
+
+def _ask(sampler: Sampler, sample: SampleParameters, count: int, first: int) -> Asked:
+    try:
+        return sampler.ask(count, sample.classes, sample.codes, sample.seed, first)
+    except ExperimentError as error:
+        raise ExperimentError(f"sample.{error}") from None
