@@ -1,9 +1,6 @@
 """Tables, JSON, texts and figures are written whole or not at all."""
 
 import json
-import resource
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +24,6 @@ CONTENTS: dict[type[Any], Any] = {
 def versioned(kind: type[Any], folder: Path, version: str) -> Any:
     arguments = {"save_args": {"index": False}} if kind is CSVDataset else {}
     return kind(filepath=str(folder / "file"), version=Version(None, version), **arguments)
-
-
-@pytest.fixture
-def full_disk() -> Iterator[None]:
-    """No file may grow beyond 1,000 bytes."""
-    before, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, ignored)
 
 
 @pytest.mark.parametrize("kind", CONTENTS)

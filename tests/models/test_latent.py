@@ -234,3 +234,21 @@ def test_every_latent_of_the_paper_can_be_expressed(
     assert drawn.shape == (9, latent_size - noise)
     read = latent.log_prob(drawn, torch.randn(9, head_size, generator=rng))
     assert {name: value.shape for name, value in read.items()} == dict.fromkeys(latent.parts, (9, 1))
+
+
+def test_between_two_latent_vectors_each_part_keeps_to_its_prior(rng: torch.Generator) -> None:
+    parts = {
+        "uniform": UniformPrior(distribution="uniform", size=2, low=0, high=4),
+        "gaussian": GaussianPrior(distribution="gaussian", size=2),
+        "category": CategoricalCode(distribution="categorical", classes=3),
+    }
+    latent = Latent(parts)
+    start, end = latent.sample(20_000, rng), latent.sample(20_000, rng)
+    starts, ends = latent.split(start), latent.split(end)
+    for share in (0.0, 0.3, 1.0):
+        between = latent.split(latent.interpolate(start, end, share))
+        assert_close(between["uniform"], (1 - share) * starts["uniform"] + share * ends["uniform"])
+        assert between["gaussian"].std().item() == pytest.approx(1, abs=0.02)
+        assert torch.equal(between["category"], starts["category"])
+    assert_close(latent.interpolate(start, end, 0.0), start)
+    assert_close(latent.split(latent.interpolate(start, end, 1.0))["gaussian"], ends["gaussian"], atol=1e-6, rtol=0)

@@ -1,5 +1,6 @@
 """Which pictures are drawn from a trained generator."""
 
+from pathlib import PurePath
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -40,6 +41,11 @@ class SampleParameters(Schema):
     def file(self) -> str | None:
         """The path of a model file; None for a dataset of the experiment."""
         return self.model if self.model.endswith(SUFFIX) else None
+
+    @property
+    def name(self) -> str:
+        """What the model is called in figures."""
+        return PurePath(self.model).stem if self.file else self.model
 
     @property
     def dataset(self) -> str:

@@ -32,6 +32,8 @@ from gan_pipelines.training.stage import seeded_stage
 STAGE = "sample"
 SAFE = " ,=+"
 """Letters of class names and codes that stay as they are in names of folders, besides those of words and numbers."""
+PICTURES = "pictures"
+"""The folder of pictures that have no class and no code that was set."""
 COLUMNS = 10
 """Pictures per class, or per line, in the figures."""
 
@@ -80,7 +82,7 @@ def draw_pictures(run: RunParameters, sample: SampleParameters, generator: Model
         sampler = _open(sample, generator, stage.device)
     asked = _ask(sampler, sample, sample.count, sample.first)
     set_codes = ",".join(f"{name}={value:g}" for name, value in sample.codes.items())
-    folders = [quote(name, safe=SAFE) for name in sampler.classes] or [quote(set_codes, safe=SAFE) or "pictures"]
+    folders = [quote(name, safe=SAFE) for name in sampler.classes] or [quote(set_codes, safe=SAFE) or PICTURES]
     return DrawnPictures(run, sampler, asked, tuple(folders))
 
 
@@ -88,7 +90,7 @@ def draw_grid(run: RunParameters, sample: SampleParameters, generator: Model) ->
     """The first pictures, a row per class that was asked for."""
     pictures = _first_pictures(run, sample, generator)
     last = sample.first + len(pictures) - 1
-    return sample_grid(pictures, COLUMNS, f"Pictures {sample.first} to {last} of {sample.model}, seed {sample.seed}")
+    return sample_grid(pictures, COLUMNS, f"Pictures {sample.first} to {last} of {sample.name}, seed {sample.seed}")
 
 
 def draw_nearest(
@@ -130,7 +132,8 @@ def _first_pictures(run: RunParameters, sample: SampleParameters, generator: Mod
         asked = _ask(sampler, sample, min(sample.count, rows * COLUMNS), sample.first)
         pictures = torch.cat(list(sampler.batches(asked)))
     found, labels = asked.labels.unique(return_inverse=True)
-    return LabelledImages(pictures, labels, tuple(sampler.classes[label] for label in found) or ("pictures",))
+    names = tuple(sampler.classes[label] for label in found) if sampler.classes else (PICTURES,)
+    return LabelledImages(pictures, labels, names)
 
 
 def _open(
