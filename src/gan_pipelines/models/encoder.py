@@ -163,6 +163,7 @@ def set_units(encoder: Encoder, pixels: Representation, batch_size: int = 500) -
     Raises:
         ExperimentError: a representation is 0 in all images.
     """
+    encoder.spec = encoder.spec.model_copy(update={"units": {}})
     squares = {name: 0.0 for name in encoder.shapes if name not in (PIXELS, LABELS)}
     for found in _batches(encoder, pixels, batch_size):
         for name in squares:
