@@ -2,9 +2,10 @@
 
     .venv/bin/python benchmarks/sampling.py
 
-The default experiment's levels with random weights. The plain loop takes batches of 100, keeps the layout that torch
-has by default, and collects floats; what peak memory it needs grows with the number of samples. Nothing else should
-run on the machine meanwhile.
+The default experiment's levels with random weights. `numbered` draws each picture from a random stream of its own, as
+the pipeline `sample` does. The plain loop takes batches of 100, keeps the layout that torch has by default, and
+collects floats; what peak memory it needs grows with the number of samples. Nothing else should run on the machine
+meanwhile.
 """
 
 import time
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from gan_pipelines.data.images import one_hot
 from gan_pipelines.models import LevelGAN, StackedGenerator, assemble_stack
+from gan_pipelines.models.sampler import Asked, Sampler, open_sampler
 from gan_pipelines.parameters import RunParameters
 from gan_pipelines.training.stage import seeded_stage
 from measure import Contestant, Race, count_flops, parse_arguments, run_races
@@ -33,6 +35,7 @@ def race(count: int) -> Race:
     labels = torch.arange(count) % len(CLASSES)
     return {
         "ours": sampled(partial(ours, stack, labels)),
+        "numbered": sampled(partial(numbered, open_sampler(stack), labels)),
         "plain": sampled(partial(plain, plain_layers(deepcopy(stack)), labels)),
     }
 
@@ -41,6 +44,12 @@ def ours(stack: StackedGenerator, labels: Tensor) -> Tensor:
     """As the node that samples a generator, without the statistics that it computes beforehand."""
     with seeded_stage(RunParameters(), "samples") as stage:
         return stage.place(stack).sample(labels.to(stage.device), stage.rng)
+
+
+def numbered(sampler: Sampler, labels: Tensor) -> Tensor:
+    """Picture by picture from random streams of their own, as the pipeline `sample` draws them."""
+    with seeded_stage(RunParameters(), "samples"):
+        return torch.cat(list(sampler.batches(Asked(0, labels))))
 
 
 @torch.no_grad()
