@@ -3,16 +3,14 @@
 import base64
 import io
 from abc import abstractmethod
-from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-import torch
 from kedro.io import AbstractDataset, AbstractVersionedDataset, DatasetError, Version
 from kedro_datasets._typing import ImagePreview
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from pydantic import Field, ValidationError
+from pydantic import Field
 from torch import Tensor
 
 from gan_pipelines.data.images import LabelledImages, Representation
@@ -20,14 +18,20 @@ from gan_pipelines.data.source import SPLITS
 from gan_pipelines.metrics.features import LabelledFeatures, RealFeatures
 from gan_pipelines.model_file import Model, read_model, write_model
 from gan_pipelines.parameters import ExperimentError, FeatureNetworkName, Schema
-from gan_pipelines.parameters.base import explain, in_short, shortened
+from gan_pipelines.parameters.base import in_short
 from gan_pipelines.reporting.pictures import sample_grid
-from gan_pipelines.tensor_file import FileError, read_tensors, replacing, write_tensors
+from gan_pipelines.tensor_file import (
+    FileError,
+    read_described,
+    replacing,
+    require_rows,
+    require_tensors,
+    write_tensors,
+)
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.versioned import TimedVersions
 
 Content = TypeVar("Content")
-Description = TypeVar("Description", bound=Schema)
 PARTS = ("features", "logits", "labels")
 """Of a `LabelledFeatures`, in the order of its fields."""
 
@@ -53,52 +57,6 @@ class FeaturesDescription(Schema):
     spaces: tuple[str, ...]
     representation: str = ""
     made_from: dict[str, str] = Field(default_factory=dict)
-
-
-def read_described(path: Path, schema: type[Description]) -> tuple[dict[str, Tensor], Description]:
-    """Tensors, and their description as its schema has it.
-
-    Raises:
-        FileError: the file is broken, or its description is of another form.
-    """
-    tensors, description = read_tensors(path)
-    try:
-        return tensors, schema.model_validate(description)
-    except ValidationError as error:
-        problem = explain(error, description).removeprefix("Invalid parameters: ")
-        raise FileError(f"{path}: its description is none of this kind of file; {problem}") from None
-
-
-def require_tensors(path: Path, tensors: Mapping[str, Tensor], names: Collection[str]) -> None:
-    """Check that a file has these tensors and no others.
-
-    Raises:
-        FileError: one is missing, or is of another name.
-    """
-    if set(tensors) != set(names):
-        lacking, strange = (
-            sorted(map(shortened, found)) for found in (set(names) - set(tensors), set(tensors) - set(names))
-        )
-        raise FileError(
-            f"{path}: its tensors are not those of this kind of file; lacking: {lacking}, unknown: {strange}."
-        )
-
-
-def require_rows(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Check that tensors have a row per picture: a whole number each for classes, else real numbers.
-
-    Raises:
-        FileError: one has other rows, or another number of them than the first.
-    """
-    counts = [len(tensor) if tensor.ndim else 0 for tensor in tensors.values()]
-    for (name, tensor), count in zip(tensors.items(), counts, strict=True):
-        is_class = name.endswith(("labels", "second_opinion"))
-        fits = tensor.dtype == torch.int64 if is_class else tensor.is_floating_point()
-        if not fits or tensor.ndim != (1 if is_class else 2) or count != counts[0]:
-            raise FileError(
-                f"{path}: {name} must have {counts[0]} rows, {'one class each' if is_class else 'of real numbers'}; "
-                f"found {tensor.dtype} of shape {tuple(tensor.shape)}."
-            )
 
 
 class FileDataset(TimedVersions, AbstractVersionedDataset[Content, Content]):

@@ -8,19 +8,22 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from gan_pipelines.parameters import ExperimentError
-from gan_pipelines.parameters.base import in_short
+from gan_pipelines.parameters import ExperimentError, Schema
+from gan_pipelines.parameters.base import explain, in_short, shortened
 from gan_pipelines.version import __version__
+
+Description = TypeVar("Description", bound=Schema)
 
 HEADER = "gan_pipelines"
 """Key in the safetensors header; its value is JSON with description, SHA-256 and version of this package."""
@@ -136,6 +139,52 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if sha256 != digest_tensors(tensors, described):
         raise FileError(f"{path}: its contents do not match the stored SHA-256. Create it again.")
     return tensors, description
+
+
+def read_described(path: Path, schema: type[Description]) -> tuple[dict[str, Tensor], Description]:
+    """Tensors, and their description as its schema has it.
+
+    Raises:
+        FileError: the file is broken, or its description is of another form.
+    """
+    tensors, description = read_tensors(path)
+    try:
+        return tensors, schema.model_validate(description)
+    except ValidationError as error:
+        problem = explain(error, description).removeprefix("Invalid parameters: ")
+        raise FileError(f"{path}: its description is none of this kind of file; {problem}") from None
+
+
+def require_tensors(path: Path, tensors: Mapping[str, Tensor], names: Collection[str]) -> None:
+    """Check that a file has these tensors and no others.
+
+    Raises:
+        FileError: one is missing, or is of another name.
+    """
+    if set(tensors) != set(names):
+        lacking, strange = (
+            sorted(map(shortened, found)) for found in (set(names) - set(tensors), set(tensors) - set(names))
+        )
+        raise FileError(
+            f"{path}: its tensors are not those of this kind of file; lacking: {lacking}, unknown: {strange}."
+        )
+
+
+def require_rows(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Check that tensors have a row per picture: a whole number each for classes, else real numbers.
+
+    Raises:
+        FileError: one has other rows, or another number of them than the first.
+    """
+    counts = [len(tensor) if tensor.ndim else 0 for tensor in tensors.values()]
+    for (name, tensor), count in zip(tensors.items(), counts, strict=True):
+        is_class = name.endswith(("labels", "second_opinion"))
+        fits = tensor.dtype == torch.int64 if is_class else tensor.is_floating_point()
+        if not fits or tensor.ndim != (1 if is_class else 2) or count != counts[0]:
+            raise FileError(
+                f"{path}: {name} must have {counts[0]} rows, {'one class each' if is_class else 'of real numbers'}; "
+                f"found {tensor.dtype} of shape {tuple(tensor.shape)}."
+            )
 
 
 def _read_header(path: Path) -> tuple[dict[str, Any], str, str]:
