@@ -1,7 +1,8 @@
 """Builds the documentation into site/: `make docs`.
 
-The pages keep the places that they have in the repository, so their links are the same here and there. Afterwards every
-link within the site must lead somewhere, and no page may load anything from elsewhere.
+The pages keep the places that they have in the repository, so their links are the same here and there. kedro-viz's page
+of the pipelines stands beside them. Afterwards every link within the site must lead somewhere, and no page may load
+anything from elsewhere.
 """
 
 import ast
@@ -14,40 +15,87 @@ from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
 from importlib.metadata import distribution
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).parents[2]
 STAGED, SITE = ROOT / "build" / "docs", ROOT / "site"
 PACKAGE = "gan_pipelines"
 TOP = ("README.md", "README.zh.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "CITATION.cff", "LICENSE")
+POLICY = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'self' 'unsafe-inline' data: blob:\">"
+"""What a browser may load for a page: files of the site, and what its scripts make themselves."""
+QUIET = {"KEDRO_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 FONT = "ziamath/fonts/STIXTwoMath-Regular.ttf"
 """A font for formulas under the SIL Open Font License; this package has it, and is needed for nothing else."""
 LOADED = {"script": "src", "img": "src", "source": "src", "iframe": "src", "link": "href"}
 """Attributes of elements that a browser loads by itself; `a` it does not."""
+NAMING = ("canonical", "next", "prev", "alternate")
+"""Links of a head that only name another page."""
 
 
 def main() -> None:
     """Stage the pages, build the site and check it.
 
     Raises:
-        SystemExit: zensical warns or fails, a link leads nowhere, or a page loads something from elsewhere.
+        SystemExit: a part cannot be built, a link leads nowhere, or a page loads something from elsewhere.
     """
     stage(ROOT, STAGED)
+    draw_graph(STAGED / "graph")
     shutil.rmtree(SITE, ignore_errors=True)
-    command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-    if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:  # noqa: S603 - no outside input
-        sys.exit("Error: the site could not be built; the lines above say why")
+    call(ROOT, "zensical", "build", "--strict", "--clean", PYTHONPATH=str(Path(__file__).parent))
     (SITE / "404.html").unlink()  # its links hold only at the root of a server
+    for page in SITE.rglob("*.html"):
+        seal(page)
     if problems := sorted(set(check(SITE))):
         sys.exit("\n".join(["Error: the site is not whole:", *problems]))
-    print(f"The site is whole: open {SITE / 'index.html'}")
+    print(f"The site is whole: open {SITE / 'index.html'}. Its search and graph need make docs-serve.")
+
+
+def call(folder: Path, *arguments: str, **environment: str) -> None:
+    """Run a module of this Python in a folder.
+
+    Raises:
+        SystemExit: it fails.
+    """
+    command = [sys.executable, "-m", *arguments]
+    if subprocess.run(command, cwd=folder, env={**os.environ, **environment}, check=False).returncode:  # noqa: S603 - ours
+        sys.exit(f"Error: {' '.join(arguments)} failed; the lines above say why")
+
+
+def draw_graph(place: Path) -> None:
+    """Put kedro-viz's page of the pipelines, which needs no server, into a folder."""
+    with TemporaryDirectory() as folder:  # kedro-viz writes into build/ of the project that it draws
+        project = Path(folder)
+        for name in ("pyproject.toml", ".telemetry"):
+            shutil.copy(ROOT / name, project)
+        for name in ("conf", "src"):
+            shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("local", "__pycache__"))
+        (project / "conf" / "local").mkdir()
+        call(project, "kedro", "viz", "build", "--include-hooks", PYTHONPATH=str(project / "src"), **QUIET)
+        for name in ("404.html", "autoreload.html", "telemetry.html"):
+            (project / "build" / name).unlink()
+        index = project / "build" / "index.html"
+        fonts = r"<link\b[^>]*\bhref=\"https:[^>]*>"  # from a server of fonts; without them it takes the reader's own
+        index.write_text(re.sub(fonts, "", index.read_text(encoding="utf-8")), encoding="utf-8")
+        shutil.copytree(project / "build", place)
+
+
+def seal(page: Path) -> None:
+    """Let no browser load anything from elsewhere on behalf of a page's scripts.
+
+    Raises:
+        SystemExit: the page has no head that could say so.
+    """
+    start, head, rest = page.read_text(encoding="utf-8").partition("<head>")
+    if not head:
+        sys.exit(f"Error: {page} has no <head>")
+    page.write_text(f"{start}{head}{POLICY}{rest}", encoding="utf-8")
 
 
 def stage(root: Path, staged: Path) -> None:
     """Copy the pages and pictures of a repository, and write a page for each package of the source."""
     shutil.rmtree(staged, ignore_errors=True)
-    shutil.copytree(root / "docs", staged / "docs", ignore=shutil.ignore_patterns("*.py", "__pycache__", "theme"))
+    shutil.copytree(root / "docs", staged / "docs", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     for name in TOP:
         shutil.copy(root / name, staged)
     shutil.copy(str(distribution("ziamath").locate_file(FONT)), staged / "docs" / "site")
@@ -89,13 +137,9 @@ class Page(HTMLParser):
         self.anchors |= {values[name] for name in ("id", "name") if name in values}
         if tag == "a" and "href" in values:
             self.links.add(values["href"])
-        # of the links in a head, a browser loads none that only name another place of the page
-        if (
-            tag in LOADED
-            and LOADED[tag] in values
-            and values.get("rel") not in ("canonical", "next", "prev", "alternate")
-        ):
-            self.loaded.add(values[LOADED[tag]])
+        attribute = LOADED.get(tag)
+        if attribute in values and values.get("rel") not in NAMING:
+            self.loaded.add(values[attribute])
 
 
 def check(site: Path) -> Iterator[str]:
