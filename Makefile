@@ -21,7 +21,7 @@ export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick fuzz bench viz ui format lint types contracts check lock clean
+.PHONY: help setup run test test-quick fuzz bench viz ui docs docs-serve format lint types contracts check lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -62,6 +62,12 @@ viz: $(READY) ## open the graph of the pipelines in kedro-viz on this machine, P
 ui: $(READY) ## open MLflow on this machine, PORT=5000, to compare runs
 	@$(EXPERIMENT) $(BIN)/python -m gan_pipelines.pages ui $(if $(PORT),--port $(PORT))
 
+docs: $(READY) ## build the documentation into site/, and check its links
+	$(BIN)/python docs/site/build.py
+
+docs-serve: docs ## show the documentation on this machine, http://127.0.0.1:8000
+	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory site
+
 format: $(READY) ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -80,9 +86,9 @@ check: lint types contracts test ## lint, types, contracts and test
 
 # hashes and versions go into the lock, the address of a registry does not
 lock: $(READY) ## resolve requirements.lock again (needs uv)
-	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra dev --no-emit-index-url \
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra dev --extra docs --no-emit-index-url \
 		--custom-compile-command "make lock" --upgrade --output-file requirements.lock pyproject.toml
 
 clean: ## remove what runs and checks left in data/ and in caches, but for data/01_raw
-	rm -rf build .viz .mypy_cache .ruff_cache .pytest_cache .coverage .coverage.* .import_linter_cache
+	rm -rf build site .cache .viz .mypy_cache .ruff_cache .pytest_cache .coverage .coverage.* .import_linter_cache
 	find data -mindepth 2 -not -path 'data/01_raw/*' -not -name .gitkeep -delete
