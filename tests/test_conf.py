@@ -125,7 +125,8 @@ def test_every_params_input_of_every_pipeline_exists_and_is_typed(
     rows = row_settings(experiment.run, experiment.sgan, experiment.ablation)
     raw = {**experiment.model_dump(mode="json"), "ablation_rows": rows}
     seen = set()
-    for node in (found["__default__"] + found["ablation"]).nodes:
+    asked = sum((found[name] for name in ("ablation", "sample", "export")), start=found["__default__"])
+    for node in asked.nodes:
         hints = list(get_type_hints(node.func).values())
         for position, source in enumerate(node.inputs):
             if source.startswith("params:"):
