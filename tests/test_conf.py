@@ -164,7 +164,7 @@ def test_each_pipeline_is_a_part_of_the_whole_and_what_they_share_is_in_it_once(
     names = {name: [node.name for node in pipeline.nodes] for name, pipeline in found.items()}
     whole = names["__default__"]
     assert len(whole) == len(set(whole))
-    wholes = {"compare", "ablation", "pictures", "sgan_unsupervised"}
+    wholes = {"compare", "ablation", "pictures", "sgan_unsupervised", "sample", "export"}
     beside = {"unsupervised_training", "unsupervised_evaluation"}
     assert all(set(part) <= set(whole) for name, part in names.items() if name not in wholes | beside)
     assert all(set(names[name]) <= set(names["sgan_unsupervised"]) - set(whole) for name in beside)
