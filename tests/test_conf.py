@@ -125,7 +125,8 @@ def test_every_params_input_of_every_pipeline_exists_and_is_typed(
     rows = row_settings(experiment.run, experiment.sgan, experiment.ablation)
     raw = {**experiment.model_dump(mode="json"), "ablation_rows": rows}
     seen = set()
-    for node in (found["__default__"] + found["ablation"]).nodes:
+    asked = sum((found[name] for name in ("ablation", "sample", "export")), start=found["__default__"])
+    for node in asked.nodes:
         hints = list(get_type_hints(node.func).values())
         for position, source in enumerate(node.inputs):
             if source.startswith("params:"):
@@ -163,7 +164,7 @@ def test_each_pipeline_is_a_part_of_the_whole_and_what_they_share_is_in_it_once(
     names = {name: [node.name for node in pipeline.nodes] for name, pipeline in found.items()}
     whole = names["__default__"]
     assert len(whole) == len(set(whole))
-    wholes = {"compare", "ablation", "pictures", "sgan_unsupervised"}
+    wholes = {"compare", "ablation", "pictures", "sgan_unsupervised", "sample", "export"}
     beside = {"unsupervised_training", "unsupervised_evaluation"}
     assert all(set(part) <= set(whole) for name, part in names.items() if name not in wholes | beside)
     assert all(set(names[name]) <= set(names["sgan_unsupervised"]) - set(whole) for name in beside)

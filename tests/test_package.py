@@ -125,7 +125,7 @@ def test_bad_input_ends_with_one_message_and_without_a_traceback(
 def test_the_wheel_is_complete(package: Package, folder: Path) -> None:
     inside = package.installed / "gan_pipelines"
     source = ROOT / "src" / "gan_pipelines"
-    kept = {path.relative_to(source) for path in source.rglob("*") if path.suffix in (".py", ".html")}
+    kept = {path.relative_to(source) for path in source.rglob("*") if path.suffix in (".py", ".html", ".md")}
     assert kept <= {path.relative_to(inside) for path in inside.rglob("*")}
     where = [sys.executable, "-c", "import gan_pipelines; print(gan_pipelines.__file__)"]
     environment = {**os.environ, "PYTHONPATH": str(package.installed)}

@@ -73,9 +73,21 @@ def read_generator(path: str | Path) -> StackedGenerator | InfoGAN:
         if not versions:
             raise FileError(f"{file}: there is no version of a model in this folder.")
         file = versions[-1]
-    model = read_model(file)
+    return require_generator(read_model(file), str(file))
+
+
+def require_generator(model: Model, where: str) -> StackedGenerator | InfoGAN:
+    """A model that makes pictures.
+
+    Args:
+        model: any.
+        where: its file, or the field that names it.
+
+    Raises:
+        FileError: it is an encoder or a single level.
+    """
     if not isinstance(model, StackedGenerator | InfoGAN):
-        raise FileError(f"{file}: must hold a stack or an InfoGAN; found the kind {model.spec.kind}.")
+        raise FileError(f"{where}: must be a stack or an InfoGAN; found the kind {model.spec.kind}.")
     return model
 
 

@@ -9,6 +9,7 @@ from gan_pipelines.pipelines import (
     compare,
     data_preparation,
     evaluation,
+    export,
     infogan,
     infogan_training,
     judge,
@@ -58,6 +59,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "compare": compare.create_pipeline(),
         "pictures": pictures.create_pipeline(),
         "sample": sample.create_pipeline(experiment.sample.dataset, own=experiment.sample.file is None),
+        "export": export.create_pipeline(experiment.export.dataset, own=experiment.export.file is None),
         "__default__": whole["sgan"] + whole["infogan"],
     }
     if experiment.evaluation.split == "test":

@@ -85,9 +85,9 @@ def replacing(path: Path) -> Iterator[Path]:
         permissions = stat.S_IMODE(partial.stat().st_mode)
         yield partial
         partial.chmod(permissions)  # safetensors makes its files private
-        _sync(partial)
+        sync(partial)
         os.replace(partial, path)
-        _sync(path.parent)
+        sync(path.parent)
     except (OSError, SafetensorError) as error:
         _discard(partial)
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
@@ -99,7 +99,7 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Flush a file, or a folder's entries, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -17,6 +17,7 @@ from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.datasets import CheckpointDataset, ModelDataset
 from gan_pipelines.hooks.belonging import require_belonging, require_readable, require_same_levels
 from gan_pipelines.hooks.memory import require_memory
+from gan_pipelines.hooks.stamping import require_scores_of
 from gan_pipelines.hooks.versions import (
     folder,
     loaded_version,
@@ -28,10 +29,10 @@ from gan_pipelines.hooks.versions import (
 )
 from gan_pipelines.metrics import require_networks
 from gan_pipelines.models.memory import plan_memory
+from gan_pipelines.models.program import require_onnx
 from gan_pipelines.models.requirements import check_experiment, check_rows, check_unsupervised
 from gan_pipelines.parameters import Experiment, ExperimentError
 from gan_pipelines.parameters.ablation import row_settings
-from gan_pipelines.parameters.sample import MODEL_FILE
 from gan_pipelines.pipelines.compare import READS_THE_RECORD
 from gan_pipelines.pipelines.data_preparation import PICTURE_TABLE
 from gan_pipelines.pipelines.infogan_encoder import UNSUPERVISED
@@ -63,9 +64,10 @@ class CheckHooks:
 
     @hook_impl
     def after_catalog_created(self, catalog: DataCatalog) -> None:
-        """Give the model file that pictures are asked of a place in the catalog."""
-        if file := self.experiment.sample.file:
-            catalog[MODEL_FILE] = ModelDataset(filepath=str(project.project_folder() / file))
+        """Give model files that are sampled or exported a place in the catalog."""
+        for chosen in self.experiment.chosen_models.values():
+            if chosen.file:
+                catalog[chosen.dataset] = ModelDataset(filepath=str(project.project_folder() / chosen.file))
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
@@ -76,7 +78,7 @@ class CheckHooks:
         self.runs_unsupervised = any(name.startswith(f"{UNSUPERVISED}_") for name in pipeline.datasets())
         self.used = blocks_in_use(pipeline)
         self._require_what_is_scored(pipeline)
-        self._require_generator(pipeline, catalog)
+        self._require_generators(pipeline, catalog)
         if PICTURE_TABLE in pipeline.inputs() and not catalog.exists(PICTURE_TABLE):
             raise ExperimentError(
                 f"{PICTURE_TABLE}: there is no such file ({catalog.get(PICTURE_TABLE)}); data.source.name: table needs "
@@ -109,17 +111,20 @@ class CheckHooks:
         if "pictures_samples" in pipeline.all_outputs():
             find_folder(evaluation)
 
-    def _require_generator(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Check that pictures are asked of a dataset that holds a generator."""
-        sample = self.experiment.sample
-        if "sampled_pictures" not in pipeline.all_outputs() or sample.file:
-            return
-        known = {name for each in pipelines.values() for name in each.all_outputs() if _is_generator(catalog.get(name))}
-        if sample.model not in known:
-            raise ExperimentError(
-                f"sample.model: must be one of {', '.join(sorted(known))}, or the path of a model file, such as "
-                f"joint_stack.safetensors; found {sample.model!r}."
-            )
+    def _require_generators(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Check that the models that are sampled or exported are datasets that hold generators."""
+        for block, chosen in self.experiment.chosen_models.items():
+            if f"params:{block}" not in pipeline.inputs() or chosen.file:
+                continue
+            made = {name for each in pipelines.values() for name in each.all_outputs()}
+            known = sorted(name for name in made if _is_generator(catalog.get(name)))
+            if chosen.model not in known:
+                raise ExperimentError(
+                    f"{block}.model: must be one of {', '.join(known)}, or the path of a model file, such as "
+                    f"joint_stack.safetensors; found {chosen.model!r}."
+                )
+        if "params:export" in pipeline.inputs() and self.experiment.export.onnx:
+            require_onnx("export.onnx")
 
     def _check_start(self, start: dict[str, Any], made: set[str], catalog: DataCatalog) -> None:
         """Check that the files that a pipeline starts from fit the experiment and each other.
@@ -140,7 +145,10 @@ class CheckHooks:
         if scored in start:
             start[scored] = _with_split(scored, start[scored], catalog)
         require_belonging(start, made, command_for)
-        require_same_levels(start, self.experiment.sgan, command_for)
+        files = {chosen.file_dataset for chosen in self.experiment.chosen_models.values()}
+        own = {name: data for name, data in start.items() if name not in files}
+        require_same_levels(own, self.experiment.sgan, command_for)
+        require_scores_of(start, command_for)
         if "real_features" in start:
             require_readable(start["real_features"], self.experiment.evaluation)
         if "train_images" in start:

@@ -65,6 +65,7 @@ class Recorded(Schema):
         "influences",
         "picture",
         "pictures",
+        "folder",
         "figure",
     ]
     under: str = ""
@@ -96,8 +97,9 @@ class RecordingHooks:
 
     @hook_impl
     def after_catalog_created(self, catalog: DataCatalog) -> None:
-        """Tell nodes that read the record where it is; keep the catalog, whose metadata say what is recorded."""
+        """Tell nodes where the record is, and the experiment's name; keep the catalog, which says what is recorded."""
         catalog["tracking_uri"] = MemoryDataset(tracking.find_store(self.settings, self.project))
+        catalog["experiment_name"] = MemoryDataset(self.experiment)
         self.catalog = catalog
 
     @hook_impl
@@ -201,6 +203,8 @@ class RecordingHooks:
             print(text, end="\n\n")
         for name in made["pictures"].values():
             print(f"Pictures: {os.path.relpath(newest_path(files[name]))}")
+        for name in made["folder"].values():
+            print(f"Folder: {os.path.relpath(newest_path(files[name]))}")
         for path in pictures:
             print(f"Picture: {os.path.relpath(path)}")
         if REPORT in files:

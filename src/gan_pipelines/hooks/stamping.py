@@ -18,9 +18,10 @@ from kedro.framework.hooks import hook_impl
 from PIL import Image
 
 from gan_pipelines.data.images import LabelledImages
-from gan_pipelines.hooks.belonging import GENERATOR, SHORT, made_from
+from gan_pipelines.hooks.belonging import GENERATOR, SHORT, Remedy, made_from
 from gan_pipelines.model_file import Model
 from gan_pipelines.models import InfoGAN, LevelGAN, StackedGenerator
+from gan_pipelines.parameters import ExperimentError
 
 SCORED = {"score"}
 """A table of scores has this column."""
@@ -62,6 +63,43 @@ def describe_makers(inputs: Mapping[str, Any]) -> dict[str, str]:
     judges = [sources[name][:SHORT] for name in JUDGES if name in inputs]
     models = dict.fromkeys(filter(None, map(_model, inputs.values())))
     return {"data": _join("+", images), "judge": _join("+", judges), "model": _join(" ", models)}
+
+
+def require_scores_of(data: Mapping[str, Any], remedy: Remedy) -> None:
+    """Check that scores that lie on disk are those of the generators beside them, on the data of the card beside them.
+
+    Args:
+        data: datasets, by name.
+        remedy: the command that makes a dataset anew.
+
+    Raises:
+        ExperimentError: names the scores, and what they were measured on.
+    """
+    for name, generator in data.items():
+        scores = data.get(f"{name}_scores")
+        if not isinstance(generator, StackedGenerator | InfoGAN) or scores is None:
+            continue
+        wanted = {"model": _join("", [generator.digest()[:SHORT]])}
+        if "real_scores" in data:
+            wanted["data"] = str(data["real_scores"]["data"].iloc[0])
+        if "data_card" in data:
+            _require_card(name, data["data_card"], str(scores["data"].iloc[0]))
+        for column, digest in wanted.items():
+            if (found := str(scores[column].iloc[0])) != digest:
+                other = "real_scores" if column == "data" else name
+                raise ExperimentError(
+                    f"{name}_scores: are of another {column} ({found}) than {other} ({digest}). Make them anew first "
+                    f"(`{remedy(f'{name}_scores')}`), or choose versions that belong together with --load-versions."
+                )
+
+
+def _require_card(name: str, card: Mapping[str, Any], stamp: str) -> None:
+    digests = [card[split]["sha256"][:SHORT] for split in ("train", "test", "validation") if split in card]
+    if not set(stamp.removeprefix(PREFIX).split("+")) <= set(digests):
+        raise ExperimentError(
+            f"data_card: {name}_scores were measured on other images ({stamp}) than it describes. Choose versions that "
+            f"belong together with --load-versions."
+        )
 
 
 def _join(sign: str, digests: Iterable[str]) -> str:

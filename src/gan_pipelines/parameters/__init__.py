@@ -23,6 +23,7 @@ from gan_pipelines.parameters.data import (
     TorchvisionSource,
 )
 from gan_pipelines.parameters.experiment import EvaluationParameters, Experiment, FeatureNetworkName
+from gan_pipelines.parameters.export import ExportParameters
 from gan_pipelines.parameters.infogan import CodeDiscriminatorParameters, InfoGANParameters, InformationWeights
 from gan_pipelines.parameters.networks import (
     DiscriminatorParameters,
@@ -63,6 +64,7 @@ __all__ = [
     "EvaluationParameters",
     "Experiment",
     "ExperimentError",
+    "ExportParameters",
     "FeatureNetworkName",
     "GaussianNoise",
     "GaussianPrior",

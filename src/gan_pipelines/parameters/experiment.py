@@ -7,9 +7,11 @@ from pydantic import Field, ValidationError, model_validator
 
 from gan_pipelines.parameters.ablation import AblationParameters
 from gan_pipelines.parameters.base import Count, ExperimentError, FilePath, Schema, Window, explain
+from gan_pipelines.parameters.chosen_model import ChosenModel
 from gan_pipelines.parameters.classifier import LABELS, EncoderParameters, JudgeParameters
 from gan_pipelines.parameters.compare import CompareParameters
 from gan_pipelines.parameters.data import DataParameters
+from gan_pipelines.parameters.export import ExportParameters
 from gan_pipelines.parameters.infogan import InfoGANParameters
 from gan_pipelines.parameters.run import RunParameters
 from gan_pipelines.parameters.sample import SampleParameters
@@ -66,6 +68,7 @@ class Experiment(Schema):
     ablation: AblationParameters
     compare: CompareParameters
     sample: SampleParameters
+    export: ExportParameters
 
     @model_validator(mode="after")
     def _check_between_blocks(self) -> Self:
@@ -108,6 +111,11 @@ class Experiment(Schema):
     def batch_sizes(self) -> dict[str, int]:
         """Images in a batch of each training, by the training's place in the YAML."""
         return batch_sizes(self.classifier, self.judge, self.second_judge, self.sgan, self.infogan)
+
+    @property
+    def chosen_models(self) -> dict[str, ChosenModel]:
+        """The blocks that name a trained generator, by their place in the YAML."""
+        return {"sample": self.sample, "export": self.export}
 
     @classmethod
     def read(cls, parameters: Mapping[str, Any]) -> Self:

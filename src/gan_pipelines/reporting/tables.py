@@ -44,7 +44,7 @@ def format_summary(tables: Mapping[str, pd.DataFrame], split: str) -> str:
     rows = [_summary_row(name, tables[name]) for name in sorted(tables, key=lambda name: name == REAL)]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows)]
-    verdicts = [f"{name}: {said}" for name in tables if (said := _explained_verdict(tables[name]))]
+    verdicts = [f"{name}: {said}" for name in tables if (said := explained_verdict(tables[name]))]
     notes = (
         *(line for verdict in verdicts for line in textwrap.wrap(verdict, 80, subsequent_indent="  ")),
         f"Measured by the judge, against {split} images; {REAL}: the training images.",
@@ -53,7 +53,8 @@ def format_summary(tables: Mapping[str, pd.DataFrame], split: str) -> str:
     return "\n".join([*(line.rstrip() for line in lines), *notes])
 
 
-def _explained_verdict(table: pd.DataFrame) -> str:
+def explained_verdict(table: pd.DataFrame) -> str:
+    """All verdicts, each with what it was found by, or nothing."""
     return "; ".join(f"{word} ({reason})" for word, reason in find_verdicts(_scores(table)).items())
 
 

@@ -10,8 +10,7 @@ import torch
 from PIL import Image
 
 from gan_pipelines.data.images import LabelledImages
-from gan_pipelines.model_file import Model
-from gan_pipelines.models import InfoGAN, StackedGenerator
+from gan_pipelines.model_file import Model, require_generator
 from gan_pipelines.models.sampler import Asked, InfoGANSampler, Sampler, StackSampler, open_sampler, picture_rng
 from gan_pipelines.parameters import ExperimentError, RunParameters, SampleParameters
 from gan_pipelines.picture_folder import NamedPictures
@@ -140,11 +139,7 @@ def _open(
     sample: SampleParameters, generator: Model, device: torch.device | None = None
 ) -> StackSampler | InfoGANSampler:
     """Figures are drawn on the CPU, whatever the device of the run."""
-    if not isinstance(generator, StackedGenerator | InfoGAN):
-        raise ExperimentError(
-            f"sample.model: {sample.model} must be a stack or an InfoGAN; found {generator.spec.kind}."
-        )
-    return open_sampler(generator, device or torch.device("cpu"))
+    return open_sampler(require_generator(generator, f"sample.model: {sample.model}"), device or torch.device("cpu"))
 
 
 def _ask(sampler: Sampler, sample: SampleParameters, count: int, first: int) -> Asked:
