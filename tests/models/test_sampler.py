@@ -143,7 +143,7 @@ def test_what_is_no_generator_is_not_loaded(tmp_path: Path, levels: Levels) -> N
     write_model(tmp_path / "level.safetensors", levels(1)[0])
     (tmp_path / "empty").mkdir()
     for name, message in {
-        "level.safetensors": "must hold a stack or an InfoGAN; found the kind level",
+        "level.safetensors": "must be a stack or an InfoGAN; found the kind level",
         "empty": "no version of a model",
         "missing.safetensors": "does not exist",
     }.items():
