@@ -13,6 +13,7 @@ from gan_pipelines.pipelines import (
     infogan_training,
     judge,
     pictures,
+    register,
     sample,
     sgan,
     sgan_joint,
@@ -58,6 +59,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "compare": compare.create_pipeline(),
         "pictures": pictures.create_pipeline(),
         "sample": sample.create_pipeline(experiment.sample.dataset, own=experiment.sample.file is None),
+        "register": register.create_pipeline(experiment.registry.model),
         "__default__": whole["sgan"] + whole["infogan"],
     }
     if experiment.evaluation.split == "test":

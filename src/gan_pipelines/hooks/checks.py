@@ -110,15 +110,18 @@ class CheckHooks:
             find_folder(evaluation)
 
     def _require_generator(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Check that pictures are asked of a dataset that holds a generator."""
-        sample = self.experiment.sample
-        if "sampled_pictures" not in pipeline.all_outputs() or sample.file:
-            return
+        """Check that pictures are asked of a dataset that holds a generator, and that such a one is registered."""
+        sample, registry, outputs = self.experiment.sample, self.experiment.registry, pipeline.all_outputs()
         known = {name for each in pipelines.values() for name in each.all_outputs() if _is_generator(catalog.get(name))}
-        if sample.model not in known:
+        if "sampled_pictures" in outputs and not sample.file and sample.model not in known:
             raise ExperimentError(
                 f"sample.model: must be one of {', '.join(sorted(known))}, or the path of a model file, such as "
                 f"joint_stack.safetensors; found {sample.model!r}."
+            )
+        scored = {name for name in known if any(f"{name}_scores" in each.all_outputs() for each in pipelines.values())}
+        if "registration" in outputs and registry.model not in scored:
+            raise ExperimentError(
+                f"registry.model: must be one of {', '.join(sorted(scored))}; found {registry.model!r}."
             )
 
     def _check_start(self, start: dict[str, Any], made: set[str], catalog: DataCatalog) -> None:

@@ -11,6 +11,7 @@ from gan_pipelines.parameters.classifier import LABELS, EncoderParameters, Judge
 from gan_pipelines.parameters.compare import CompareParameters
 from gan_pipelines.parameters.data import DataParameters
 from gan_pipelines.parameters.infogan import InfoGANParameters
+from gan_pipelines.parameters.registry import RegistryParameters
 from gan_pipelines.parameters.run import RunParameters
 from gan_pipelines.parameters.sample import SampleParameters
 from gan_pipelines.parameters.sgan import SGANParameters
@@ -66,6 +67,7 @@ class Experiment(Schema):
     ablation: AblationParameters
     compare: CompareParameters
     sample: SampleParameters
+    registry: RegistryParameters
 
     @model_validator(mode="after")
     def _check_between_blocks(self) -> Self:
