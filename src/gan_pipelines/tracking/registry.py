@@ -181,7 +181,7 @@ class Registry:
 
 def _read_table(path: str) -> pd.DataFrame:
     """As it was written: a class may be named NA, and only an empty cell is missing."""
-    return pd.read_csv(path, float_precision="round_trip", keep_default_na=False, na_values=[""])
+    return pd.read_csv(path, keep_default_na=False, na_values=[""])
 
 
 def registered_name(experiment: str) -> str:
