@@ -10,7 +10,7 @@ ENV ?=
 PIPELINE ?= __default__
 # what `make fuzz` draws its cases from, shown in the command that it prints
 SEED ?= $(shell date +%s)
-# where `make ui` and `make viz` open; 5000 and 4141 unless named
+# where `make ui`, `make viz` and `make serve` open; 5000, 4141 and 5001 unless named
 PORT =
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps
 # a file's tests stay together, and share what they have trained
@@ -21,7 +21,7 @@ export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick fuzz bench viz ui docs docs-serve format lint types contracts check lock clean
+.PHONY: help setup run test test-quick fuzz bench viz ui serve docs docs-serve format lint types contracts check lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -61,6 +61,9 @@ viz: $(READY) ## open the graph of the pipelines in kedro-viz on this machine, P
 
 ui: $(READY) ## open MLflow on this machine, PORT=5000, to compare runs
 	@$(EXPERIMENT) $(BIN)/python -m gan_pipelines.pages ui $(if $(PORT),--port $(PORT))
+
+serve: $(READY) ## serve the champion of the experiment over HTTP on this machine, PORT=5001
+	@$(EXPERIMENT) $(BIN)/python -m gan_pipelines.pages serve $(if $(PORT),--port $(PORT))
 
 docs: $(READY) ## build the documentation into site/, and check its links
 	$(BIN)/python docs/site/build.py

@@ -65,7 +65,7 @@ def hold() -> Iterator[Callable[..., None]]:
         yield listen
 
 
-@pytest.mark.parametrize("page", ["ui", "viz"])
+@pytest.mark.parametrize("page", ["ui", "viz", "serve"])
 def test_a_taken_port_ends_with_the_next_free_one_and_starts_nothing(
     page: str, hold: Callable[..., None], started: list[Started]
 ) -> None:
@@ -151,6 +151,39 @@ def test_mlflow_opens_on_the_runs_of_the_experiment_that_ran_last(
     assert uri not in command  # which every user of the machine sees, and which may hold a password
     assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
     assert environment["MLFLOW_DISABLE_TELEMETRY"] == environment["DO_NOT_TRACK"] == "true"
+
+
+def test_the_champion_of_the_experiment_is_served_without_pickle(
+    project: Path, started: list[Started], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri, port, name = f"sqlite:///{project / 'mlflow.db'}", find_ports(1), "gan_pipelines.mnist"
+    client = open_client(uri)
+    client.create_registered_model(name)
+    client.create_model_version(name, (project / "model").as_uri())
+    client.set_registered_model_alias(name, "champion", "1")
+    monkeypatch.setenv("KEDRO_ENV", "mnist")
+    pages.main(["serve", "--port", str(port)])
+    ((command, environment),) = started
+    assert command[1:6] == ["-m", "mlflow", "models", "serve", "-m"]
+    assert command[6] == f"models:/{name}@champion"
+    assert_loopback(command, port)
+    assert uri not in command
+    assert environment["MLFLOW_TRACKING_URI"] == uri
+    assert environment["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
+    assert environment["PATH"].startswith(str(Path(sys.executable).parent))
+    assert f"send requests to http://127.0.0.1:{port}/invocations" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("alias", [None, "challenger"])
+def test_without_a_champion_nothing_is_served(alias: str | None, project: Path, started: list[Started]) -> None:
+    client = open_client(f"sqlite:///{project / 'mlflow.db'}")
+    if alias:
+        client.create_registered_model("gan_pipelines.base")
+        client.create_model_version("gan_pipelines.base", (project / "model").as_uri())
+        client.set_registered_model_alias("gan_pipelines.base", alias, "1")
+    with pytest.raises(SystemExit, match=r"gan_pipelines\.base has no version .* kedro run --pipelines=register$"):
+        pages.main(["serve", "--port", str(find_ports(1))])
+    assert started == []
 
 
 def assert_loopback(command: list[str], port: int) -> None:

@@ -1,4 +1,7 @@
-"""Opens the pages of MLflow (`ui`) and kedro-viz (`viz`) on this machine alone: `python -m gan_pipelines.pages ui`."""
+"""Opens the pages of MLflow (`ui`) and kedro-viz (`viz`), or serves the champion of the experiment (`serve`).
+
+All of them on this machine alone: `python -m gan_pipelines.pages ui`.
+"""
 
 import argparse
 import os
@@ -15,7 +18,10 @@ from pydantic import ValidationError
 from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader
 from gan_pipelines.parameters import ExperimentError
 from gan_pipelines.parameters.base import explain
+from gan_pipelines.tracking.registry import CHAMPION, find_champion, registered_name
 from gan_pipelines.tracking.store import (
+    PAGE_PORT,
+    SERVE_PORT,
     Settings,
     describe_error,
     find_store,
@@ -26,8 +32,8 @@ from gan_pipelines.tracking.store import (
 )
 
 HOST = "127.0.0.1"
-PORTS = {"ui": 5000, "viz": 4141}
-"""Where each page opens unless told otherwise."""
+PORTS = {"ui": PAGE_PORT, "viz": 4141, "serve": SERVE_PORT}
+"""Where each opens unless told otherwise."""
 FIRST_PORT, LAST_PORT = 1024, 49151
 """Lower ports need privileges; kedro-viz refuses higher ones."""
 
@@ -35,10 +41,12 @@ ENVIRONMENT = {
     "DO_NOT_TRACK": "true",
     "KEDRO_DISABLE_TELEMETRY": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # its jobs are for language models, and each starts processes
 }
 ENVIRONMENT_DEFAULTS = {"PYTHONWARNINGS": "ignore"}  # both servers warn about their own dependencies at each start
 
+TRACKING = "MLFLOW_TRACKING_URI"
 STORE = "MLFLOW_BACKEND_STORE_URI"
 """Environment variable: the store of MLflow's pages. All users of a machine see the arguments of a command."""
 
@@ -49,7 +57,7 @@ BOXES_ONLY = "types=nodes"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the address that opens well, and become the server of the page.
+    """Print the address that opens well, and become the server of it.
 
     Raises:
         SystemExit: the port is taken, or there is nothing to show; the message says what to do.
@@ -59,8 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     environment = {**ENVIRONMENT_DEFAULTS, **os.environ, **ENVIRONMENT}
     try:
         require_free(options.page, port)
-        uri = store_address(options.conf_source) if options.page == "ui" else ""
-        if options.page == "ui":
+        uri = store_address(options.conf_source) if options.page != "viz" else ""
+        if options.page == "serve":
+            name = require_champion(uri)
+            address, command = f"http://{HOST}:{port}/invocations", serve_command(port, name)
+            environment |= {TRACKING: uri, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"}
+        elif options.page == "ui":
             if server := server_address(uri):
                 print(f"Runs are recorded on a server of its own: {server}/#/experiments?{MODEL_TRAINING}")
                 return
@@ -72,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"Error: {error}")
     except store_errors() as error:
         sys.exit(f"Error: the record of runs at {mask(uri)} cannot be read: {describe_error(error)}")
-    print(f"Starting; then open {address}", flush=True)
+    print(f"Starting; then {'send requests to' if options.page == 'serve' else 'open'} {address}", flush=True)
     os.execve(command[0], command, environment)  # noqa: S606 - a list of arguments, and no shell
 
 
@@ -126,6 +138,30 @@ def ui_command(port: int) -> list[str]:
     return [sys.executable, "-m", "mlflow", "ui", *place]
 
 
+def require_champion(uri: str) -> str:
+    """The registered name of the experiment, if one of its versions is champion.
+
+    Raises:
+        ExperimentError: none is.
+    """
+    experiment = os.environ.get("KEDRO_ENV") or "base"
+    name = registered_name(experiment)
+    if find_champion(open_client(uri), name) is None:
+        env = "" if experiment == "base" else f" --env={experiment}"
+        raise ExperimentError(
+            f"{name} has no version with the alias {CHAMPION} at {mask(uri)}. Train and score a model, then register "
+            f"it: kedro run --pipelines=register{env}"
+        )
+    return name
+
+
+def serve_command(port: int, name: str) -> list[str]:
+    """The command that serves the champion among a name's versions, to this machine alone."""
+    place = ["--host", HOST, "--port", str(port), "--workers", "1"]
+    model = f"models:/{name}@{CHAMPION}"
+    return [sys.executable, "-m", "mlflow", "models", "serve", "-m", model, "--env-manager", "local", *place]
+
+
 def viz_command(port: int) -> list[str]:
     """The command that serves the graph of the pipelines, to this machine alone.
 
@@ -156,8 +192,14 @@ def _is_free(port: int) -> bool:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m gan_pipelines.pages", description=__doc__, allow_abbrev=False)
-    parser.add_argument("page", choices=sorted(PORTS), help="ui: the runs, in MLflow; viz: the graph, in kedro-viz")
-    parser.add_argument("--port", type=_port, help=f"on {HOST}; 5000 for ui and 4141 for viz by default")
+    parser.add_argument(
+        "page",
+        choices=sorted(PORTS),
+        help="ui: the runs, in MLflow; viz: the graph, in kedro-viz; serve: the champion, over HTTP",
+    )
+    parser.add_argument(
+        "--port", type=_port, help=f"on {HOST}; 5000 for ui, 4141 for viz and 5001 for serve by default"
+    )
     parser.add_argument("--conf-source", help="folder or archive of the configuration; conf/ by default")
     return parser.parse_args(arguments)
 

@@ -14,6 +14,7 @@ from gan_pipelines.pipelines import (
     infogan_training,
     judge,
     pictures,
+    register,
     sample,
     sgan,
     sgan_joint,
@@ -60,6 +61,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "pictures": pictures.create_pipeline(),
         "sample": sample.create_pipeline(experiment.sample.dataset, own=experiment.sample.file is None),
         "export": export.create_pipeline(experiment.export.dataset, own=experiment.export.file is None),
+        "register": register.create_pipeline(experiment.registry.model),
         "__default__": whole["sgan"] + whole["infogan"],
     }
     if experiment.evaluation.split == "test":

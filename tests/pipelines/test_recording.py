@@ -64,3 +64,19 @@ def test_the_record_moves_with_the_project(
         assert content.stat().st_size > 0
         assert (moved.folder / "mlartifacts" / "smoke" / found.parent.info.run_id / "artifacts" / file).is_file()
     assert not old.exists()
+
+
+def test_a_finished_stack_is_registered_with_its_scores_and_its_verdict(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Twenty updates make no champion."""
+    project.run(pipeline_names=["register"])
+    found = project.json("registration")
+    assert (found["version"], found["alias"]) == ("1", "challenger")
+    assert "no model with a verdict can be made champion" in capsys.readouterr().out
+    model = project.record().client.get_logged_model(found["model_id"])
+    distance = project.scores("joint_stack").loc[("frechet_distance", "judge")]
+    values = {metric.key: metric.value for metric in model.metrics or []}
+    assert values["frechet_distance.judge.200"] == pytest.approx(distance["value"])
+    assert model.tags["model_sha256"] == project.model("joint_stack").digest()
+    assert model.tags["data_sha256"] == project.json("data_card")["train"]["sha256"]

@@ -116,13 +116,16 @@ class CheckHooks:
         for block, chosen in self.experiment.chosen_models.items():
             if f"params:{block}" not in pipeline.inputs() or chosen.file:
                 continue
-            made = {name for each in pipelines.values() for name in each.all_outputs()}
-            known = sorted(name for name in made if _is_generator(catalog.get(name)))
+            known = known_generators(catalog)
             if chosen.model not in known:
                 raise ExperimentError(
                     f"{block}.model: must be one of {', '.join(known)}, or the path of a model file, such as "
                     f"joint_stack.safetensors; found {chosen.model!r}."
                 )
+        if "registration" in pipeline.all_outputs():
+            model, scored = self.experiment.registry.model, list(filter(_is_scored, known_generators(catalog)))
+            if model not in scored:
+                raise ExperimentError(f"registry.model: must be one of {', '.join(scored)}; found {model!r}.")
         if "params:export" in pipeline.inputs() and self.experiment.export.onnx:
             require_onnx("export.onnx")
 
@@ -183,6 +186,16 @@ class CheckHooks:
 
 def _is_generator(dataset: AbstractDataset[Any, Any] | None) -> bool:
     return isinstance(dataset, ModelDataset) and dataset.holds.get("kind") in ("stack", "infogan")
+
+
+def _is_scored(name: str) -> bool:
+    return any(f"{name}_scores" in each.all_outputs() for each in pipelines.values())
+
+
+def known_generators(catalog: DataCatalog) -> list[str]:
+    """The datasets of the experiment that hold a stack or an InfoGAN."""
+    made = {name for each in pipelines.values() for name in each.all_outputs()}
+    return sorted(name for name in made if _is_generator(catalog.get(name)))
 
 
 def only_reads_the_record(pipeline: Pipeline) -> bool:

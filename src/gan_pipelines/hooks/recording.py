@@ -9,7 +9,7 @@ import atexit
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,6 +35,7 @@ from gan_pipelines.reporting.ablation import format_ablation, format_order
 from gan_pipelines.reporting.comparison import format_comparison
 from gan_pipelines.reporting.tables import format_codes, format_pairs, format_summary, missing_scores, table_verdict
 from gan_pipelines.tracking import names
+from gan_pipelines.tracking.store import SERVE_PORT
 from gan_pipelines.training.machine import describe_machine
 
 logger = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class Recorded(Schema):
         "pictures",
         "folder",
         "figure",
+        "registration",
     ]
     under: str = ""
 
@@ -93,7 +95,7 @@ class RecordingHooks:
         experiment = active_experiment()  # the checks, which go first, have read it
         self.run, self.evaluation = experiment.run, experiment.evaluation
         self.experiment, self.project = context.env or "base", context.project_path
-        self.parameters = experiment.model_dump(mode="json", exclude={"compare"})  # which decides on nothing recorded
+        self.parameters = experiment.model_dump(mode="json", exclude={"compare", "registry"})  # which decide no result
 
     @hook_impl
     def after_catalog_created(self, catalog: DataCatalog) -> None:
@@ -124,7 +126,8 @@ class RecordingHooks:
         for model in models.values():
             stages |= stage_parameters(model)
         tracking.log_parameters(stages)
-        for images in [name for name in ("train_images", self.evaluation.scored_images) if name in start][:1]:
+        described = ("train_images", self.evaluation.scored_images, "data_card")
+        for images in [name for name in described if name in start][:1]:
             version = loaded_version(images, catalog)
             try:
                 self._record_saved("data_card", catalog.load("data_card", version))
@@ -201,6 +204,8 @@ class RecordingHooks:
         address = tracking.finish_run("FINISHED")
         for text in _results(made, catalog, self.evaluation.split):
             print(text, end="\n\n")
+        for name in made["registration"].values():
+            print(_format_registration(catalog.load(name), self.experiment))
         for name in made["pictures"].values():
             print(f"Pictures: {os.path.relpath(newest_path(files[name]))}")
         for name in made["folder"].values():
@@ -257,6 +262,20 @@ def _results(made: dict[str, dict[str, str]], catalog: DataCatalog, split: str) 
     for kind, describe in described.items():
         for name in made[kind].values():
             yield describe(catalog.load(name))
+
+
+def _format_registration(registered: Mapping[str, str], experiment: str) -> str:
+    """Which version a model became, why, and the command that serves it."""
+    name, alias = registered["name"], registered["alias"]
+    place = f"models:/{name}@{alias} --env-manager local --host 127.0.0.1 --port {SERVE_PORT}"
+    commands = [f"MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false mlflow models serve -m {place}"]
+    if alias == tracking.CHAMPION:
+        commands.insert(0, "make serve" if experiment == "base" else f"make serve ENV={experiment}")
+    kept = f" The champion is still version {registered['champion']}." if registered["champion"] else ""
+    return (
+        f"Registered: {name}, version {registered['version']}, as {alias}: {registered['reason']}."
+        f"{kept if alias != tracking.CHAMPION else ''}\nServe it: {', or '.join(commands)}"
+    )
 
 
 def _end_interrupted_run(process: int) -> None:

@@ -41,6 +41,7 @@ from gan_pipelines.parameters.noise import (
     UniformNoise,
     UniformPrior,
 )
+from gan_pipelines.parameters.registry import RegistryParameters
 from gan_pipelines.parameters.run import CheckpointParameters, RunParameters
 from gan_pipelines.parameters.sample import SampleParameters
 from gan_pipelines.parameters.sgan import JointParameters, LevelParameters, LossWeights, SGANParameters
@@ -83,6 +84,7 @@ __all__ = [
     "Noise",
     "NpzSource",
     "PictureForm",
+    "RegistryParameters",
     "RunParameters",
     "SGANParameters",
     "SampleParameters",

@@ -13,6 +13,7 @@ from gan_pipelines.parameters.compare import CompareParameters
 from gan_pipelines.parameters.data import DataParameters
 from gan_pipelines.parameters.export import ExportParameters
 from gan_pipelines.parameters.infogan import InfoGANParameters
+from gan_pipelines.parameters.registry import RegistryParameters
 from gan_pipelines.parameters.run import RunParameters
 from gan_pipelines.parameters.sample import SampleParameters
 from gan_pipelines.parameters.sgan import SGANParameters
@@ -69,6 +70,7 @@ class Experiment(Schema):
     compare: CompareParameters
     sample: SampleParameters
     export: ExportParameters
+    registry: RegistryParameters
 
     @model_validator(mode="after")
     def _check_between_blocks(self) -> Self:

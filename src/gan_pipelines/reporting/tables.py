@@ -53,6 +53,14 @@ def format_summary(tables: Mapping[str, pd.DataFrame], split: str) -> str:
     return "\n".join([*(line.rstrip() for line in lines), *notes])
 
 
+def summary_markdown(table: pd.DataFrame) -> str:
+    """The most important scores of a generator as a table in Markdown."""
+    _, samples, *cells = _summary_row("", table)
+    rows = zip([SCORES[score].title for score in SUMMARY], cells, strict=True)
+    lines = [f"| score, {samples} samples | value |", "|---|---|", *(f"| {title} | {cell} |" for title, cell in rows)]
+    return "\n".join(lines)
+
+
 def explained_verdict(table: pd.DataFrame) -> str:
     """All verdicts, each with what it was found by, or nothing."""
     return "; ".join(f"{word} ({reason})" for word, reason in find_verdicts(_scores(table)).items())

@@ -3,6 +3,7 @@
 from gan_pipelines.tracking.groups import differences, not_averaged, same_but_for_seed
 from gan_pipelines.tracking.metrics import ablation_metrics, score_metrics, stage_metrics
 from gan_pipelines.tracking.records import find_runs, read_histories, read_parameters, read_pictures, read_scores
+from gan_pipelines.tracking.registry import CHAMPION
 from gan_pipelines.tracking.runs import (
     finish_run,
     log_artifact,
@@ -17,6 +18,7 @@ from gan_pipelines.tracking.stages import running_node, stage_run
 from gan_pipelines.tracking.store import PAGE_PORT, Settings, find_store
 
 __all__ = [
+    "CHAMPION",
     "PAGE_PORT",
     "Settings",
     "ablation_metrics",

@@ -40,6 +40,13 @@ RESUMED_AT = "resumed_at_step"
 RESUMED_FROM = "resumed_from_version"
 _VERDICT = "verdict."
 
+# Besides those of data, tags of registered models.
+JUDGES = "judges"
+"""The first letters of the digests of both judges, as tables of scores have them."""
+VERDICT = "verdict"
+DECISION = "decision"
+"""Which alias a version got when it was registered, and why."""
+
 INHERITED = (EXPERIMENT, DATA_SOURCE, DATA_DIGEST, USER, SOURCE_NAME, SOURCE_TYPE, COMMIT)
 """Tags that child runs copy from their parent, so that a search for stages can use them."""
 DECIDING = (COMMIT, CODE)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 SQLITE = "sqlite:///"
 PAGE_PORT = 5000
 """Where `make ui` serves MLflow's page, on this machine."""
+SERVE_PORT = 5001
+"""Where `make serve` serves a model, on this machine."""
 
 MLFLOW_DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -40,8 +42,15 @@ MLFLOW_DEFAULTS = {
 DEFAULT_FILES = "_MLFLOW_SERVER_ARTIFACT_ROOT"
 """Environment variable: the address of the files of experiments that have none of their own."""
 
-ADDRESSES = {"experiments": "artifact_location", "runs": "artifact_uri", "logged_models": "artifact_location"}
-"""By table: the column in which MLflow keeps absolute addresses of files."""
+_OF_RUN = "(SELECT experiment_id FROM runs WHERE runs.run_uuid = model_versions.run_id)"
+ADDRESSES = (
+    ("experiments", "artifact_location", "experiment_id"),
+    ("runs", "artifact_uri", "experiment_id"),
+    ("logged_models", "artifact_location", "experiment_id"),
+    ("model_versions", "source", _OF_RUN),
+    ("model_versions", "storage_location", _OF_RUN),
+)
+"""Tables and columns in which MLflow keeps absolute addresses of files, and whose experiment they belong to."""
 
 
 class Settings(Schema):
@@ -100,10 +109,10 @@ def relocate(settings: Settings, project: Path) -> None:
             experiment: root / settings.artifacts / name
             for experiment, name in connection.execute("SELECT experiment_id, name FROM experiments")
         }
-        for table, column in ADDRESSES.items():
-            rows = connection.execute(f"SELECT rowid, experiment_id, {column} FROM {table}").fetchall()  # noqa: S608  # fixed words
+        for table, column, owner in ADDRESSES:
+            rows = connection.execute(f"SELECT rowid, {owner}, {column} FROM {table}").fetchall()  # noqa: S608  # fixed words
             for row, experiment, old in rows:
-                new = _move(old or "", root, folders[experiment])
+                new = _move(old, root, folders[experiment]) if old and experiment in folders else None
                 if new and (table == "experiments" or _local_path(new).exists() or not _local_path(old).exists()):
                     connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (new, row))  # noqa: S608  # likewise
 
