@@ -125,7 +125,7 @@ def test_every_params_input_of_every_pipeline_exists_and_is_typed(
     rows = row_settings(experiment.run, experiment.sgan, experiment.ablation)
     raw = {**experiment.model_dump(mode="json"), "ablation_rows": rows}
     seen = set()
-    asked = sum((found[name] for name in ("ablation", "sample", "export")), start=found["__default__"])
+    asked = sum((found[name] for name in ("ablation", "sample", "export", "register")), start=found["__default__"])
     for node in asked.nodes:
         hints = list(get_type_hints(node.func).values())
         for position, source in enumerate(node.inputs):
@@ -136,7 +136,7 @@ def test_every_params_input_of_every_pipeline_exists_and_is_typed(
                 assert issubclass(hints[position], BaseModel), f"{node.name}: {source} arrives as a raw dict"
                 hints[position].model_validate(value)
                 seen.add(source.removeprefix("params:").split(".")[0])
-    assert seen == set(raw) - {"compare", "registry", "sample"}
+    assert seen == set(raw) - {"compare"}
 
 
 def test_three_levels_make_three_level_nodes(graphs: Callable[[str], dict[str, Pipeline]]) -> None:

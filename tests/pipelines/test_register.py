@@ -196,6 +196,8 @@ def test_the_page_of_a_model_has_its_scores_its_verdict_and_what_made_them(regis
         assert tags["verdict"] == "collapsed"
         assert tags["decision"].startswith("challenger: ")
     assert version.run_id == model.source_run_id
+    assert version.tags["model_id"] == model.model_id
+    assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": NAME, "version": 2}]
     assert "| Frechet at infinity | 1.00 +- 0.10 |" in version.description
     assert "Verdict: collapsed" in version.description
     assert registered.version(1).tags["verdict"] == "none"
@@ -209,7 +211,7 @@ def test_a_logged_model_has_all_that_serves_it_and_nothing_pickled(registered: R
         "MLmodel", "conda.yaml", "data/independent_stack.safetensors", "influences.csv", "input_example.json",
         "python_env.yaml", "requirements.txt", "scores.csv", "serving_input_example.json",
     }  # fmt: skip
-    package = {str(path.relative_to(PACKAGE.parent)) for path in PACKAGE.rglob("*") if path.suffix in (".py", ".html")}
+    package = {str(path.relative_to(PACKAGE.parent)) for path in PACKAGE.rglob("*") if path.suffix in (".py", ".html", ".md")}
     assert code == {f"code/{path}" for path in package}
     needed = [line.partition("==") for line in (folder / "requirements.txt").read_text().splitlines()]
     assert {name for name, sign, version in needed if sign and version} == set(serving.REQUIREMENTS)
@@ -262,7 +264,10 @@ def change_card(project: Project) -> None:
 
 @pytest.mark.parametrize(
     ("spoil", "says"),
-    [(swap_model, "joint_stack_scores: are of sha256:"), (change_card, "data_card: is of other images .*joint_stack")],
+    [
+        (swap_model, "joint_stack_scores: are of another model"),
+        (change_card, "data_card: joint_stack_scores were measured"),
+    ],
 )
 def test_what_does_not_belong_together_is_refused_and_nothing_registered(
     spoil: Callable[[Project], None], says: str, registered: Registered, tmp_path: Path

@@ -10,6 +10,7 @@ The history of a training gets the column `model` alone, with the digests of wha
 """
 
 from collections.abc import Iterable, Mapping
+from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -76,21 +77,26 @@ def require_scores_of(data: Mapping[str, Any], remedy: Remedy) -> None:
         ExperimentError: names the scores, and what they were measured on.
     """
     for name, generator in data.items():
-        scores = data.get(f"{name}_scores")
-        if not isinstance(generator, StackedGenerator | InfoGAN) or scores is None:
+        tables = {key: data[key] for key in (f"{name}_scores", f"{name}_influences") if key in data}
+        if not isinstance(generator, StackedGenerator | InfoGAN):
             continue
+        if tables and "data_card" in data:
+            _require_card(name, data["data_card"], _stamp(next(iter(tables.values())), "data"))
         wanted = {"model": _join("", [generator.digest()[:SHORT]])}
         if "real_scores" in data:
-            wanted["data"] = str(data["real_scores"]["data"].iloc[0])
-        if "data_card" in data:
-            _require_card(name, data["data_card"], str(scores["data"].iloc[0]))
-        for column, digest in wanted.items():
-            if (found := str(scores[column].iloc[0])) != digest:
+            wanted["data"] = _stamp(data["real_scores"], "data")
+        for table, (column, digest) in product(tables, wanted.items()):
+            if (found := _stamp(data[table], column)) != digest:
                 other = "real_scores" if column == "data" else name
                 raise ExperimentError(
-                    f"{name}_scores: are of another {column} ({found}) than {other} ({digest}). Make them anew first "
-                    f"(`{remedy(f'{name}_scores')}`), or choose versions that belong together with --load-versions."
+                    f"{table}: are of another {column} ({found}) than {other} ({digest}). Make them anew first "
+                    f"(`{remedy(table)}`), or choose versions that belong together with --load-versions."
                 )
+
+
+def _stamp(table: pd.DataFrame, column: str) -> str:
+    """What made a table, as it says itself; tables of earlier versions do not."""
+    return str(table[column].iloc[0]) if column in table and len(table) else "not named"
 
 
 def _require_card(name: str, card: Mapping[str, Any], stamp: str) -> None:
