@@ -196,6 +196,8 @@ def test_the_page_of_a_model_has_its_scores_its_verdict_and_what_made_them(regis
         assert tags["verdict"] == "collapsed"
         assert tags["decision"].startswith("challenger: ")
     assert version.run_id == model.source_run_id
+    assert version.tags["model_id"] == model.model_id
+    assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": NAME, "version": 2}]
     assert "| Frechet at infinity | 1.00 +- 0.10 |" in version.description
     assert "Verdict: collapsed" in version.description
     assert registered.version(1).tags["verdict"] == "none"

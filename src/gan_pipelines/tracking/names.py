@@ -21,6 +21,9 @@ CHANGED = "mlflow.source.git.dirty"
 DATA_CONTEXT = "mlflow.data.context"
 """A tag of a run's dataset: what the run used it for."""
 
+MODEL_VERSIONS = "mlflow.modelVersions"
+"""Of a logged model: the registered versions that its page links to."""
+
 # Tags of this project.
 EXPERIMENT = "experiment"
 PIPELINE = "pipeline"
@@ -41,6 +44,8 @@ RESUMED_FROM = "resumed_from_version"
 _VERDICT = "verdict."
 
 # Besides those of data, tags of registered models.
+MODEL_ID = "model_id"
+"""The logged model of a version, which a sqlite store does not keep."""
 JUDGES = "judges"
 """The first letters of the digests of both judges, as tables of scores have them."""
 VERDICT = "verdict"

@@ -3,6 +3,7 @@
 Unlike the record of a training, which may fail while the training goes on, all of this raises what goes wrong.
 """
 
+import json
 import os
 import shutil
 import tempfile
@@ -146,10 +147,12 @@ class Registry:
             # not models:/<id>, for which MLflow would look in another store than this client's
             model.artifact_location,
             run_id=self.run.info.run_id,
-            tags=dict(page.tags),
+            tags={**page.tags, names.MODEL_ID: model.model_id},
             description=page.description,
             model_id=model.model_id,
         )
+        link = json.dumps([{"name": self.name, "version": version.version}])
+        self.client.set_logged_model_tags(model.model_id, {names.MODEL_VERSIONS: link})
         self.client.set_registered_model_alias(self.name, alias, version.version)
         return str(version.version), model.model_id
 
