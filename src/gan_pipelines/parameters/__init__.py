@@ -22,7 +22,13 @@ from gan_pipelines.parameters.data import (
     TableSource,
     TorchvisionSource,
 )
-from gan_pipelines.parameters.experiment import EvaluationParameters, Experiment, FeatureNetworkName
+from gan_pipelines.parameters.experiment import (
+    INITIAL,
+    EvaluationParameters,
+    Experiment,
+    FeatureNetworkName,
+    InitialModel,
+)
 from gan_pipelines.parameters.infogan import CodeDiscriminatorParameters, InfoGANParameters, InformationWeights
 from gan_pipelines.parameters.networks import (
     DiscriminatorParameters,
@@ -45,6 +51,7 @@ from gan_pipelines.parameters.sgan import JointParameters, LevelParameters, Loss
 from gan_pipelines.parameters.training import TrainingParameters
 
 __all__ = [
+    "INITIAL",
     "LABELS",
     "PIXELS",
     "UNCONDITIONAL",
@@ -69,6 +76,7 @@ __all__ = [
     "ImageFolderSource",
     "InfoGANParameters",
     "InformationWeights",
+    "InitialModel",
     "Initialisation",
     "JointParameters",
     "JudgeParameters",
