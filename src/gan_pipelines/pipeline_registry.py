@@ -33,27 +33,28 @@ def register_pipelines() -> dict[str, Pipeline]:
     experiment = active_experiment()
     validation = experiment.data.validation_fraction > 0
     listed = isinstance(experiment.data.source, TableSource)
+    initial = experiment.initial_models
     levels, labelled = list(experiment.sgan.levels), experiment.sgan.conditional
     parts = {
         "data_preparation": data_preparation.create_pipeline(validation, listed),
         "judge": judge.create_pipeline(),
         "real_evaluation": evaluation.create_real(),
-        "classifier": classifier.create_pipeline(levels),
+        "classifier": classifier.create_pipeline(levels, initial),
     }
     shared = parts["data_preparation"] + parts["judge"] + parts["real_evaluation"]
     whole = {
-        "sgan": shared + sgan.create_pipeline(levels, labelled),
-        "infogan": shared + infogan.create_pipeline(),
-        "sgan_unsupervised": shared + sgan_unsupervised.create_pipeline(levels, labelled),
+        "sgan": shared + sgan.create_pipeline(levels, labelled, initial),
+        "infogan": shared + infogan.create_pipeline(initial),
+        "sgan_unsupervised": shared + sgan_unsupervised.create_pipeline(levels, labelled, initial),
     }
     found = {
         **parts,
-        "sgan_levels": sgan_levels.create_pipeline(levels),
-        "sgan_joint": sgan_joint.create_pipeline(levels),
+        "sgan_levels": sgan_levels.create_pipeline(levels, initial),
+        "sgan_joint": sgan_joint.create_pipeline(levels, initial),
         "sgan_evaluation": sgan.create_evaluation(levels, labelled),
-        "infogan_training": infogan_training.create_pipeline(),
+        "infogan_training": infogan_training.create_pipeline(initial),
         "infogan_evaluation": infogan.create_evaluation(),
-        "unsupervised_training": sgan_unsupervised.create_training(levels),
+        "unsupervised_training": sgan_unsupervised.create_training(levels, initial),
         "unsupervised_evaluation": sgan_unsupervised.create_evaluation(levels, labelled),
         **whole,
         "ablation": shared + parts["classifier"] + ablation.create_pipeline(levels, experiment.ablation.seeds),

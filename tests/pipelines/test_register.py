@@ -211,7 +211,9 @@ def test_a_logged_model_has_all_that_serves_it_and_nothing_pickled(registered: R
         "MLmodel", "conda.yaml", "data/independent_stack.safetensors", "influences.csv", "input_example.json",
         "python_env.yaml", "requirements.txt", "scores.csv", "serving_input_example.json",
     }  # fmt: skip
-    package = {str(path.relative_to(PACKAGE.parent)) for path in PACKAGE.rglob("*") if path.suffix in (".py", ".html", ".md")}
+    package = {
+        str(path.relative_to(PACKAGE.parent)) for path in PACKAGE.rglob("*") if path.suffix in (".py", ".html", ".md")
+    }
     assert code == {f"code/{path}" for path in package}
     needed = [line.partition("==") for line in (folder / "requirements.txt").read_text().splitlines()]
     assert {name for name, sign, version in needed if sign and version} == set(serving.REQUIREMENTS)

@@ -43,6 +43,11 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "precision": ({"precision": "bfloat16"}, "precision was float32, is bfloat16"),
     "compile": ({"compile": "default"}, "compile was off, is default"),
     "deterministic": ({"deterministic": True}, "deterministic was false, is true"),
+    "start": (
+        {"initial": {"initial": PROVENANCE}},
+        "initial.initial.stage was absent, is pixels; initial.initial.parameters.training.steps was absent, is 12; "
+        "initial.initial.parameters.training.learning_rate was absent, is 0.001; and 11 more",
+    ),
 }
 
 

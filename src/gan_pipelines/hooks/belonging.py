@@ -8,7 +8,7 @@ from typing import Any
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.metrics import RealFeatures
 from gan_pipelines.models import Encoder, InfoGAN, LevelGAN, LevelSpec, StackedGenerator
-from gan_pipelines.parameters import EvaluationParameters, ExperimentError, SGANParameters
+from gan_pipelines.parameters import INITIAL, EvaluationParameters, ExperimentError, SGANParameters
 from gan_pipelines.pipelines.infogan_encoder import UNSUPERVISED
 
 GENERATOR = "generator"
@@ -29,6 +29,8 @@ def made_from(name: str, data: Any) -> dict[str, str]:
         name: of the dataset.
         data: its content.
     """
+    if name.startswith(INITIAL):  # another training starts from it, maybe on other data
+        return {}
     match data:
         case Encoder() if "classifier_on_" in name:
             return {f"{name.replace('classifier_on_', '')}_samples": data.spec.data_digest}

@@ -1,8 +1,10 @@
 """Bad input is refused before anything runs, and a run keeps to one version of every file."""
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from kedro.framework.context import KedroContext
@@ -17,6 +19,7 @@ from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.datasets import CheckpointDataset, ModelDataset
 from gan_pipelines.hooks.belonging import require_belonging, require_readable, require_same_levels
 from gan_pipelines.hooks.memory import require_memory
+from gan_pipelines.hooks.references import find_model, require_generators
 from gan_pipelines.hooks.stamping import require_scores_of
 from gan_pipelines.hooks.versions import (
     folder,
@@ -28,10 +31,12 @@ from gan_pipelines.hooks.versions import (
     versioned_files,
 )
 from gan_pipelines.metrics import require_networks
+from gan_pipelines.model_file import Model
+from gan_pipelines.models import EncoderSpec, InfoGANSpec, LevelSpec
+from gan_pipelines.models.initial import require_joint_start, require_start
 from gan_pipelines.models.memory import plan_memory
-from gan_pipelines.models.program import require_onnx
 from gan_pipelines.models.requirements import check_experiment, check_rows, check_unsupervised
-from gan_pipelines.parameters import Experiment, ExperimentError
+from gan_pipelines.parameters import INITIAL, Experiment, ExperimentError
 from gan_pipelines.parameters.ablation import row_settings
 from gan_pipelines.pipelines.compare import READS_THE_RECORD
 from gan_pipelines.pipelines.data_preparation import PICTURE_TABLE
@@ -48,6 +53,8 @@ class CheckHooks:
     """Checks parameters when a session begins, machine, folders and files before a run, what meets in each node."""
 
     experiment: Experiment
+    initial: Mapping[str, Model] = MappingProxyType({})
+    """Models from which trainings of the run start, by dataset."""
     runs_rows = False
     runs_unsupervised = False
     used: frozenset[str] = frozenset()
@@ -78,7 +85,7 @@ class CheckHooks:
         self.runs_unsupervised = any(name.startswith(f"{UNSUPERVISED}_") for name in pipeline.datasets())
         self.used = blocks_in_use(pipeline)
         self._require_what_is_scored(pipeline)
-        self._require_generators(pipeline, catalog)
+        require_generators(self.experiment, pipeline, catalog)
         if PICTURE_TABLE in pipeline.inputs() and not catalog.exists(PICTURE_TABLE):
             raise ExperimentError(
                 f"{PICTURE_TABLE}: there is no such file ({catalog.get(PICTURE_TABLE)}); data.source.name: table needs "
@@ -94,7 +101,11 @@ class CheckHooks:
         if not run_params["only_missing_outputs"]:  # with it, Kedro goes by what lies there
             for dataset in outputs.values():
                 pin_output(dataset)
-        inputs = versioned_files(pipeline.inputs(), catalog)
+        starts = {name: start for name, start in self.experiment.initial_models.items() if name in pipeline.inputs()}
+        for name, start in starts.items():
+            catalog[name] = find_model(start.where, start.reference, catalog, project.project_folder())
+        self.initial = {name: catalog[name].load() for name in starts}
+        inputs = versioned_files(pipeline.inputs() - set(starts), catalog)
         if "train_images" in inputs:
             inputs |= versioned_files([self.experiment.evaluation.scored_images], catalog)
         for name, dataset in inputs.items():
@@ -110,24 +121,6 @@ class CheckHooks:
             require_networks(evaluation.networks, weights)
         if "pictures_samples" in pipeline.all_outputs():
             find_folder(evaluation)
-
-    def _require_generators(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Check that the models that are sampled or exported are datasets that hold generators."""
-        for block, chosen in self.experiment.chosen_models.items():
-            if f"params:{block}" not in pipeline.inputs() or chosen.file:
-                continue
-            known = known_generators(catalog)
-            if chosen.model not in known:
-                raise ExperimentError(
-                    f"{block}.model: must be one of {', '.join(known)}, or the path of a model file, such as "
-                    f"joint_stack.safetensors; found {chosen.model!r}."
-                )
-        if "registration" in pipeline.all_outputs():
-            model, scored = self.experiment.registry.model, list(filter(_is_scored, known_generators(catalog)))
-            if model not in scored:
-                raise ExperimentError(f"registry.model: must be one of {', '.join(scored)}; found {model!r}.")
-        if "params:export" in pipeline.inputs() and self.experiment.export.onnx:
-            require_onnx("export.onnx")
 
     def _check_start(self, start: dict[str, Any], made: set[str], catalog: DataCatalog) -> None:
         """Check that the files that a pipeline starts from fit the experiment and each other.
@@ -170,32 +163,34 @@ class CheckHooks:
 
     def _check_images(self, train_images: LabelledImages, scored_images: LabelledImages) -> None:
         plan = check_experiment(self.experiment, train_images, scored_images, self.used)
+        levels = plan.levels
         needs = plan_memory(plan, self.experiment.batch_sizes, self.experiment.evaluation, len(train_images))
         require_memory(self.experiment.run, [need for need in needs if need.block in {"run", *self.used}])
         if self.runs_rows:
             check_rows(self.experiment, train_images)
         if self.runs_unsupervised:
-            check_unsupervised(plan, self.experiment.sgan, "evaluation" in self.used)
+            levels = check_unsupervised(plan, self.experiment.sgan, "evaluation" in self.used)
+        self._check_initial_models({"encoder": plan.encoder.spec, "infogan": plan.infogan}, levels)
+
+    def _check_initial_models(
+        self, wanted: Mapping[str, EncoderSpec | InfoGANSpec], levels: Mapping[str, LevelSpec]
+    ) -> None:
+        """Check that the models from which trainings start are like those that will be trained."""
+        for name, model in self.initial.items():
+            where, stage = self.experiment.initial_models[name].where, name.removeprefix(INITIAL)
+            if stage in wanted:
+                require_start(where, model.spec, wanted[stage])
+            elif stage.startswith("joint_level_"):
+                level = levels[stage.removeprefix("joint_level_")]
+                require_joint_start(where, model.spec, level, self.experiment.sgan.joint)
+            else:
+                require_start(where, model.spec, levels[stage.removeprefix("level_")])
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
         """All is made and saved: nobody needs the checkpoints of this run any more."""
         for checkpoints in checkpoint_folders(pipeline, catalog):
             checkpoints.load().clear()
-
-
-def _is_generator(dataset: AbstractDataset[Any, Any] | None) -> bool:
-    return isinstance(dataset, ModelDataset) and dataset.holds.get("kind") in ("stack", "infogan")
-
-
-def _is_scored(name: str) -> bool:
-    return any(f"{name}_scores" in each.all_outputs() for each in pipelines.values())
-
-
-def known_generators(catalog: DataCatalog) -> list[str]:
-    """The datasets of the experiment that hold a stack or an InfoGAN."""
-    made = {name for each in pipelines.values() for name in each.all_outputs()}
-    return sorted(name for name in made if _is_generator(catalog.get(name)))
 
 
 def only_reads_the_record(pipeline: Pipeline) -> bool:

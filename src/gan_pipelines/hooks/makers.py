@@ -12,9 +12,10 @@ from gan_pipelines.metrics.definitions import JUDGE, SECOND_JUDGE
 from gan_pipelines.model_file import Model
 from gan_pipelines.models import Encoder, InfoGAN, LevelGAN, LevelSpec, StackedGenerator
 from gan_pipelines.models.provenance import Provenance
+from gan_pipelines.parameters import INITIAL
 from gan_pipelines.parameters.base import FOUND_CHARACTERS, flatten
 
-WITHOUT_BLOCK = (ROW, "classifier_on_", f"{BESIDE}encoder")
+WITHOUT_BLOCK = (ROW, "classifier_on_", f"{BESIDE}encoder", INITIAL)
 """How the names of models begin that no parameter block of their own has made."""
 
 

@@ -97,6 +97,11 @@ def loaded_version(name: str, catalog: DataCatalog) -> str:
     return str(versioned_files([name], catalog)[name].resolve_load_version())
 
 
+def known_versions(dataset: VersionedDataset) -> list[str]:
+    """The versions that are there, the newest first."""
+    return sorted((Path(path).parent.name for path in dataset._get_versions()), reverse=True)
+
+
 def newest_path(dataset: VersionedDataset) -> Path:
     """The file of the version that this run loads."""
     return Path(dataset._get_load_path())

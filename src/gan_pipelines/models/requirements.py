@@ -160,7 +160,7 @@ def check_rows(experiment: Experiment, train_images: LabelledImages) -> None:
             raise ExperimentError(f"The ablation's row {row} cannot be trained. {error}") from None
 
 
-def check_unsupervised(plan: Plan, sgan: SGANParameters, scored: bool) -> None:
+def check_unsupervised(plan: Plan, sgan: SGANParameters, scored: bool) -> dict[str, LevelSpec]:
     """Check that the InfoGAN can be the encoder of the stack, and that its categories can stand for the classes.
 
     Args:
@@ -168,13 +168,16 @@ def check_unsupervised(plan: Plan, sgan: SGANParameters, scored: bool) -> None:
         sgan: the stack's YAML.
         scored: whether the stack is scored, for which each class needs a category.
 
+    Returns:
+        Its levels.
+
     Raises:
         ExperimentError: names the field that does not fit.
     """
     name, code = category_code(plan.infogan)
     with torch.device("meta"):
         encoder = Encoder(plan_infogan_encoder(plan.infogan))
-    plan_levels(sgan, encoder)
+    levels = plan_levels(sgan, encoder)
     classes = len(plan.judge.spec.classes)
     if scored and (classes < 2 or code.classes < classes):
         raise ExperimentError(
@@ -183,6 +186,7 @@ def check_unsupervised(plan: Plan, sgan: SGANParameters, scored: bool) -> None:
             f"{'class' if classes == 1 else 'classes'}. `kedro run --pipelines=data_preparation,infogan_training,"
             f"unsupervised_training` trains without scores."
         )
+    return levels
 
 
 def fewest_scored(classes: Sequence[str]) -> int:

@@ -22,7 +22,13 @@ from gan_pipelines.parameters.data import (
     TableSource,
     TorchvisionSource,
 )
-from gan_pipelines.parameters.experiment import EvaluationParameters, Experiment, FeatureNetworkName
+from gan_pipelines.parameters.experiment import (
+    INITIAL,
+    EvaluationParameters,
+    Experiment,
+    FeatureNetworkName,
+    InitialModel,
+)
 from gan_pipelines.parameters.export import ExportParameters
 from gan_pipelines.parameters.infogan import CodeDiscriminatorParameters, InfoGANParameters, InformationWeights
 from gan_pipelines.parameters.networks import (
@@ -48,6 +54,7 @@ from gan_pipelines.parameters.sgan import JointParameters, LevelParameters, Loss
 from gan_pipelines.parameters.training import TrainingParameters
 
 __all__ = [
+    "INITIAL",
     "LABELS",
     "PIXELS",
     "UNCONDITIONAL",
@@ -73,6 +80,7 @@ __all__ = [
     "ImageFolderSource",
     "InfoGANParameters",
     "InformationWeights",
+    "InitialModel",
     "Initialisation",
     "JointParameters",
     "JudgeParameters",

@@ -68,15 +68,18 @@ def row_stack(row: str, sgan: SGANParameters, updates_fraction: float = 1.0) -> 
 
     Each level of every row gets as many updates: those of its own training and those of the joint one, either of both
     or all of them alone. A joint training from scratch uses no weights of levels that were trained alone, so those get
-    a single update.
+    a single update. No row starts from another training: rows differ in their losses from the first update on.
     """
     from_scratch = sgan.joint.initialise == "scratch"
-    joint = sgan.joint.model_copy(update={"training": _shortened(sgan.joint.training, updates_fraction)})
+    initialise = "independent" if sgan.joint.initial_levels else sgan.joint.initialise
+    training = _shortened(sgan.joint.training, updates_fraction)
+    joint = sgan.joint.model_copy(update={"training": training, "initialise": initialise})
     levels = {name: level.model_dump() for name, level in sgan.levels.items()}
     for name, level in levels.items():
         training = _shortened(sgan.levels[name].training, updates_fraction)
         steps = 0 if from_scratch else training.steps
         steps = max(1, steps) if row in JOINTLY_TRAINED else steps + joint.training.steps
+        level["initialise"] = "scratch"
         level["training"] = training.model_copy(update={"steps": steps}).model_dump()
         if row == NO_ENTROPY:
             level["loss_weights"]["entropy"] = 0.0

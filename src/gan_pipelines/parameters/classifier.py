@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from gan_pipelines.parameters.base import Margin, Name, Natural, Schema, Weight
 from gan_pipelines.parameters.networks import MEAN_IMAGE_FIRST, Initialisation, Network, has_mean_image
+from gan_pipelines.parameters.start import Start
 from gan_pipelines.parameters.training import TrainingParameters
 
 PIXELS = "pixels"
@@ -90,9 +91,11 @@ class EncoderParameters(ClassifierParameters):
     Attributes:
         unit_scale: whether levels get each representation in the unit in which its mean square over the training images
             is 1, or as the network has it.
+        initialise: `scratch` starts from new weights, `from` from those of another encoder.
     """
 
     unit_scale: bool = True
+    initialise: Start = "scratch"
 
 
 class JudgeParameters(ClassifierParameters):

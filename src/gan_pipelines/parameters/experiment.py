@@ -1,7 +1,7 @@
 """The whole experiment: what is scored, and what must hold between blocks."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -17,9 +17,14 @@ from gan_pipelines.parameters.registry import RegistryParameters
 from gan_pipelines.parameters.run import RunParameters
 from gan_pipelines.parameters.sample import SampleParameters
 from gan_pipelines.parameters.sgan import SGANParameters
+from gan_pipelines.parameters.start import StartFrom
 
 FeatureNetworkName = Literal["judge", "efficientnet_lite0", "inception_v3"]
 """On whose features pictures are compared: the experiment's own judge, or a network trained on ImageNet."""
+
+
+INITIAL = "initial_"
+"""How the datasets begin from which trainings take their first weights."""
 
 
 class EvaluationParameters(Schema):
@@ -53,6 +58,18 @@ class EvaluationParameters(Schema):
         if "judge" not in self.networks or len(set(self.networks)) < len(self.networks):
             raise ValueError(f"networks: must name the judge, and each network once; found {list(self.networks)}")
         return self
+
+
+class InitialModel(NamedTuple):
+    """The model that a training starts from.
+
+    Attributes:
+        where: the training's place in the YAML.
+        reference: names the model.
+    """
+
+    where: str
+    reference: str
 
 
 class Experiment(Schema):
@@ -118,6 +135,23 @@ class Experiment(Schema):
     def chosen_models(self) -> dict[str, ChosenModel]:
         """The blocks that name a trained generator, by their place in the YAML."""
         return {"sample": self.sample, "export": self.export}
+
+    @property
+    def initial_models(self) -> dict[str, InitialModel]:
+        """The models that trainings start from, by the dataset that stands for each, such as `initial_level_fc3`."""
+        trainings = {
+            "encoder": ("classifier", self.classifier.initialise),
+            **{f"level_{name}": (f"sgan.levels.{name}", level.initialise) for name, level in self.sgan.levels.items()},
+            "infogan": ("infogan", self.infogan.initialise),
+        }
+        found = {
+            f"{INITIAL}{name}": InitialModel(f"{where}.initialise.from", start.model)
+            for name, (where, start) in trainings.items()
+            if isinstance(start, StartFrom)
+        }
+        for name, reference in self.sgan.joint.initial_levels.items():
+            found[f"{INITIAL}joint_level_{name}"] = InitialModel(f"sgan.joint.initialise.from.{name}", reference)
+        return found
 
     @classmethod
     def read(cls, parameters: Mapping[str, Any]) -> Self:

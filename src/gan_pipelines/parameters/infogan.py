@@ -14,6 +14,7 @@ from gan_pipelines.parameters.noise import (
     Prior,
     single_codes,
 )
+from gan_pipelines.parameters.start import Start
 from gan_pipelines.parameters.training import AdversarialLossName, TrainingParameters
 
 BASELINE = "For a plain GAN keep the codes and set both information_weights to 0"
@@ -54,6 +55,7 @@ class InfoGANParameters(Schema):
         initialisation: how the weights of G, D and Q start.
         adversarial_loss: form of V, by name.
         information_weights: lambda.
+        initialise: `scratch` starts from new weights, `from` from those of another InfoGAN.
         training: length, rates, averaging.
     """
 
@@ -64,6 +66,7 @@ class InfoGANParameters(Schema):
     initialisation: Initialisation = Initialisation()
     adversarial_loss: AdversarialLossName = "non_saturating"
     information_weights: InformationWeights = InformationWeights()
+    initialise: Start = "scratch"
     training: TrainingParameters
 
     @model_validator(mode="after")

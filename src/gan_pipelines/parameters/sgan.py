@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from gan_pipelines.parameters.base import Count, Schema, Weight, WithoutRemoved
 from gan_pipelines.parameters.classifier import LABELS, PIXELS, UNCONDITIONAL, ClassifierParameters
 from gan_pipelines.parameters.networks import DiscriminatorParameters, GeneratorParameters, Initialisation
 from gan_pipelines.parameters.noise import Noise
+from gan_pipelines.parameters.start import ModelReference, Start
 from gan_pipelines.parameters.training import AdversarialLossName, TrainingParameters
 
 
@@ -59,6 +60,7 @@ class LevelParameters(Schema):
         loss_weights: weights of the losses.
         condition_noise: deviation of the Gaussian noise that is added to its condition while it trains alone, since the
             level above will not be perfect either; in the unit of the condition, and none on labels.
+        initialise: `scratch` starts from new weights, `from` from those of another level.
         training: its independent training.
     """
 
@@ -72,6 +74,7 @@ class LevelParameters(Schema):
     generator_updates: tuple[GeneratorUpdates, ...] = ()
     loss_weights: LossWeights = LossWeights()
     condition_noise: Weight = 0.0
+    initialise: Start = "scratch"
     training: TrainingParameters
 
     @model_validator(mode="after")
@@ -105,11 +108,25 @@ class LevelParameters(Schema):
         return next((step.updates for step in self.generator_updates if adversarial_loss > step.above), last)
 
 
+class StartFromLevels(Schema):
+    """Trained levels whose weights the joint training takes over.
+
+    Attributes:
+        models: in the YAML called `from`; the model of each level by the level's name. Levels that are not named start
+            from those trained alone.
+    """
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    models: Annotated[dict[str, ModelReference], WithoutRemoved] = Field(alias="from", min_length=1)
+
+
 class JointParameters(Schema):
     """End-to-end training of the stack.
 
     Attributes:
-        initialise: `independent` starts from the trained levels, `scratch` from new weights.
+        initialise: `independent` starts from the trained levels, `scratch` from new weights, `from` from the levels
+            that it names, such as those of an earlier joint training.
         upstream_weight: w; level k minimises its own loss + w x the losses of all levels below it.
         discriminators: of levels whose D_i and Q_i get other layers here, such as more dropout; unless they start from
             scratch, they take over the weights in their order, so these must have the same shapes. One set to `null` is
@@ -117,10 +134,15 @@ class JointParameters(Schema):
         training: as for a level.
     """
 
-    initialise: Literal["independent", "scratch"] = "independent"
+    initialise: Literal["independent", "scratch"] | StartFromLevels = "independent"
     upstream_weight: Weight = 0.01
     discriminators: Annotated[dict[str, DiscriminatorParameters], WithoutRemoved] = Field(default_factory=dict)
     training: TrainingParameters
+
+    @property
+    def initial_levels(self) -> dict[str, str]:
+        """The model that each level named by `initialise: {from: ...}` starts from."""
+        return self.initialise.models if isinstance(self.initialise, StartFromLevels) else {}
 
 
 class SGANParameters(Schema):
@@ -174,6 +196,14 @@ class SGANParameters(Schema):
                     f"{place}.classes: a D that is aware of classes needs labels, and this stack has the condition "
                     f"{UNCONDITIONAL!r}; give D the head `adversarial` instead"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _check_initial_levels(self) -> Self:
+        if unknown := set(self.joint.initial_levels) - set(self.levels):
+            raise ValueError(
+                f"joint.initialise.from.{min(unknown)}: there is no such level; the levels are {', '.join(self.levels)}"
+            )
         return self
 
     @property

@@ -33,6 +33,8 @@ KEPT_CHECKPOINTS = 2
 """Per training: the newest one, and its predecessor in case the newest is broken."""
 OWNER = "version"
 """File beside the checkpoints of a training: the version of the last run that wrote or resumed them."""
+KEY_LETTERS = 16
+"""So many letters of its digest name the folder of a training."""
 KEPT_TRAININGS = 3
 """Interrupted trainings per slot; older ones are removed."""
 SLOT, STEP = re.compile(r"[0-9]{1,9}", re.ASCII), re.compile(r"step_[0-9]{9,}\.safetensors", re.ASCII)
@@ -89,7 +91,7 @@ class CheckpointFolder:
         Raises:
             FileError: the folder cannot be written.
         """
-        stage, key = self.path / provenance.stage, provenance.digest()[:16]
+        stage, key = self.path / provenance.stage, provenance.digest()[:KEY_LETTERS]
         try:
             _require_no_links(self.path, stage)
             stage.mkdir(parents=True, exist_ok=True)
@@ -108,6 +110,10 @@ class CheckpointFolder:
             yield opened
         finally:
             lock.release()
+
+    def holds(self, provenance: Provenance) -> bool:
+        """Whether there are checkpoints of a training: the run that it belongs to has not come to its end."""
+        return any(_newest_first(folder) for folder in self.path.rglob(provenance.digest()[:KEY_LETTERS]))
 
     def clear(self) -> None:
         """Remove the checkpoints of this version's trainings; called when the whole run has succeeded."""

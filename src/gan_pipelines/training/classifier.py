@@ -13,6 +13,7 @@ from gan_pipelines.models.plan import plan_classifier
 from gan_pipelines.parameters import ClassifierParameters, RunParameters
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.engine import train
+from gan_pipelines.training.initial import take_weights
 from gan_pipelines.training.observer import Observer
 from gan_pipelines.training.players import make_player
 from gan_pipelines.training.stage import Stage, training_stage
@@ -29,6 +30,7 @@ def fit_classifier(
     test_images: LabelledImages,
     observer: Observer,
     checkpoints: CheckpointFolder | None = None,
+    initial: Encoder | None = None,
 ) -> tuple[Encoder, list[dict[str, float]], dict[str, float]]:
     """Build and train a classifier on its own random streams.
 
@@ -40,13 +42,16 @@ def fit_classifier(
         test_images: used only to measure its accuracy.
         observer: receives the losses.
         checkpoints: where to keep checkpoints; None keeps none.
+        initial: its weights are the first ones; None draws new ones.
 
     Returns:
         The frozen classifier on the CPU, the history of its losses, and its accuracy on both sets.
     """
     spec = plan_classifier(parameters, train_images.image_shape, train_images.classes, train_images.digest(), name).spec
-    with training_stage(run, name, parameters, {"images": spec.data_digest}, checkpoints) as stage:
-        encoder = stage.place(Encoder(spec.model_copy(update={"provenance": stage.provenance})))
+    inputs, starts = {"images": spec.data_digest}, {"initial": initial} if initial else {}
+    with training_stage(run, name, parameters, inputs, checkpoints, starts) as stage:
+        encoder = Encoder(spec.model_copy(update={"provenance": stage.provenance}))
+        encoder = stage.place(take_weights(encoder, initial) if initial else encoder)
         set_mean_images(encoder, train_images.pixels())
         history = train_classifier(encoder, train_images, parameters, stage, observer)
         metrics = {

@@ -16,6 +16,7 @@ from gan_pipelines.models.batch_norm import recompute_statistics
 from gan_pipelines.parameters import RunParameters
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.engine import train
+from gan_pipelines.training.initial import take_weights
 from gan_pipelines.training.observer import Observer
 from gan_pipelines.training.players import gan_players
 from gan_pipelines.training.stage import training_stage
@@ -90,6 +91,7 @@ def fit_infogan(
     pixels: Representation,
     observer: Observer,
     checkpoints: CheckpointFolder | None = None,
+    initial: InfoGAN | None = None,
 ) -> tuple[InfoGAN, list[dict[str, float]]]:
     """Build an InfoGAN and train it on images without labels, on its own random streams.
 
@@ -99,13 +101,16 @@ def fit_infogan(
         pixels: the real images.
         observer: receives losses, L_I and pictures.
         checkpoints: where to keep checkpoints; None keeps none.
+        initial: its weights are the first ones; None draws new ones.
 
     Returns:
         The trained InfoGAN on the CPU and the history of its losses and of L_I.
     """
     training = spec.parameters.training
-    with training_stage(run, "infogan", spec.parameters, {"images": spec.data_digest}, checkpoints) as stage:
-        gan = stage.place(InfoGAN(spec.model_copy(update={"provenance": stage.provenance})))
+    inputs, starts = {"images": spec.data_digest}, {"initial": initial} if initial else {}
+    with training_stage(run, "infogan", spec.parameters, inputs, checkpoints, starts) as stage:
+        gan = InfoGAN(spec.model_copy(update={"provenance": stage.provenance}))
+        gan = stage.place(take_weights(gan, initial) if initial else gan)
         pixels = pixels.to(stage.device)
         batches = stage.draw_batches(len(pixels.values), training.batch_size)
 

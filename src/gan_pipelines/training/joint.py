@@ -152,7 +152,8 @@ def fit_joint(
     Args:
         run: seed, device, threads.
         parameters: initial weights, length, rates, w.
-        trained: the independent levels from the top down to the pixels; not changed.
+        trained: the levels from the top down to the pixels, not changed: independent ones, and those that
+            `parameters.initialise` names.
         encoder: frozen; contains every E_k.
         targets: real representations by name.
         top: the condition of the first level for the same images, such as one-hot labels.
@@ -162,8 +163,14 @@ def fit_joint(
     Returns:
         The jointly trained levels on the CPU and the history of the losses of all levels.
     """
-    inputs = {"encoder": encoder.digest()} | {f"level_{level.spec.target}": level.digest() for level in trained}
-    with training_stage(run, "joint", parameters, inputs, checkpoints) as stage:
+    alone = {
+        f"level_{level.spec.target}": level for level in trained if level.spec.target not in parameters.initial_levels
+    }
+    starts = {
+        f"initial_{level.spec.target}": level for level in trained if level.spec.target in parameters.initial_levels
+    }
+    inputs = {"encoder": encoder.digest()} | {name: level.digest() for name, level in alone.items()}
+    with training_stage(run, "joint", parameters, inputs, checkpoints, starts) as stage:
         levels = [joint_start(level, parameters) for level in trained]
         for level in levels:
             set_mean_images(level.discriminator, targets[level.spec.target])
@@ -192,5 +199,11 @@ def fit_joint(
         players = joint_players(joint_levels, parameters)
         history = train(stage, players, objective, parameters.training, observer, preview)
         for level in levels:
-            level.spec = level.spec.model_copy(update={"provenance": stage.provenance})
+            level.spec = level.spec.model_copy(
+                update={
+                    "provenance": stage.provenance,
+                    "data_digest": encoder.spec.data_digest,
+                    "encoder_digest": encoder.digest(),
+                }
+            )
     return [level.cpu() for level in levels], history

@@ -23,6 +23,7 @@ from gan_pipelines.parameters import LABELS, PIXELS, UNCONDITIONAL, LevelParamet
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.collapse import VARIANCE_RATIO
 from gan_pipelines.training.engine import train
+from gan_pipelines.training.initial import take_weights
 from gan_pipelines.training.observer import Observer
 from gan_pipelines.training.players import gan_players
 from gan_pipelines.training.ranks import Ranks
@@ -158,6 +159,7 @@ def fit_level(
     observer: Observer,
     checkpoints: CheckpointFolder | None = None,
     labels: Int64[Tensor, "count"] | None = None,
+    initial: LevelGAN | None = None,
 ) -> tuple[LevelGAN, list[dict[str, float]]]:
     """Build one level and train it on pairs of real (h_{i+1}, h_i), on its own random streams.
 
@@ -173,14 +175,17 @@ def fit_level(
         observer: receives losses and pictures.
         checkpoints: where to keep checkpoints; None keeps none.
         labels: of every training image, for a D_i that is aware of classes.
+        initial: its weights are the first ones; None draws new ones.
 
     Returns:
         The trained level on the CPU and the history of its losses.
     """
     training = spec.parameters.training
     inputs = {"images": spec.data_digest, "encoder": spec.encoder_digest}
-    with training_stage(run, spec.target, spec.parameters, inputs, checkpoints) as stage:
-        level = stage.place(LevelGAN(spec.model_copy(update={"provenance": stage.provenance})))
+    starts = {"initial": initial} if initial else {}
+    with training_stage(run, spec.target, spec.parameters, inputs, checkpoints, starts) as stage:
+        level = LevelGAN(spec.model_copy(update={"provenance": stage.provenance}))
+        level = stage.place(take_weights(level, initial) if initial else level)
         set_mean_images(level.discriminator, target)
         segment = stage.place(level_segment(encoder, spec))
         target, condition = target.to(stage.device), condition.to(stage.device)

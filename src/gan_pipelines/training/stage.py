@@ -4,6 +4,7 @@ What a stage draws depends on the experiment's seed and the stage's name, and on
 """
 
 import hashlib
+import logging
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -17,9 +18,12 @@ from gan_pipelines.data.batches import Batches
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import RunParameters, Schema
 from gan_pipelines.training.checkpoint import CheckpointFolder, StageCheckpoints
+from gan_pipelines.training.initial import Trained
 from gan_pipelines.training.machine import describe_machine, describe_processor, find_device, kernels
 from gan_pipelines.training.memory import keep_freed_memory
 from gan_pipelines.training.ranks import Ranks
+
+logger = logging.getLogger(__name__)
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -39,6 +43,7 @@ class Stage:
         provenance: what decides the result of a training.
         checkpoints: of a training that keeps them; only on the first rank.
         ranks: the processes that share the stage.
+        streams: the name that seeds its random streams; that of the stage, unless it goes on from trained weights.
     """
 
     name: str
@@ -49,6 +54,7 @@ class Stage:
     provenance: Provenance | None = None
     checkpoints: StageCheckpoints | None = None
     ranks: Ranks = field(default_factory=Ranks)
+    streams: str = ""
 
     def draw_batches(self, count: int, batch_size: int) -> Batches:
         """Seeded, endless batches of `count` examples; their position is part of the stage's state."""
@@ -62,7 +68,7 @@ class Stage:
     def seed_rank(self) -> None:
         """Seed torch's global random state differently on each rank, for layers that draw while training."""
         if not self.ranks.is_first:
-            torch.manual_seed(stage_seed(self.run.seed, f"{self.name}/weights/{self.ranks.rank}"))
+            torch.manual_seed(stage_seed(self.run.seed, f"{self.streams or self.name}/weights/{self.ranks.rank}"))
 
     def place(self, module: Module) -> Module:
         """Move a module to the stage's device, in the memory layout that is fastest for convolutions."""
@@ -107,7 +113,7 @@ def stage_seed(seed: int, name: str) -> int:
 
 
 @contextmanager
-def seeded_stage(run: RunParameters, name: str) -> Iterator[Stage]:
+def seeded_stage(run: RunParameters, name: str, streams: str = "") -> Iterator[Stage]:
     """Run a stage on its own random streams; torch's global random state and settings are restored afterwards.
 
     The global state gets its own seed, since initialisation and dropout draw from it. A process has only one such
@@ -116,10 +122,12 @@ def seeded_stage(run: RunParameters, name: str) -> Iterator[Stage]:
     Args:
         run: seed, device, threads, precision.
         name: the stage's name.
+        streams: the name that seeds its random streams instead.
 
     Raises:
         ExperimentError: this machine does not have the device.
     """
+    streams = streams or name
     keep_freed_memory()
     device = find_device(run.device)
     with (
@@ -127,8 +135,9 @@ def seeded_stage(run: RunParameters, name: str) -> Iterator[Stage]:
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
         kernels(run),
     ):
-        torch.manual_seed(stage_seed(run.seed, f"{name}/weights"))
-        yield Stage(name, device, torch.Generator().manual_seed(stage_seed(run.seed, name)), run)
+        torch.manual_seed(stage_seed(run.seed, f"{streams}/weights"))
+        rng = torch.Generator().manual_seed(stage_seed(run.seed, streams))
+        yield Stage(name, device, rng, run, streams=streams)
 
 
 @contextmanager
@@ -138,6 +147,7 @@ def training_stage(
     parameters: Schema,
     inputs: Mapping[str, str],
     checkpoints: CheckpointFolder | None,
+    initial: Mapping[str, Trained] | None = None,
 ) -> Iterator[Stage]:
     """Run a stage that trains: a seeded stage with its provenance and its checkpoints.
 
@@ -147,17 +157,21 @@ def training_stage(
         parameters: its YAML.
         inputs: digest of each thing it learns from.
         checkpoints: where to keep checkpoints; None keeps none.
+        initial: the models that it starts from, by the name of each among its inputs. Their digests seed its random
+            streams too, so that a longer training does not see the same batches and noise again.
 
     Raises:
         ExperimentError: this machine does not have the device.
         FileError: the folder of checkpoints cannot be written.
     """
-    with seeded_stage(run, name) as stage:
+    initial = initial or {}
+    starts = {key: model.digest() for key, model in initial.items()}
+    with seeded_stage(run, name, "/".join([name, *starts.values()])) as stage:
         machine = describe_machine(run)
         stage.provenance = Provenance(
             stage=name,
             parameters=parameters.model_dump(mode="json"),
-            inputs=dict(inputs),
+            inputs={**inputs, **starts},
             seed=run.seed,
             workers=run.workers,
             precision=run.precision,
@@ -167,8 +181,26 @@ def training_stage(
             torch=machine["torch"],
             device=describe_processor(stage.device),
             threads=int(machine["threads"]),
+            initial={key: model.spec.provenance for key, model in initial.items() if model.spec.provenance},
         )
+        if initial and stage.ranks.is_first:
+            logger.info("%s", _describe_start(stage.provenance))
         kept = checkpoints if stage.ranks.is_first else None
         opened = kept.open(stage.provenance, run.checkpoints) if kept else nullcontext()
         with opened as stage.checkpoints:
             yield stage
+
+
+def _describe_start(provenance: Provenance) -> str:
+    """From which weights a training starts, and whether it only lengthens the training that made them."""
+    if provenance.lengthens:
+        before = max(made.parameters["training"]["steps"] for made in provenance.initial.values())
+        added = provenance.parameters["training"]["steps"]
+        return f"{provenance.stage}: lengthens a finished training of {before} steps by {added}, with fresh optimisers"
+    made_by = {key: f", trained as {made.stage}" for key, made in provenance.initial.items()}
+    starts = (
+        f"{key} {digest[:12]}{made_by.get(key, '')}"
+        for key, digest in provenance.inputs.items()
+        if key.startswith("initial")
+    )
+    return f"{provenance.stage}: starts from the weights of trained models: {'; '.join(starts)}"

@@ -23,6 +23,7 @@ def train_encoder(
     train_images: LabelledImages,
     test_images: LabelledImages,
     checkpoints: CheckpointFolder,
+    initial: Encoder | None = None,
 ) -> tuple[Encoder, pd.DataFrame, dict[str, float]]:
     """Train the classifier whose blocks are the E_i.
 
@@ -32,13 +33,14 @@ def train_encoder(
         train_images: what it learns from.
         test_images: what its accuracy is measured on besides.
         checkpoints: where the training keeps some.
+        initial: the encoder whose weights it starts from, if that was asked for.
 
     Returns:
         The frozen encoder, the history of its losses, its accuracies.
     """
     with stage_run("encoder") as observer:
         encoder, history, metrics = fit_classifier(
-            run, "encoder", classifier, train_images, test_images, observer, checkpoints
+            run, "encoder", classifier, train_images, test_images, observer, checkpoints, initial
         )
     if classifier.unit_scale:
         with seeded_stage(run, "representations") as stage:

@@ -1,13 +1,19 @@
 """InfoGAN (Chen et al. 2016): training, evaluation, what its codes mean."""
 
+from collections.abc import Collection
+
 from kedro.pipeline import Pipeline
 
 from gan_pipelines.pipelines import evaluation, infogan_evaluation, infogan_training
 
 
-def create_pipeline() -> Pipeline:
-    """Everything from prepared images and a judge to scores of samples and codes."""
-    return infogan_training.create_pipeline() + create_evaluation()
+def create_pipeline(initial: Collection[str] = ()) -> Pipeline:
+    """Everything from prepared images and a judge to scores of samples and codes.
+
+    Args:
+        initial: datasets from which trainings take their first weights.
+    """
+    return infogan_training.create_pipeline(initial) + create_evaluation()
 
 
 def create_evaluation() -> Pipeline:

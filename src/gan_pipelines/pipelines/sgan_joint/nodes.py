@@ -26,7 +26,8 @@ def train_joint_levels(
         encoder: gives every E_i.
         train_images: real pixels and labels.
         checkpoints: where the training keeps its checkpoints.
-        parts: the levels from the top down to the pixels, and the real representations between.
+        parts: the levels from the top down to the pixels, independent or named by `initialise`, and the real
+            representations between.
 
     Returns:
         The jointly trained levels in their order, and the history of their losses.
@@ -54,12 +55,19 @@ def assemble_levels(encoder: Encoder, *levels: LevelGAN) -> StackedGenerator:
 
 def _require_same_parameters(level: LevelGAN, sgan: SGANParameters) -> None:
     """A level brings its own networks and losses; YAML that has changed since would be recorded but not used."""
-    name, trained = level.spec.target, level.spec.parameters.model_dump()
-    asked = sgan.levels[name].model_dump()
+    name, found = level.spec.target, level.spec.parameters
+    trained, asked = (parameters.model_dump(exclude={"initialise"}) for parameters in (found, sgan.levels[name]))
+    if name in sgan.joint.initial_levels and found.discriminator == sgan.joint.discriminators.get(name):
+        asked["discriminator"] = trained["discriminator"]  # it was trained jointly before
     trained["training"], asked["training"] = (bool(x["training"]["ema_decay"]) for x in (trained, asked))
     changed = [field for field in asked if trained[field] != asked[field]]
     if changed:
         field = "training.ema_decay" if changed[0] == "training" else changed[0]
+        if name in sgan.joint.initial_levels:
+            raise ExperimentError(
+                f"sgan.levels.{name}.{field}: differs from that of the level that sgan.joint.initialise.from.{name} "
+                f"names, {sgan.joint.initial_levels[name]}. Choose another one, or keep its parameters as they were."
+            )
         raise ExperimentError(
             f"sgan.levels.{name}.{field}: differs from what level_{name} was trained with. "
             f"Train the level again (kedro run --namespaces={name}), or keep its parameters as they were."

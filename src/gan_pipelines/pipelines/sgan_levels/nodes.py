@@ -19,6 +19,7 @@ def train_level(
     target: LabelledImages | Representation,
     condition: LabelledImages | Representation,
     checkpoints: CheckpointFolder,
+    initial: LevelGAN | None = None,
 ) -> tuple[LevelGAN, pd.DataFrame]:
     """Train G_i, D_i and Q_i on real pairs of a representation and the one above it.
 
@@ -30,6 +31,7 @@ def train_level(
         target: what the level generates; images stand for their pixels.
         condition: what it generates from; images stand for their labels, or for nothing if the condition is `none`.
         checkpoints: where the training keeps its checkpoints.
+        initial: the level whose weights it starts from, if that was asked for.
 
     Returns:
         The trained level and the history of its losses.
@@ -39,5 +41,6 @@ def train_level(
     upper = condition.conditions(above) if isinstance(condition, LabelledImages) else condition
     spec = plan_levels(sgan, encoder, encoder.digest())[lower.name]
     with stage_run(lower.name) as observer:
-        level, history = fit_level(run, spec, encoder, lower, upper, observer, checkpoints, train_images.labels)
+        labels = train_images.labels
+        level, history = fit_level(run, spec, encoder, lower, upper, observer, checkpoints, labels, initial)
     return level, pd.DataFrame(history).assign(stage=lower.name)

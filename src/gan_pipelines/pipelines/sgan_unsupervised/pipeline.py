@@ -4,10 +4,11 @@ Levels, joint training and evaluation are those of the stack that learns from la
 `unsupervised_`, beside the others. Labels enter when categories are matched to classes, for the scores.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from kedro.pipeline import Pipeline
 
+from gan_pipelines.parameters import INITIAL
 from gan_pipelines.pipelines import (
     classifier,
     evaluation,
@@ -21,23 +22,32 @@ from gan_pipelines.pipelines.infogan_encoder import UNSUPERVISED
 
 STACKS = ("independent_stack", "joint_stack")
 SHARED = frozenset({"history_judge", "history_second_judge", "history_infogan"})
-"""Datasets of what is trained once for all stacks."""
+"""Datasets of what is trained once for all stacks; those of initial models are what the YAML names."""
 
 
-def create_pipeline(levels: Sequence[str], labelled: bool) -> Pipeline:
+def create_pipeline(levels: Sequence[str], labelled: bool, initial: Collection[str] = ()) -> Pipeline:
     """Everything from prepared images and a judge to the scores of both stacks.
 
     Args:
         levels: names of the levels, from the top down to the pixels.
         labelled: whether the stack generates from categories.
+        initial: datasets from which trainings take their first weights.
     """
-    return infogan_training.create_pipeline() + create_training(levels) + create_evaluation(levels, labelled)
+    trainings = infogan_training.create_pipeline(initial) + create_training(levels, initial)
+    return trainings + create_evaluation(levels, labelled)
 
 
-def create_training(levels: Sequence[str]) -> Pipeline:
-    """Everything from a trained InfoGAN to both stacks."""
+def create_training(levels: Sequence[str], initial: Collection[str] = ()) -> Pipeline:
+    """Everything from a trained InfoGAN to both stacks.
+
+    Args:
+        levels: names of the levels, from the top down to the pixels.
+        initial: datasets from which trainings take their first weights.
+    """
     parts = (
-        classifier.create_encoding(levels) + sgan_levels.create_pipeline(levels) + sgan_joint.create_pipeline(levels)
+        classifier.create_encoding(levels)
+        + sgan_levels.create_pipeline(levels, initial)
+        + sgan_joint.create_pipeline(levels, initial)
     )
     return infogan_encoder.create_pipeline() + _beside(parts)
 
@@ -66,6 +76,6 @@ def _beside(pipeline: Pipeline) -> Pipeline:
 
 def dataset(name: str) -> str:
     """Such as `unsupervised_joint_stack`; checkpoints have a folder of their own, and what is shared keeps its name."""
-    if name in SHARED:
+    if name in SHARED or name.startswith(INITIAL):
         return name
     return f"{UNSUPERVISED}.checkpoints" if name == "checkpoints" else f"{UNSUPERVISED}_{name}"
