@@ -100,7 +100,7 @@ def test_the_archive_of_conf_and_the_wheel_run_without_the_source(package: Packa
 
 def test_the_console_script_reads_conf_in_the_current_folder(package: Package, folder: Path) -> None:
     with tarfile.open(package.conf) as archive:
-        archive.extractall(folder, filter="data")
+        archive.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))  # from 3.11.4 on
     done = package.run(folder, "--pipelines=data_preparation", script=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (folder / "data" / "03_primary" / "base").is_dir()
