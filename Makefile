@@ -10,7 +10,7 @@ ENV ?=
 PIPELINE ?= __default__
 # what `make fuzz` draws its cases from, shown in the command that it prints
 SEED ?= $(shell date +%s)
-# where `make ui` and `make viz` open; 5000 and 4141 unless named
+# where `make ui`, `make viz` and `make cluster` listen; 5000, 4141 and 8786 unless named
 PORT =
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps
 # a file's tests stay together, and share what they have trained
@@ -21,7 +21,7 @@ export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick fuzz bench viz ui format lint types contracts check lock clean
+.PHONY: help setup run test test-quick fuzz chaos bench viz ui cluster format lint types contracts check lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -51,6 +51,9 @@ test-quick: $(READY) ## run the tests that take a few seconds at most, without c
 fuzz: $(READY) ## run 2,000 and more generated cases of every kind of input, some ten minutes; SEED=7 repeats a night
 	$(BIN)/python -m pytest tests/fuzzing --hypothesis-profile=nightly --hypothesis-seed=$(SEED) --hypothesis-show-statistics
 
+chaos: $(READY) ## kill workers of a cluster twenty times during one run, which must end as if nothing had happened
+	KILLS=20 $(BIN)/python -m pytest tests/pipelines/test_cluster_run.py -k killed
+
 bench: $(READY) ## measure speed and memory against baselines: half an hour on an otherwise idle machine
 	$(BIN)/python benchmarks/steps.py
 	$(BIN)/python benchmarks/sampling.py
@@ -61,6 +64,9 @@ viz: $(READY) ## open the graph of the pipelines in kedro-viz on this machine, P
 
 ui: $(READY) ## open MLflow on this machine, PORT=5000, to compare runs
 	@$(EXPERIMENT) $(BIN)/python -m gan_pipelines.pages ui $(if $(PORT),--port $(PORT))
+
+cluster: $(READY) ## start a Dask scheduler and two workers on this machine, PORT=8786
+	@$(BIN)/python -m gan_pipelines.cluster $(if $(PORT),--port $(PORT))
 
 format: $(READY) ## format the code
 	$(BIN)/ruff format .
@@ -80,7 +86,7 @@ check: lint types contracts test ## lint, types, contracts and test
 
 # hashes and versions go into the lock, the address of a registry does not
 lock: $(READY) ## resolve requirements.lock again (needs uv)
-	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra dev --no-emit-index-url \
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra dev --extra cluster --no-emit-index-url \
 		--custom-compile-command "make lock" --upgrade --output-file requirements.lock pyproject.toml
 
 clean: ## remove what runs and checks left in data/ and in caches, but for data/01_raw
