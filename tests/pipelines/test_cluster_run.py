@@ -201,7 +201,19 @@ def test_an_address_that_others_could_reach_is_refused(address: str) -> None:
 def test_an_address_where_nothing_listens_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "CONNECT_SECONDS", 0.5)
     assert "no Dask scheduler answers at 'tcp://127.0.0.1:9'" in refusal(lambda: checks.connect("tcp://127.0.0.1:9"))
-    assert "tls://127.0.0.1:9" in refusal(lambda: checks.connect("tls://127.0.0.1:9"))
+
+
+def test_tls_without_certificates_is_refused() -> None:
+    assert "TLS__CA_FILE" in refusal(lambda: checks.connect("tls://127.0.0.1:9"))
+
+
+def test_a_worker_that_listens_to_the_network_is_refused() -> None:
+    from distributed import LocalCluster
+
+    place = {"host": "0.0.0.0", "dashboard_address": None, "processes": False, "protocol": "tcp"}
+    with LocalCluster(n_workers=1, scheduler_port=0, **place) as open_cluster:
+        port = open_cluster.scheduler_address.rpartition(":")[2]
+        assert "0.0.0.0" in refusal(lambda: checks.connect(f"tcp://127.0.0.1:{port}"))
 
 
 def test_without_dask_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

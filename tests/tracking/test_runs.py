@@ -415,14 +415,17 @@ def test_a_failed_stage_and_its_run_say_why(begin: Callable[..., str], store: Ml
     assert store.get_run(parent).data.tags["mlflow.note.content"] == "fc3 diverged"
 
 
-def test_a_stage_whose_process_died_is_killed_in_a_run_that_went_on(
+def test_a_stage_that_starts_again_ends_the_record_of_the_one_whose_process_died(
     begin: Callable[..., str], store: MlflowClient
 ) -> None:
     parent = begin()
-    with stage_run("fc3"):
-        finish_run("FINISHED")
-        assert children(store, parent)["fc3"].info.status == "KILLED"
-        assert store.get_run(parent).info.status == "FINISHED"
+    experiment = store.get_run(parent).info.experiment_id
+    with stage_run("pixels"), stage_run("fc3"):
+        with stage_run("fc3"):
+            pass
+        of_parent = f"tags.`mlflow.parentRunId` = '{parent}'"
+        found = [(run.info.run_name, run.info.status) for run in store.search_runs([experiment], of_parent)]
+        assert sorted(found) == [("fc3", "FINISHED"), ("fc3", "KILLED"), ("pixels", "RUNNING")]
 
 
 def test_another_process_joins_a_run_and_then_the_next(

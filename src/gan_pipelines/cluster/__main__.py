@@ -33,8 +33,11 @@ def main() -> None:
 
 def serve(port: int) -> None:
     """Start a scheduler and workers, and wait for the end of the process."""
+    import dask
     from distributed import LocalCluster
 
+    # Dask would give up a worker that is not back after 15 s, and imports can take longer
+    dask.config.set({"distributed.deploy.lost-worker-timeout": "1 day"})
     place = {"host": HOST, "scheduler_port": port, "dashboard_address": None, "silence_logs": logging.ERROR}
     workers = {"n_workers": WORKERS, "threads_per_worker": 1, "memory_limit": 0, "preload": "gan_pipelines.cluster"}
     with LocalCluster(**place, **workers) as cluster:

@@ -10,11 +10,11 @@ from contextlib import suppress
 from importlib.metadata import requires, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import torch
-from kedro.io import CatalogProtocol, MemoryDataset
+from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 
 from gan_pipelines.models.provenance import code_version
@@ -52,22 +52,38 @@ def connect(address: str) -> "Client":
     """
     require_dask()
     require_private("--runner-params: address", address)
-    from distributed import Client
+    from distributed import Client, Security
 
+    if address.startswith("tls") and not Security().get_connection_args("client").get("ssl_context"):
+        raise ExperimentError(
+            f"--runner-params: address: {address!r} needs certificates: DASK_DISTRIBUTED__COMM__TLS__CA_FILE, "
+            f"..._TLS__CLIENT__CERT and ..._TLS__CLIENT__KEY name none. Nothing was run."
+        )
     try:
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, TypeError, RuntimeError) as error:  # without certificates a TypeError
+    except (OSError, RuntimeError) as error:
         raise ExperimentError(
             f"--runner-params: address: no Dask scheduler answers at {address!r} ({in_short(error)}). `make cluster` "
             f"starts one at tcp://127.0.0.1:8786. Nothing was run."
         ) from None
-    info = client.scheduler_info(n_workers=-1)
-    for what, found in (("the scheduler", info["address"]), *(("a worker", worker) for worker in info["workers"])):
-        require_private(what, found)
+    for listener in client.run_on_scheduler(listeners):
+        require_private("the scheduler", listener)
+    for nanny in (False, True):
+        for worker, found in client.run(listeners, nanny=nanny).items():
+            for listener in found:
+                require_private(f"{worker}: what this worker listens on", listener)
     for handler in logging.getLogger().handlers:
         handler.addFilter(_name_worker)
     client.forward_logging("gan_pipelines")
     return client
+
+
+def listeners(dask_worker: Any = None, dask_scheduler: Any = None) -> list[str]:
+    """On a worker, its nanny or a scheduler: where it listens, such as `tcp://0.0.0.0:8786`.
+
+    The address at which others find a worker may be private while it listens on all interfaces.
+    """
+    return [listener.listen_address for listener in (dask_worker or dask_scheduler).listeners]
 
 
 def _name_worker(record: logging.LogRecord) -> bool:
@@ -155,7 +171,7 @@ def describe_worker(beacon: str) -> dict[str, str]:
     }
 
 
-def require_runnable(pipeline: Pipeline, catalog: CatalogProtocol, run: RunParameters) -> None:
+def require_runnable(pipeline: Pipeline, catalog: DataCatalog, run: RunParameters) -> None:
     """Check that each node is a single process, and that its results reach other workers.
 
     Raises:

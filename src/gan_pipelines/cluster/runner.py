@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from kedro.framework.project import settings
-from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.runner import AbstractRunner
 from pluggy import PluginManager
@@ -53,7 +52,7 @@ class DaskRunner(AbstractRunner):
     def _run(
         self,
         pipeline: Pipeline,
-        catalog: CatalogProtocol,
+        catalog: Any,
         hook_manager: PluginManager | None = None,
         run_id: str | None = None,
     ) -> None:

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGTERM
-from typing import Any
+from typing import Any, cast
 
 from kedro.framework.hooks.manager import _create_hook_manager, _register_hooks
 from kedro.framework.project import configure_project
+from kedro.io import DataCatalog
 from kedro.pipeline.node import Node
 from kedro.runner.task import Task
 
@@ -65,7 +66,7 @@ def run_node(pickled: bytes) -> Node:
     tracking.join_run(work.record)
     work.task.hook_manager = _create_hook_manager()
     _register_hooks(work.task.hook_manager, work.hooks)
-    for output in versioned_files(work.task.node.outputs, work.task.catalog).values():
+    for output in versioned_files(work.task.node.outputs, cast("DataCatalog", work.task.catalog)).values():
         remove_output(output)
     with _while_wanted(str(work.task.run_id)):
         return work.task.execute()
