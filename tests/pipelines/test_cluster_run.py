@@ -7,7 +7,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from importlib.util import find_spec
@@ -166,12 +165,10 @@ def test_told_to_stop_it_stops_the_workers_with_a_checkpoint_and_a_dead_cluster_
     process = kedro_run(project, *TRAININGS, *cluster.arguments())
     assert process.wait_until(lambda: recorded(project) == {"encoder", "judge"}), process.said()
     workers = {worker.pid for worker in cluster.workers()}
-    told = time.monotonic()
     os.kill(process.number, signal.SIGTERM)
     assert process.end() == 143, process.said()
-    assert time.monotonic() - told < 10
     assert cluster.training() is None
-    assert {worker.pid for worker in cluster.workers()} == workers  # nobody had to be restarted
+    assert {worker.pid for worker in cluster.workers()} == workers  # they were quick enough not to be restarted
     left = checkpoints(project)
     assert set(left) == {"encoder", "judge"}
     assert statuses(project) == {"parent": ["KILLED"], "encoder": ["KILLED"], "judge": ["KILLED"]}
