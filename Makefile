@@ -10,7 +10,7 @@ ENV ?=
 PIPELINE ?= __default__
 # what `make fuzz` draws its cases from, shown in the command that it prints
 SEED ?= $(shell date +%s)
-# where `make ui`, `make viz` and `make serve` open; 5000, 4141 and 5001 unless named
+# where `make ui`, `make viz`, `make serve` and `make cluster` listen; 5000, 4141, 5001 and 8786 unless named
 PORT =
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps
 # a file's tests stay together, and share what they have trained
@@ -21,7 +21,7 @@ export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick fuzz bench viz ui serve docs docs-serve format lint types contracts check lock clean
+.PHONY: help setup run test test-quick fuzz chaos bench viz ui serve cluster docs docs-serve format lint types contracts check lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -51,6 +51,9 @@ test-quick: $(READY) ## run the tests that take a few seconds at most, without c
 fuzz: $(READY) ## run 2,000 and more generated cases of every kind of input, some ten minutes; SEED=7 repeats a night
 	$(BIN)/python -m pytest tests/fuzzing --hypothesis-profile=nightly --hypothesis-seed=$(SEED) --hypothesis-show-statistics
 
+chaos: $(READY) ## kill workers of a cluster twenty times during one run, which must end as if nothing had happened
+	KILLS=20 $(BIN)/python -m pytest tests/pipelines/test_cluster_run.py -k killed
+
 bench: $(READY) ## measure speed and memory against baselines: half an hour on an otherwise idle machine
 	$(BIN)/python benchmarks/steps.py
 	$(BIN)/python benchmarks/sampling.py
@@ -71,6 +74,9 @@ docs: $(READY) ## build the documentation into site/, and check its links
 docs-serve: docs ## show the documentation on this machine, http://127.0.0.1:8000
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory site
 
+cluster: $(READY) ## start a Dask scheduler and two workers on this machine, PORT=8786
+	@$(BIN)/python -m gan_pipelines.cluster $(if $(PORT),--port $(PORT))
+
 format: $(READY) ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -89,8 +95,8 @@ check: lint types contracts test ## lint, types, contracts and test
 
 # hashes and versions go into the lock, the address of a registry does not
 lock: $(READY) ## resolve requirements.lock again (needs uv)
-	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra dev --extra docs --no-emit-index-url \
-		--custom-compile-command "make lock" --upgrade --output-file requirements.lock pyproject.toml
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra dev --extra docs --extra cluster \
+		--no-emit-index-url --custom-compile-command "make lock" --upgrade --output-file requirements.lock pyproject.toml
 
 clean: ## remove what runs and checks left in data/ and in caches, but for data/01_raw
 	rm -rf build site .cache .viz .mypy_cache .ruff_cache .pytest_cache .coverage .coverage.* .import_linter_cache

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from kedro.io import Version
 
-from gan_pipelines.hooks.versions import pin_input, pin_output, require_no_link, require_past
+from gan_pipelines.hooks.versions import pin_input, pin_output, remove_output, require_no_link, require_past
 from gan_pipelines.parameters import ExperimentError
 from gan_pipelines.text_datasets import JSONDataset
 from tests.pipelines.rights import plain_user
@@ -59,3 +59,13 @@ def test_a_version_of_the_future_is_refused_and_other_names_are_not(saved: Path)
 def test_a_version_that_another_run_has_saved_is_refused_before_anything_runs(saved: Path) -> None:
     with pytest.raises(ExperimentError, match=rf"scores\.json: version {NEW} is there already"):
         pin_output(dataset(saved.parent, save=NEW))
+
+
+def test_what_a_killed_attempt_has_saved_is_removed_and_no_other_version(saved: Path) -> None:
+    again = dataset(saved.parent, load=NEW, save=NEW)
+    remove_output(again)
+    again.save({"version": "again"})
+    assert again.load() == {"version": "again"}
+    assert dataset(saved.parent, load=OLD).load() == {"version": OLD}
+    remove_output(dataset(saved.parent, save=FUTURE))
+    assert {path.name for path in saved.iterdir()} == {OLD, NEW}

@@ -26,7 +26,9 @@ from gan_pipelines.parameters import TrainingParameters
 from gan_pipelines.parameters.base import flatten
 from gan_pipelines.tracking import (
     Settings,
+    active_run,
     finish_run,
+    join_run,
     log_artifact,
     log_dataset,
     log_scores,
@@ -37,6 +39,7 @@ from gan_pipelines.tracking import (
     start_run,
 )
 from gan_pipelines.tracking.names import CHANGED, COMMIT
+from gan_pipelines.tracking.runs import LOST, RUN_ID
 from gan_pipelines.training.engine import train
 from gan_pipelines.training.interruption import STOPPING, Interrupted, stop_on_signals, stop_requested, stoppable
 from gan_pipelines.training.observer import Resumed
@@ -410,6 +413,36 @@ def test_a_failed_stage_and_its_run_say_why(begin: Callable[..., str], store: Ml
     notes = {name: run.data.tags.get("mlflow.note.content") for name, run in children(store, parent).items()}
     assert notes == {"fc3": "diverged at step 3: the term entropy is not finite", "pixels": None}
     assert store.get_run(parent).data.tags["mlflow.note.content"] == "fc3 diverged"
+
+
+def test_a_stage_that_starts_again_ends_the_record_of_the_one_whose_process_died(
+    begin: Callable[..., str], store: MlflowClient
+) -> None:
+    parent = begin()
+    experiment = store.get_run(parent).info.experiment_id
+    with stage_run("pixels"), stage_run("fc3"):
+        with stage_run("fc3"):
+            pass
+        of_parent = f"tags.`mlflow.parentRunId` = '{parent}'"
+        found = [(run.info.run_name, run.info.status) for run in store.search_runs([experiment], of_parent)]
+        assert sorted(found) == [("fc3", "FINISHED"), ("fc3", "KILLED"), ("pixels", "RUNNING")]
+
+
+def test_another_process_joins_a_run_and_then_the_next(
+    begin: Callable[..., str], store: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "somebody")
+    runs = [begin(), begin()]
+    second = active_run()
+    assert second["MLFLOW_TRACKING_USERNAME"] == "somebody"
+    join_run({**second, RUN_ID: runs[0], LOST: "it was gone"})
+    join_run(second)
+    log_scores({"accuracy": 1.0})  # what was lost was the other run
+    assert [store.get_run(run).data.metrics for run in runs] == [{}, {"accuracy": 1.0}]
+    join_run({**second, LOST: "it is gone"})
+    join_run(second)
+    log_scores({"recall": 1.0})
+    assert "recall" not in store.get_run(runs[1]).data.metrics
 
 
 @pytest.mark.parametrize("stop", [Interrupted(143), KeyboardInterrupt(), GeneratorExit()])

@@ -1,5 +1,6 @@
 """One version of each file per run; these lines alone know Kedro's private attributes of versioned datasets."""
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,11 @@ def pin_output(dataset: VersionedDataset) -> None:
             f"command again. Nothing was run."
         )
     dataset._version = Version(load=_version(dataset).load or saved, save=saved)
+
+
+def remove_output(dataset: VersionedDataset) -> None:
+    """Remove what a run that was killed has left of the version that it saves, which is never written twice."""
+    shutil.rmtree(folder(dataset) / str(dataset.resolve_save_version()), ignore_errors=True)
 
 
 def pin_input(name: str, dataset: VersionedDataset) -> None:

@@ -5,7 +5,9 @@ from gan_pipelines.tracking.metrics import ablation_metrics, score_metrics, stag
 from gan_pipelines.tracking.records import find_runs, read_histories, read_parameters, read_pictures, read_scores
 from gan_pipelines.tracking.registry import CHAMPION
 from gan_pipelines.tracking.runs import (
+    active_run,
     finish_run,
+    join_run,
     log_artifact,
     log_dataset,
     log_parameters,
@@ -22,10 +24,12 @@ __all__ = [
     "PAGE_PORT",
     "Settings",
     "ablation_metrics",
+    "active_run",
     "differences",
     "find_runs",
     "find_store",
     "finish_run",
+    "join_run",
     "log_artifact",
     "log_dataset",
     "log_parameters",

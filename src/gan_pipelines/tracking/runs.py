@@ -22,11 +22,14 @@ from gan_pipelines.training.interruption import stoppable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 logger = logging.getLogger(__name__)
 
 RUN_ID, TRACKING_URI, LOST = "GAN_PIPELINES_RUN_ID", "GAN_PIPELINES_TRACKING_URI", "GAN_PIPELINES_TRACKING_LOST"
-"""Environment variables: the parent run, its store, and, if the store has failed, how."""
+OWN, SERVER = (RUN_ID, TRACKING_URI, LOST), "MLFLOW_TRACKING_"
+"""Environment variables: the parent run, its store, and, if the store has failed, how; how those of a server begin."""
+RUNNING = "attributes.status = 'RUNNING'"
 
 DIGEST_LETTERS = 36
 """MLflow takes no longer digest of a dataset."""
@@ -66,6 +69,22 @@ def start_run(
             send(lambda client: client.log_dict(run_id, dict(parameters), names.PARAMETERS_FILE))
 
 
+def active_run() -> dict[str, str]:
+    """The environment variables by which another process records for the active run, with a server's log-in."""
+    return {name: x for name, x in os.environ.items() if name in OWN or name.startswith(SERVER)}
+
+
+def join_run(run: Mapping[str, str]) -> None:
+    """Record for a run of another process from now on.
+
+    Args:
+        run: what `active_run` was there.
+    """
+    if run.get(RUN_ID) != os.environ.get(RUN_ID):
+        _forget_run()
+    os.environ.update(run)
+
+
 def finish_run(status: Status, note: str = "") -> str | None:
     """End the active run, and those of its children that are still open, such as those of killed workers.
 
@@ -91,8 +110,7 @@ def finish_run(status: Status, note: str = "") -> str | None:
 def close_run(client: "MlflowClient", run_id: str, status: Status, note: str = "") -> str:
     """End a run and its open children; returns the experiment's id."""
     experiment_id = str(client.get_run(run_id).info.experiment_id)
-    open_children = f"tags.`{names.PARENT}` = '{run_id}' and attributes.status = 'RUNNING'"
-    for child in client.search_runs([experiment_id], open_children):
+    for child in open_children(client, experiment_id, run_id):
         client.set_terminated(child.info.run_id, status)
     if note:
         client.set_tag(run_id, names.NOTE, note)
@@ -100,16 +118,21 @@ def close_run(client: "MlflowClient", run_id: str, status: Status, note: str = "
     return experiment_id
 
 
+def open_children(client: "MlflowClient", experiment_id: str, run_id: str) -> "list[Run]":
+    """The children of a run that have not ended."""
+    return list(client.search_runs([experiment_id], f"tags.`{names.PARENT}` = '{run_id}' and {RUNNING}"))
+
+
 def _close_dead_runs(client: "MlflowClient", experiment_id: str) -> None:
     """End this machine's runs whose process was killed before it could do so; they would seem to go on."""
-    mine = f"attributes.status = 'RUNNING' and tags.{names.HOST} = '{platform.node()}'"
+    mine = f"{RUNNING} and tags.{names.HOST} = '{platform.node()}'"
     for run in client.search_runs([experiment_id], mine):
         if is_gone(run.data.tags.get(names.PROCESS, "")):
             close_run(client, run.info.run_id, "KILLED", "The process was killed.")
 
 
 def _forget_run() -> None:
-    for name in (RUN_ID, TRACKING_URI, LOST):
+    for name in OWN:
         os.environ.pop(name, None)
 
 

@@ -14,7 +14,7 @@ from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters.base import flatten
 from gan_pipelines.tracking import names
 from gan_pipelines.tracking.progress import Progress, open_progress
-from gan_pipelines.tracking.runs import RUN_ID, Report, Status, close_run, log_batch, send
+from gan_pipelines.tracking.runs import RUN_ID, Report, Status, close_run, log_batch, open_children, send
 from gan_pipelines.training.observer import Observer, Resumed
 
 if TYPE_CHECKING:
@@ -52,6 +52,9 @@ def stage_run(name: str, clock: Callable[[], float] = time.monotonic) -> Iterato
     def create(client: "MlflowClient") -> str:
         parent = client.get_run(os.environ[RUN_ID])
         inherited = {tag: parent.data.tags[tag] for tag in names.INHERITED if tag in parent.data.tags}
+        for child in open_children(client, parent.info.experiment_id, parent.info.run_id):
+            if child.info.run_name == title:  # its worker has died, and another one starts again
+                client.set_terminated(child.info.run_id, "KILLED")
         tags = {names.PARENT: parent.info.run_id, names.STAGE: name, **inherited}
         child = client.create_run(parent.info.experiment_id, tags=tags, run_name=title).info.run_id
         if parent.inputs.dataset_inputs:

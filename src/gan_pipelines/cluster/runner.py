@@ -1,0 +1,110 @@
+"""Kedro's runner that sends nodes to the workers of a Dask cluster."""
+
+import logging
+import time
+from concurrent.futures import CancelledError, Executor, Future
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import torch
+from kedro.framework.project import settings
+from kedro.pipeline import Pipeline
+from kedro.runner import AbstractRunner
+from pluggy import PluginManager
+
+from gan_pipelines import project, tracking
+from gan_pipelines.cluster.checks import connect, require_equal_workers, require_runnable
+from gan_pipelines.cluster.worker import LOOK_SECONDS, Work, run_node, runs_under_way
+from gan_pipelines.parameters import ExperimentError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+STOP_SECONDS = 20.0
+"""So long a worker may take for the step and the checkpoint of a training before it is restarted."""
+
+
+class DaskRunner(AbstractRunner):
+    """Runs each node on a worker; a node whose worker dies runs again on another, from its newest checkpoint.
+
+    Args:
+        address: of the scheduler: `tcp://127.0.0.1:8786`, or `tls://...` on another machine.
+        is_async: whether nodes load and save in threads.
+
+    Raises:
+        ExperimentError: Dask is not installed, nothing answers there, or a worker differs from the others.
+    """
+
+    def __init__(self, address: str, is_async: bool = False) -> None:
+        super().__init__(is_async=is_async)
+        self._client = connect(address)
+        facts = require_equal_workers(self._client)
+        torch.set_num_threads(int(facts["threads"]))  # this process trains nothing, but records what the run uses
+
+    @property
+    def _logger(self) -> logging.Logger:
+        return logging.getLogger("kedro.runner")  # which is quiet in this project
+
+    def _get_executor(self, max_workers: int) -> Executor:
+        del max_workers
+        return _Workers(self._client)
+
+    def _run(
+        self,
+        pipeline: Pipeline,
+        catalog: Any,
+        hook_manager: PluginManager | None = None,
+        run_id: str | None = None,
+    ) -> None:
+        from distributed.scheduler import KilledWorker
+
+        require_runnable(pipeline, catalog, project.active_experiment().run)
+        try:
+            super()._run(pipeline, catalog, hook_manager, run_id)
+        except KilledWorker as error:
+            raise ExperimentError(
+                f"{error.task}: {error.allowed_failures + 1} workers died of it, {error.last_worker.address} the "
+                f"last; was there too little memory? The same command goes on from its checkpoints."
+            ) from None
+        except CancelledError:
+            raise ExperimentError(
+                "The scheduler of the cluster is gone, and its workers with it. The same command goes on from its "
+                "checkpoints once there is a cluster."
+            ) from None
+
+
+class _Workers(Executor):
+    """Sends Kedro's tasks to the workers; when the run ends early, so does what they do for it."""
+
+    def __init__(self, client: "Client") -> None:
+        from distributed.cfexecutor import ClientExecutor
+
+        self._client, self._executor, self._run = client, ClientExecutor(client), ""
+
+    def submit(self, task: Any, /, *_: Any, **__: Any) -> Future[Any]:
+        from distributed.protocol.pickle import dumps
+
+        task.hook_manager, self._run = None, task.run_id
+        work = Work(task, settings.HOOKS, project.project_folder(), project.active_experiment(), tracking.active_run())
+        key = f"{task.node.name} of {task.run_id}"
+        future: Future[Any] = self._executor.submit(run_node, dumps(work), key=key)
+        return future
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        try:
+            if error is not None:
+                # if the scheduler is gone, workers end by themselves; one without a nanny cannot be restarted
+                with suppress(OSError, ValueError):
+                    self._stop()
+        finally:
+            self._client.close()
+
+    def _stop(self) -> None:
+        """Cancel all nodes, wait until trainings have written their checkpoints, restart workers that take too long."""
+        self._executor.shutdown(wait=False)
+        deadline = time.monotonic() + STOP_SECONDS
+        while busy := [worker for worker, runs in self._client.run(runs_under_way).items() if self._run in runs]:
+            if time.monotonic() > deadline:
+                self._client.restart_workers(busy)
+                return
+            time.sleep(LOOK_SECONDS)
