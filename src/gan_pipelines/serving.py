@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from jaxtyping import Int64
-from PIL import Image
 from torch import Tensor
 
+from gan_pipelines.data.images import to_picture
 from gan_pipelines.model_file import read_generator
 from gan_pipelines.models.sampler import Asked, InfoGANSampler, Sampler, StackSampler, open_sampler
 from gan_pipelines.parameters import CategoricalCode, ExperimentError
@@ -74,8 +74,8 @@ class ServedGenerator:
         except ExperimentError as error:
             raise _refusal(str(error)) from None
         with self._busy:
-            pictures = torch.cat(list(_draw(self.sampler, numbers, asked))).numpy()
-        return [_png(picture) for picture in pictures] if chosen["format"] == "png" else pictures
+            pictures = torch.cat(list(_draw(self.sampler, numbers, asked)))
+        return [_png(picture) for picture in pictures] if chosen["format"] == "png" else pictures.numpy()
 
 
 def _load_pyfunc(path: str) -> ServedGenerator:
@@ -146,9 +146,9 @@ def _draw(sampler: Sampler, numbers: Int64[Tensor, "rows"], asked: Asked) -> Ite
         yield from sampler.batches(Asked(int(numbers[begin]), asked.labels[begin:end], codes, asked.seed))
 
 
-def _png(pixels: np.ndarray) -> str:
+def _png(pixels: Tensor) -> str:
     buffer = io.BytesIO()
-    Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)).save(buffer, format="PNG")
+    to_picture(pixels).save(buffer, format="PNG")
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int64, Shaped, UInt8
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
@@ -138,6 +139,11 @@ def to_unit_range(images: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 def to_bytes(images: Float[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
     """Scale [0, 1] to 0..255, rounded to the nearest; the inverse of `to_unit_range`."""
     return (images.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def to_picture(pixels: UInt8[Tensor, "channels height width"]) -> Image.Image:
+    """One picture, grey or in colour."""
+    return Image.fromarray((pixels[0] if len(pixels) == 1 else pixels.permute(1, 2, 0)).numpy())
 
 
 def stratified_indices(labels: Int64[Tensor, "count"], wanted: int, rng: torch.Generator) -> Int64[Tensor, "wanted"]:

@@ -34,11 +34,6 @@ def picture_grid(pictures: UInt8[Tensor, "count channels height width"], columns
     return Image.fromarray(grid.permute(1, 2, 0).numpy())
 
 
-def to_picture(pixels: UInt8[Tensor, "channels height width"]) -> Image.Image:
-    """One picture, grey or in colour."""
-    return Image.fromarray((pixels[0] if len(pixels) == 1 else pixels.permute(1, 2, 0)).numpy())
-
-
 def sample_grid(data: LabelledImages, columns: int, title: str = "") -> Image.Image:
     """One row per class with its first `columns` pictures; missing pictures are black.
 

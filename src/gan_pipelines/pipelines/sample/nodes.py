@@ -9,7 +9,7 @@ from urllib.parse import quote
 import torch
 from PIL import Image
 
-from gan_pipelines.data.images import LabelledImages
+from gan_pipelines.data.images import LabelledImages, to_picture
 from gan_pipelines.model_file import Model, require_generator
 from gan_pipelines.models.sampler import Asked, InfoGANSampler, Sampler, StackSampler, open_sampler, picture_rng
 from gan_pipelines.parameters import ExperimentError, RunParameters, SampleParameters
@@ -21,7 +21,6 @@ from gan_pipelines.reporting.pictures import (
     nearest_images,
     noise_variations,
     sample_grid,
-    to_picture,
     traversal_rows,
     upper_noise_variations,
 )
@@ -85,51 +84,53 @@ def draw_pictures(run: RunParameters, sample: SampleParameters, generator: Model
     return DrawnPictures(run, sampler, asked, tuple(folders))
 
 
-def draw_grid(run: RunParameters, sample: SampleParameters, generator: Model) -> Image.Image:
-    """The first pictures, a row per class that was asked for."""
-    pictures = _first_pictures(run, sample, generator)
-    last = sample.first + len(pictures) - 1
-    return sample_grid(pictures, COLUMNS, f"Pictures {sample.first} to {last} of {sample.name}, seed {sample.seed}")
+def draw_figures(
+    run: RunParameters, sample: SampleParameters, generator: Model, train_images: LabelledImages | None = None
+) -> tuple[Image.Image, ...]:
+    """The first pictures, ways from one to another, what noises or codes do, and the nearest training images.
+
+    Args:
+        run: threads.
+        sample: what is asked.
+        generator: a stack or an InfoGAN.
+        train_images: among which the nearest ones are looked for; without them that figure is left out.
+    """
+    with seeded_stage(run, STAGE):
+        sampler = _open(sample, generator)
+        pictures = _first_pictures(sample, sampler)
+        last = sample.first + len(pictures) - 1
+        title = f"Pictures {sample.first} to {last} of {sample.name}, seed {sample.seed}"
+        figures = (
+            sample_grid(pictures, COLUMNS, title),
+            _draw_interpolation(sample, sampler),
+            _draw_variations(sample, sampler),
+        )
+        return figures if train_images is None else (*figures, nearest_images(pictures, train_images, COLUMNS))
 
 
-def draw_nearest(
-    run: RunParameters,
-    sample: SampleParameters,
-    generator: Model,
-    train_images: LabelledImages,
-) -> Image.Image:
-    """The first pictures, each with the training image nearest to it (SGAN, figure 3b)."""
-    return nearest_images(_first_pictures(run, sample, generator), train_images, COLUMNS)
-
-
-def draw_interpolation(run: RunParameters, sample: SampleParameters, generator: Model) -> Image.Image:
+def _draw_interpolation(sample: SampleParameters, sampler: Sampler) -> Image.Image:
     """From one picture to another of the same class, a row per class."""
-    with seeded_stage(run, STAGE):
-        sampler = _open(sample, generator)
-        rows = len(sample.classes or sampler.classes) or COLUMNS
-        start, end = (_ask(sampler, sample, rows, first) for first in (sample.first, sample.first + rows))
-        return interpolations(sampler, start, replace(end, labels=start.labels), COLUMNS)
+    rows = len(sample.classes or sampler.classes) or COLUMNS
+    start, end = (_ask(sampler, sample, rows, first) for first in (sample.first, sample.first + rows))
+    return interpolations(sampler, start, replace(end, labels=start.labels), COLUMNS)
 
 
-def draw_variations(run: RunParameters, sample: SampleParameters, generator: Model) -> Image.Image:
+def _draw_variations(sample: SampleParameters, sampler: StackSampler | InfoGANSampler) -> Image.Image:
     """Of a stack, one noise held while others vary (SGAN, figures 3c and 3d); of an InfoGAN, one code varied alone."""
-    with seeded_stage(run, STAGE):
-        rng = picture_rng(sample.seed, sample.first)
-        match _open(sample, generator):
-            case StackSampler(stack=stack):
-                draws = (noise_variations, upper_noise_variations)[: len(stack.spec.levels)]
-                return above_each_other([draw(stack, rng, COLUMNS) for draw in draws])
-            case InfoGANSampler(gan=gan):
-                return above_each_other([draw(gan, rng, COLUMNS) for draw in (category_rows, traversal_rows)])
+    rng = picture_rng(sample.seed, sample.first)
+    match sampler:
+        case StackSampler(stack=stack):
+            draws = (noise_variations, upper_noise_variations)[: len(stack.spec.levels)]
+            return above_each_other([draw(stack, rng, COLUMNS) for draw in draws])
+        case InfoGANSampler(gan=gan):
+            return above_each_other([draw(gan, rng, COLUMNS) for draw in (category_rows, traversal_rows)])
 
 
-def _first_pictures(run: RunParameters, sample: SampleParameters, generator: Model) -> LabelledImages:
+def _first_pictures(sample: SampleParameters, sampler: Sampler) -> LabelledImages:
     """As many as figures show; their classes are those that were asked for."""
-    with seeded_stage(run, STAGE):
-        sampler = _open(sample, generator)
-        rows = len(set(sample.classes) or sampler.classes) or COLUMNS
-        asked = _ask(sampler, sample, min(sample.count, rows * COLUMNS), sample.first)
-        pictures = torch.cat(list(sampler.batches(asked)))
+    rows = len(set(sample.classes) or sampler.classes) or COLUMNS
+    asked = _ask(sampler, sample, min(sample.count, rows * COLUMNS), sample.first)
+    pictures = torch.cat(list(sampler.batches(asked)))
     found, labels = asked.labels.unique(return_inverse=True)
     names = tuple(sampler.classes[label] for label in found) if sampler.classes else (PICTURES,)
     return LabelledImages(pictures, labels, names)

@@ -2,15 +2,10 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from gan_pipelines.pipelines.sample.nodes import (
-    draw_grid,
-    draw_interpolation,
-    draw_nearest,
-    draw_pictures,
-    draw_variations,
-)
+from gan_pipelines.pipelines.sample.nodes import draw_figures, draw_pictures
 
 SETTINGS = ("params:run", "params:sample")
+FIGURES = ("sampled_grid", "sampled_interpolation", "sampled_variations")
 
 
 def create_pipeline(generator: str, own: bool) -> Pipeline:
@@ -20,15 +15,10 @@ def create_pipeline(generator: str, own: bool) -> Pipeline:
         generator: its dataset.
         own: whether it was made in this experiment, whose training images its pictures are compared with.
     """
-    figures = {"grid": draw_grid, "interpolation": draw_interpolation, "variations": draw_variations}
+    beside, nearest = (["train_images"], ["sampled_nearest_images"]) if own else ([], [])
+    asked = [*SETTINGS, generator]
     nodes = [
-        Node(draw_pictures, inputs=[*SETTINGS, generator], outputs="sampled_pictures", name="draw_pictures"),
-        *(
-            Node(draw, inputs=[*SETTINGS, generator], outputs=f"sampled_{name}", name=f"draw_{name}")
-            for name, draw in figures.items()
-        ),
+        Node(draw_pictures, inputs=asked, outputs="sampled_pictures", name="draw_pictures"),
+        Node(draw_figures, inputs=[*asked, *beside], outputs=[*FIGURES, *nearest], name="draw_figures"),
     ]
-    if own:
-        inputs, outputs = [*SETTINGS, generator, "train_images"], "sampled_nearest_images"
-        nodes.append(Node(draw_nearest, inputs=inputs, outputs=outputs, name="draw_nearest"))
     return Pipeline(nodes, namespace="sample", prefix_datasets_with_namespace=False)
