@@ -98,12 +98,12 @@ def official_sgan(steps: int, report_every_steps: int) -> tuple[Encoder, dict[st
 
 def default_levels() -> list[LevelSpec]:
     """The default experiment's levels, from the labels down to the pixels."""
-    return list(plan_levels(_experiment("base").sgan, Encoder(_default_encoder())).values())
+    return list(plan_levels(experiment("base").sgan, Encoder(_default_encoder())).values())
 
 
 def default_judge(steps: int) -> ClassifierParameters:
     """The default experiment's judge, trained for that many steps."""
-    raw = _experiment("base").judge.classifier.model_dump()
+    raw = experiment("base").judge.classifier.model_dump()
     raw["training"] |= {"steps": steps}
     return ClassifierParameters.model_validate(raw)
 
@@ -115,7 +115,7 @@ def paper_infogan(steps: int, report_every_steps: int) -> InfoGANSpec:
         steps: updates of every player.
         report_every_steps: updates between two reports.
     """
-    raw = _experiment("mnist").infogan.model_dump()
+    raw = experiment("mnist").infogan.model_dump()
     raw["discriminator"]["trunk"] = [x for x in raw["discriminator"]["trunk"] if x["layer"] != "random_affine"]
     raw["information_weights"] = {"categorical": 1.0, "continuous": 0.1}
     raw["training"] |= {"steps": steps, "batch_size": 128, "report_every_steps": report_every_steps}
@@ -123,8 +123,9 @@ def paper_infogan(steps: int, report_every_steps: int) -> InfoGANSpec:
 
 
 def _default_encoder() -> EncoderSpec:
-    return plan_classifier(_experiment("base").classifier, IMAGE_SHAPE, CLASSES, "", "classifier").spec
+    return plan_classifier(experiment("base").classifier, IMAGE_SHAPE, CLASSES, "", "classifier").spec
 
 
-def _experiment(name: str) -> Experiment:
+def experiment(name: str) -> Experiment:
+    """The parameters of an experiment under conf/."""
     return Experiment.read(ExperimentLoader(str(PROJECT / "conf"), name, **LOADER_ARGUMENTS)["parameters"])

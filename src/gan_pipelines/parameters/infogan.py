@@ -55,6 +55,9 @@ class InfoGANParameters(Schema):
         initialisation: how the weights of G, D and Q start.
         adversarial_loss: form of V, by name.
         information_weights: lambda.
+        consistency_weight: of the invariant information of every categorical code, of real images under the trunk's
+            `random_affine`, from the update on in which the code's lambda is above 0; not in the paper. At 0 it is left
+            out of files and provenances, as in those of earlier versions.
         initialise: `scratch` starts from new weights, `from` from those of another InfoGAN.
         training: length, rates, averaging.
     """
@@ -66,6 +69,7 @@ class InfoGANParameters(Schema):
     initialisation: Initialisation = Initialisation()
     adversarial_loss: AdversarialLossName = "non_saturating"
     information_weights: InformationWeights = InformationWeights()
+    consistency_weight: Annotated[Weight, Field(exclude_if=lambda weight: not weight)] = 0.0
     initialise: Start = "scratch"
     training: TrainingParameters
 
@@ -81,6 +85,22 @@ class InfoGANParameters(Schema):
         if entries > GREATEST_LATENT:
             raise ValueError(
                 f"codes: with the noise they may have {GREATEST_LATENT} entries, one for each category; found {entries}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_consistency(self) -> Self:
+        if not self.consistency_weight:
+            return self
+        if not any(layer.layer == "random_affine" for layer in self.discriminator.trunk):
+            raise ValueError(
+                f"consistency_weight: compares real images under two distortions, and discriminator.trunk has no layer "
+                f"random_affine; add one or set the weight to 0; found {self.consistency_weight}"
+            )
+        if self.category_code is None:
+            raise ValueError(
+                f"consistency_weight: is of categorical codes, and there is none; add one or set the weight to 0; "
+                f"found {self.consistency_weight}"
             )
         return self
 

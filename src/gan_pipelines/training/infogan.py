@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from gan_pipelines.data.images import Representation
-from gan_pipelines.losses import ADVERSARIAL_LOSSES, information_bound
+from gan_pipelines.losses import ADVERSARIAL_LOSSES, information_bound, invariant_information
 from gan_pipelines.models import InfoGAN, InfoGANSpec
 from gan_pipelines.models.batch_norm import recompute_statistics
-from gan_pipelines.parameters import RunParameters
+from gan_pipelines.models.layers import forward_batches
+from gan_pipelines.parameters import CategoricalCode, RunParameters
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.engine import train
 from gan_pipelines.training.initial import take_weights
@@ -28,12 +29,17 @@ CALIBRATION_BATCHES = 50
 """Batches of real images from which the final batch-norm statistics are computed."""
 INFORMATION = "information."
 """Prefix of every information term, and of every L_I in a history."""
+CONSISTENCY = "consistency."
+"""Prefix of every term of invariant information."""
 
 
 def discriminator_terms(
     gan: InfoGAN, weights: Mapping[str, float], real: Tensor, generated: Tensor, codes: Tensor
 ) -> Terms:
     """L_D - lambda L_I, which D and Q minimise; of a code with lambda 0 only Q's head learns, with weight 1.
+
+    With a `consistency_weight`, D and Q see the real images twice, each time distorted anew, and Q also maximises what
+    its categories of the one say about those of the other.
 
     Args:
         gan: the networks.
@@ -43,14 +49,32 @@ def discriminator_terms(
         codes: c.
     """
     loss = ADVERSARIAL_LOSSES[gan.spec.parameters.adversarial_loss]
-    output = gan.discriminator(torch.cat([real, generated]), batches=2)
-    _, features = output.features.chunk(2)
+    consistent = _consistent_codes(gan, weights)
+    seen = [real, generated, real] if consistent else [real, generated]
+    output = gan.discriminator(torch.cat(seen), batches=len(seen))
+    of_real, features, *of_distorted = output.features.chunk(len(seen))
     weighted = _information(gan, [name for name in weights if weights[name]], features, codes)
     unweighted = _information(gan, [name for name in weights if not weights[name]], features.detach(), codes)
-    terms = {"adversarial": loss.discriminator(*output.logits.chunk(2))}
-    return terms | {
+    terms = {"adversarial": loss.discriminator(*output.logits.chunk(len(seen))[:2])}
+    terms |= {
         f"{INFORMATION}{name}": -(weights[name] or 1.0) * bound for name, bound in {**weighted, **unweighted}.items()
     }
+    return terms | _consistency(gan, consistent, of_real, *of_distorted) if consistent else terms
+
+
+def _consistent_codes(gan: InfoGAN, weights: Mapping[str, float]) -> list[str]:
+    """Codes whose categories of real images are to withstand distortions: categorical ones whose lambda is above 0."""
+    if not gan.spec.parameters.consistency_weight:
+        return []
+    return [name for name, code in gan.codes.parts.items() if isinstance(code, CategoricalCode) and weights[name]]
+
+
+def _consistency(gan: InfoGAN, names: Sequence[str], features: Tensor, of_distorted: Tensor) -> Terms:
+    """Minus the weighted invariant information of the named codes, from two features of the same real images."""
+    heads = forward_batches(gan.discriminator.codes, torch.cat([features, of_distorted]), 2)
+    ours, theirs = (gan.codes.split_head(half) for half in heads.chunk(2))
+    weight = gan.spec.parameters.consistency_weight
+    return {f"{CONSISTENCY}{name}": -weight * invariant_information(ours[name], theirs[name]) for name in names}
 
 
 def generator_terms(gan: InfoGAN, weights: Mapping[str, float], generated: Tensor, codes: Tensor) -> Terms:

@@ -45,6 +45,7 @@ class Player:
                 self.module.compile(mode=COMPILE_MODES[compile_mode])
             yield
         if compile_mode != "off":  # sampling uses other batch sizes and modes
+            self.optimiser.zero_grad()  # gradients lie in the graphs' memory, which goes with them
             self.module._compiled_call_impl = None
             torch.compiler.reset()
         self.module.eval().requires_grad_(False)
