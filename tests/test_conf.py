@@ -268,6 +268,7 @@ def test_what_small_experiments_resolve_to() -> None:
     assert differences("unconditional") == {"sgan.levels.fc3.condition": "none"}
     weights = ("categorical", "continuous")
     assert differences("plain_gan") == {
+        "infogan.consistency_weight": "absent",  # at 0
         **{f"infogan.information_weights.{weight}": "0.0" for weight in weights},
         **{f"infogan.information_weights.{weight}_delay_steps": "0" for weight in weights},
     }
@@ -280,7 +281,7 @@ def test_what_mnist_resolves_to() -> None:
         "data.source.name": "mnist", "data.source.folder": "data/01_raw", "data.source.test_fraction": "absent",
         "data.source.subset": "null",
     }  # fmt: skip
-    assert changed["infogan.training.steps"] == "1300"
+    assert changed["infogan.training.steps"] == "5000"
     networks = ("infogan.generator", "infogan.discriminator.trunk")
     assert set(changed) == {*networks, "infogan.training.steps"} | {key for key in changed if key.startswith("data.")}
     widths = [re.findall(r'"(?:features|channels)":(\d+)', changed[network]) for network in networks]

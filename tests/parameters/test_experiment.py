@@ -417,6 +417,19 @@ def test_information_sets_in_before_the_last_step_or_is_refused(
     assert re.search(rf"must be below training\.steps, {last}, .*found {last}", message)
 
 
+def test_consistency_needs_a_trunk_that_distorts_and_a_categorical_code(
+    base: dict[str, Any], refusal: Callable[..., str]
+) -> None:
+    trunk = [layer for layer in base["infogan"]["discriminator"]["trunk"] if layer["layer"] != "random_affine"]
+    message = refusal({"infogan.discriminator.trunk": trunk, "infogan.consistency_weight": 0.5})
+    assert re.search(
+        r"infogan\.consistency_weight: .*discriminator\.trunk has no layer random_affine.*found 0\.5", message
+    )
+    message = refusal({"infogan.codes.category": None, "infogan.consistency_weight": 0.5})
+    assert re.search(r"infogan\.consistency_weight: is of categorical codes, and there is none.*found 0\.5", message)
+    assert "greater than or equal to 0" in refusal({"infogan.consistency_weight": -1})
+
+
 def test_the_delay_of_information_that_is_never_told_does_not_matter(base: dict[str, Any]) -> None:
     parameters = copy.deepcopy(base)
     parameters["infogan"]["information_weights"] = {"categorical": 0, "categorical_delay_steps": 10**7}

@@ -13,6 +13,7 @@ from torch.testing import assert_close
 
 from gan_pipelines.data.batches import Batches
 from gan_pipelines.data.images import LabelledImages, Representation
+from gan_pipelines.losses import invariant_information
 from gan_pipelines.models import InfoGAN, InfoGANSpec
 from gan_pipelines.parameters import RunParameters
 from gan_pipelines.training.checkpoint import CheckpointFolder
@@ -181,6 +182,53 @@ def test_in_the_generators_turn_information_reaches_the_generator_through_q_and_
     assert reached(gan, terms["adversarial"]) == {"generator", "trunk", "adversarial"}
     for name in NAMES:
         assert reached(gan, terms[f"information.{name}"]) == {"generator", "trunk", "codes"}
+
+
+DISTORTED = [{"layer": "random_affine", "distortion": 0.2, "shift_pixels": 1.0}, {"layer": "linear", "features": 16}]
+"""A trunk under which no two looks at a picture are alike."""
+
+
+def distorting(infogan_spec: Spec, **replaced: object) -> InfoGANSpec:
+    """An InfoGAN whose trunk distorts, with a weight of the invariant information of 0.5."""
+    heads = infogan_spec().parameters.discriminator.model_dump() | {"trunk": [*DISTORTED, {"layer": "leaky_relu"}]}
+    return infogan_spec(discriminator=heads, **{"consistency_weight": 0.5} | replaced)
+
+
+def test_with_a_consistency_weight_q_also_maximises_the_invariant_information_of_real_images(
+    infogan_spec: Spec, start: Callable[..., Start]
+) -> None:
+    gan, real, noise, codes = start(distorting(infogan_spec, information_weights=WEIGHTS["both"]))
+    generated = generate(gan, noise, codes).detach()
+    torch.manual_seed(5)
+    found = discriminator_terms(gan, lambdas(gan), real, generated, codes)
+    torch.manual_seed(5)
+    looks = gan.discriminator(torch.cat([real, generated, real])).features.chunk(3)  # no batch norm in this trunk
+    first, again = (gan.discriminator.codes(looks[index])[:, :4] for index in (0, 2))
+    assert not torch.allclose(first, again)
+    assert_close(found["consistency.category"], -0.5 * invariant_information(first, again))
+    assert reached(gan, found["consistency.category"]) == {"trunk", "codes"}
+    assert_close(found["information.category"], -0.7 * bounds(gan.discriminator.codes(looks[1]), codes)["category"])
+
+
+@pytest.mark.parametrize("told", ["ranges", "none"])
+def test_consistency_waits_until_the_category_is_told(
+    infogan_spec: Spec, start: Callable[..., Start], told: str
+) -> None:
+    gan, real, noise, codes = start(distorting(infogan_spec, information_weights=WEIGHTS[told]))
+    terms = discriminator_terms(gan, lambdas(gan), real, generate(gan, noise, codes).detach(), codes)
+    assert set(terms) == {"adversarial", *(f"information.{name}" for name in NAMES)}
+
+
+def test_without_a_consistency_weight_an_infogan_is_the_same_file_and_the_same_weights_as_before(
+    infogan_spec: Spec, fit: Callable[..., tuple[InfoGAN, History]]
+) -> None:
+    spec, other = distorting(infogan_spec, consistency_weight=0.0), distorting(infogan_spec)
+    assert "consistency_weight" not in spec.model_dump_json()
+    assert '"consistency_weight":0.5' in other.model_dump_json()
+    (_, without), (gan, history) = fit(spec), fit(other)
+    assert "discriminator.consistency.category" in history[-1]
+    assert "discriminator.consistency.category" not in without[-1]
+    assert_same(fit(other)[0], gan)
 
 
 def test_only_weighted_information_has_a_gradient_on_the_trunk(infogan_spec: Spec, start: Callable[..., Start]) -> None:

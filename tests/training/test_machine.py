@@ -55,6 +55,7 @@ def test_compiled_networks_train_as_they_do_uncompiled(
         if name != "images_per_second":
             assert_close(rows[-1][name], value, rtol=1e-3, atol=1e-4)
     assert found.generator._compiled_call_impl is None  # sampling runs uncompiled
+    assert all(weight.grad is None for weight in found.parameters())  # a CUDA graph's memory goes with the graph
 
 
 def test_deterministic_kernels_are_used_only_inside_the_stage() -> None:

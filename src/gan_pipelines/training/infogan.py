@@ -59,7 +59,9 @@ def discriminator_terms(
     terms |= {
         f"{INFORMATION}{name}": -(weights[name] or 1.0) * bound for name, bound in {**weighted, **unweighted}.items()
     }
-    return terms | _consistency(gan, consistent, of_real, *of_distorted) if consistent else terms
+    if consistent:
+        terms |= _consistency(gan, consistent, of_real, *of_distorted)
+    return terms
 
 
 def _consistent_codes(gan: InfoGAN, weights: Mapping[str, float]) -> list[str]:
