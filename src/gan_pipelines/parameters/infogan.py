@@ -16,6 +16,7 @@ from gan_pipelines.parameters.noise import (
 )
 from gan_pipelines.parameters.start import Start
 from gan_pipelines.parameters.training import AdversarialLossName, TrainingParameters
+from gan_pipelines.parameters.watch import Watched
 
 BASELINE = "For a plain GAN keep the codes and set both information_weights to 0"
 
@@ -56,6 +57,7 @@ class InfoGANParameters(Schema):
         adversarial_loss: form of V, by name.
         information_weights: lambda.
         initialise: `scratch` starts from new weights, `from` from those of another InfoGAN.
+        watch: whether it is scored while it trains, and the best weights are kept.
         training: length, rates, averaging.
     """
 
@@ -67,7 +69,14 @@ class InfoGANParameters(Schema):
     adversarial_loss: AdversarialLossName = "non_saturating"
     information_weights: InformationWeights = InformationWeights()
     initialise: Start = "scratch"
+    watch: Watched = None
     training: TrainingParameters
+
+    @model_validator(mode="after")
+    def _check_watch(self) -> Self:
+        if self.watch:
+            self.watch.check_against(self.training.report_every_steps)
+        return self
 
     @model_validator(mode="after")
     def _check_codes(self) -> Self:
