@@ -34,6 +34,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     validation = experiment.data.validation_fraction > 0
     listed = isinstance(experiment.data.source, TableSource)
     initial = experiment.initial_models
+    watch_joint, watch_infogan = bool(experiment.sgan.joint.watch), bool(experiment.infogan.watch)
     levels, labelled = list(experiment.sgan.levels), experiment.sgan.conditional
     parts = {
         "data_preparation": data_preparation.create_pipeline(validation, listed),
@@ -43,16 +44,16 @@ def register_pipelines() -> dict[str, Pipeline]:
     }
     shared = parts["data_preparation"] + parts["judge"] + parts["real_evaluation"]
     whole = {
-        "sgan": shared + sgan.create_pipeline(levels, labelled, initial),
-        "infogan": shared + infogan.create_pipeline(initial),
+        "sgan": shared + sgan.create_pipeline(levels, labelled, initial, watch_joint),
+        "infogan": shared + infogan.create_pipeline(initial, watch_infogan),
         "sgan_unsupervised": shared + sgan_unsupervised.create_pipeline(levels, labelled, initial),
     }
     found = {
         **parts,
         "sgan_levels": sgan_levels.create_pipeline(levels, initial),
-        "sgan_joint": sgan_joint.create_pipeline(levels, initial),
+        "sgan_joint": sgan_joint.create_pipeline(levels, initial, watch_joint),
         "sgan_evaluation": sgan.create_evaluation(levels, labelled),
-        "infogan_training": infogan_training.create_pipeline(initial),
+        "infogan_training": infogan_training.create_pipeline(initial, watch_infogan),
         "infogan_evaluation": infogan.create_evaluation(),
         "unsupervised_training": sgan_unsupervised.create_training(levels, initial),
         "unsupervised_evaluation": sgan_unsupervised.create_evaluation(levels, labelled),

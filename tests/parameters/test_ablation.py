@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 
-from gan_pipelines.parameters import AblationParameters, Experiment, LossWeights, RunParameters, SGANParameters
+from gan_pipelines.parameters import (
+    AblationParameters,
+    Experiment,
+    LossWeights,
+    RunParameters,
+    SGANParameters,
+    WatchParameters,
+)
 from gan_pipelines.parameters.ablation import ROWS, row_settings, row_stack
 
 SEEDS = AblationParameters(seeds=(4, 0), updates_fraction=0.5)
@@ -90,6 +97,12 @@ def test_each_level_gets_as_many_updates_in_every_row(sgan: SGANParameters, init
     for name, level in sgan.levels.items():
         expected = max(1, round(fraction * joint)) + alone * max(1, round(fraction * level.training.steps))
         assert of_levels[name] == {expected}
+
+
+def test_no_row_is_watched(sgan: SGANParameters) -> None:
+    watch = WatchParameters(every_steps=sgan.joint.training.report_every_steps, keep="best")
+    watched = sgan.model_copy(update={"joint": sgan.joint.model_copy(update={"watch": watch})})
+    assert {row_stack(row, watched) == row_stack(row, sgan) for row in ROWS} == {True}
 
 
 def test_without_labels_there_is_no_branch_for_a_condition(smoke_experiment: Experiment) -> None:

@@ -78,6 +78,21 @@ def test_what_was_read_survives_the_way_to_json_and_back(base: dict[str, Any]) -
     assert Experiment.model_validate_json(experiment.model_dump_json()) == experiment
 
 
+def test_a_training_that_is_not_watched_says_nothing_of_it(base: dict[str, Any]) -> None:
+    assert "watch" not in Experiment.read(base).model_dump_json()
+    raw = copy.deepcopy(base)
+    raw["data"]["validation_fraction"] = 0.1
+    raw["infogan"]["watch"] = raw["sgan"]["joint"]["watch"] = {"every_steps": 100}
+    experiment = Experiment.read(raw)
+    assert list(experiment.watched) == ["sgan.joint.watch", "infogan.watch"]
+    assert Experiment.model_validate_json(experiment.model_dump_json()) == experiment
+    assert experiment.model_dump(mode="json")["infogan"]["watch"] == {
+        "every_steps": 100,
+        "samples": 1000,
+        "keep": "last",
+    }
+
+
 def test_what_was_read_cannot_be_changed(base: dict[str, Any]) -> None:
     experiment = Experiment.read(base)
     with pytest.raises(ValidationError, match="frozen"):
@@ -144,6 +159,14 @@ CATEGORY, RANGE = {"distribution": "categorical", "classes": 10}, {"distribution
         ("evaluation.split", "train", "'train'", "'test' or 'validation'"),
         ("evaluation.split", "validation", "found 'validation'", "allowed: 'test', or a fraction above 0"),
         ("evaluation.samples", 5, "5", "greater than or equal to 20"),
+        ("infogan.watch", {"every_steps": 100}, "data.validation_fraction is 0", "a fraction above 0, or no watch"),
+        ("sgan.joint.watch", {"every_steps": 100}, "data.validation_fraction is 0", "a fraction above 0, or no watch"),
+        ("infogan.watch.every_steps", 120, "120", "a multiple of training.report_every_steps, 50"),
+        ("sgan.joint.watch.every_steps", 120, "120", "a multiple of training.report_every_steps, 50"),
+        ("infogan.watch.samples", 150, "150", "multiple of 100"),
+        ("infogan.watch.keep", "worst", "'worst'", "'last' or 'best'"),
+        ("sgan.levels.pixels.watch", {"every_steps": 100}, "100", "not permitted|unknown|allowed"),
+        ("classifier.watch", {"every_steps": 100}, "100", "not permitted|unknown|allowed"),
         ("evaluation.features", "fc9", "'fc9'", "block1, block2, features"),
         ("evaluation.features", "labels", "'labels'", "block1, block2, features"),
         ("compare.experiments", [], "[]", "at least 1 item"),

@@ -12,7 +12,7 @@ from kedro.io import DataCatalog
 from gan_pipelines.metrics import Score, missing_score
 from gan_pipelines.metrics.comparisons import influence_table
 from gan_pipelines.metrics.intervals import Uncertainty
-from gan_pipelines.reporting.curves import information_curve, loss_curves
+from gan_pipelines.reporting.curves import information_curve, loss_curves, watch_curve
 from gan_pipelines.reporting.tables import (
     format_codes,
     format_pairs,
@@ -200,6 +200,24 @@ def test_the_ceilings_of_the_information_are_lines_and_equal_ones_share_a_line()
     assert [(line.y0, line.y1) for line in figure.layout.shapes] == [(math.log(10),) * 2, (math.log(2),) * 2]
     assert [note.text for note in figure.layout.annotations] == ["H(a, c) = 2.303 nats", "H(d) = 0.693 nats"]
     assert len(figure.data) == 4
+
+
+def test_scores_of_a_watched_training_have_panels_of_their_own_with_a_star_at_the_best_step() -> None:
+    nothing = float("nan")
+    scores = {
+        "watch.frechet_distance": [nothing, 4.0, nothing, 3.0, 5.0],
+        "watch.within_class_diversity": [nothing, 0.2, nothing, 0.6, 0.7],
+    }
+    history = pd.DataFrame({"step": [1, 2, 3, 4, 5], "images_per_second": 9.0, "generator.entropy": 6.5, **scores})
+    figure = watch_curve(history)
+    assert [(list(trace.x), list(trace.y)) for trace in figure.data] == [
+        ([2, 4, 5], [4.0, 3.0, 5.0]),
+        ([4], [3.0]),
+        ([2, 4, 5], [0.2, 0.6, 0.7]),
+        ([4], [0.6]),
+    ]
+    assert [note.text for note in figure.layout.annotations] == ["Frechet distance", "diversity"]
+    assert [trace.name for trace in loss_curves({"joint": history}).data] == ["joint: generator.entropy"]
 
 
 @pytest.mark.parametrize("term", ["information.a", "generator.adversarial"])

@@ -35,7 +35,7 @@ from gan_pipelines.model_file import Model
 from gan_pipelines.models import EncoderSpec, InfoGANSpec, LevelSpec
 from gan_pipelines.models.initial import require_joint_start, require_start
 from gan_pipelines.models.memory import plan_memory
-from gan_pipelines.models.requirements import check_experiment, check_rows, check_unsupervised
+from gan_pipelines.models.requirements import check_experiment, check_rows, check_unsupervised, check_watched
 from gan_pipelines.parameters import INITIAL, Experiment, ExperimentError
 from gan_pipelines.parameters.ablation import row_settings
 from gan_pipelines.pipelines.compare import READS_THE_RECORD
@@ -45,6 +45,8 @@ from gan_pipelines.pipelines.pictures import find_folder
 from gan_pipelines.training.interruption import stop_on_signals
 from gan_pipelines.training.machine import require_machine
 
+VALIDATION = "validation_images"
+"""Against these a generator is scored while it trains."""
 ROW_SETTINGS = "ablation_rows"
 """The parameter block with the settings of each row of the ablation, derived from the others."""
 
@@ -84,6 +86,11 @@ class CheckHooks:
         self.runs_rows = any(name.startswith(f"params:{ROW_SETTINGS}.") for name in pipeline.inputs())
         self.runs_unsupervised = any(name.startswith(f"{UNSUPERVISED}_") for name in pipeline.datasets())
         self.used = blocks_in_use(pipeline)
+        if self.runs_unsupervised and "sgan" in self.used and self.experiment.watched:
+            raise ExperimentError(
+                f"{next(iter(self.experiment.watched))}: the judge that scores has learned from labels, and a stack "
+                f"without labels is trained here, which must not be chosen by them. Leave it out. Nothing was run."
+            )
         self._require_what_is_scored(pipeline)
         require_generators(self.experiment, pipeline, catalog)
         if PICTURE_TABLE in pipeline.inputs() and not catalog.exists(PICTURE_TABLE):
@@ -132,14 +139,15 @@ class CheckHooks:
         """
         scored = self.experiment.evaluation.scored_images
         if "train_images" in start:
-            ours, theirs = (loaded_version(name, catalog) for name in ("train_images", scored))
-            if ours != theirs:
-                raise ExperimentError(
-                    f"{scored}: must be of the same version as train_images, since other splits may share images; "
-                    f"found {theirs}, and train_images of {ours}. Run the pipeline data_preparation again."
-                )
-        if scored in start:
-            start[scored] = _with_split(scored, start[scored], catalog)
+            for split in sorted({scored, VALIDATION} & set(start)):
+                ours, theirs = (loaded_version(name, catalog) for name in ("train_images", split))
+                if ours != theirs:
+                    raise ExperimentError(
+                        f"{split}: must be of the same version as train_images, since other splits may share images; "
+                        f"found {theirs}, and train_images of {ours}. Run the pipeline data_preparation again."
+                    )
+        for split in sorted({scored, VALIDATION} & set(start)):
+            start[split] = _with_split(split, start[split], catalog)
         require_belonging(start, made, command_for)
         files = {chosen.file_dataset for chosen in self.experiment.chosen_models.values()}
         own = {name: data for name, data in start.items() if name not in files}
@@ -148,7 +156,7 @@ class CheckHooks:
         if "real_features" in start:
             require_readable(start["real_features"], self.experiment.evaluation)
         if "train_images" in start:
-            self._check_images(start["train_images"], start[scored])
+            self._check_images(start["train_images"], start[scored], start.get(VALIDATION))
 
     @hook_impl
     def before_node_run(self, inputs: dict[str, Any]) -> None:
@@ -159,9 +167,14 @@ class CheckHooks:
     def after_node_run(self, node: Node, outputs: dict[str, Any]) -> None:
         """Check new images against the whole experiment before they are saved."""
         if node.name == "data.prepare_images":
-            self._check_images(outputs["train_images"], outputs[self.experiment.evaluation.scored_images])
+            scored = outputs[self.experiment.evaluation.scored_images]
+            self._check_images(outputs["train_images"], scored, outputs.get(VALIDATION))
 
-    def _check_images(self, train_images: LabelledImages, scored_images: LabelledImages) -> None:
+    def _check_images(
+        self, train_images: LabelledImages, scored_images: LabelledImages, validation_images: LabelledImages | None
+    ) -> None:
+        if validation_images is not None:
+            check_watched(self.experiment, validation_images, self.used)
         plan = check_experiment(self.experiment, train_images, scored_images, self.used)
         levels = plan.levels
         needs = plan_memory(plan, self.experiment.batch_sizes, self.experiment.evaluation, len(train_images))

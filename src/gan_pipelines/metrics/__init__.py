@@ -17,6 +17,7 @@ from gan_pipelines.metrics.generators import Kind, score_classification, score_l
 from gan_pipelines.metrics.networks import FeatureExtractor, Features, judge_network, open_networks, require_networks
 from gan_pipelines.metrics.scores import Score, missing_score
 from gan_pipelines.metrics.verdicts import find_verdicts
+from gan_pipelines.metrics.watch import QuickScores
 
 __all__ = [
     "JUDGE",
@@ -27,6 +28,7 @@ __all__ = [
     "Features",
     "Kind",
     "LabelledFeatures",
+    "QuickScores",
     "RealFeatures",
     "Reference",
     "Score",

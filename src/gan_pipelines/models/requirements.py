@@ -145,6 +145,31 @@ def check_experiment(
     return plan
 
 
+def check_watched(experiment: Experiment, validation_images: LabelledImages, used: Collection[str]) -> None:
+    """Check that the judge can score a generator while it trains.
+
+    Args:
+        experiment: says which generators are.
+        validation_images: against which they are scored.
+        used: blocks of the YAML, such as `sgan`, by which something is trained or scored.
+
+    Raises:
+        ExperimentError: names the field, what was found and what is allowed.
+    """
+    needed, classes = fewest_scored(validation_images.classes), len(validation_images.classes)
+    for where in (where for where in experiment.watched if where.split(".")[0] in used):
+        if classes < 2:
+            raise ExperimentError(
+                f"{where}: the judge learns from labels of at least two classes; the pictures are all of the class "
+                f"{validation_images.classes[0]!r}. Leave {where} out."
+            )
+        if len(validation_images) < needed:
+            raise ExperimentError(
+                f"{where}: scores need at least {needed} validation images, two for each class; found "
+                f"{len(validation_images)}. Raise data.validation_fraction."
+            )
+
+
 def check_rows(experiment: Experiment, train_images: LabelledImages) -> None:
     """Check that the networks of each row of the ablation fit the images, also without the levels above them.
 

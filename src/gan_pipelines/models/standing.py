@@ -27,7 +27,7 @@ def standing_stack(stack: StackedGenerator, labels: Int64[Tensor, "count"], rng:
 
     Args:
         stack: is not changed.
-        labels: `PICTURES` class indices, on the stack's device.
+        labels: a class index for each picture from which the statistics are, on the stack's device.
         rng: draws noise.
     """
     standing = deepcopy(stack)
@@ -64,17 +64,18 @@ def _recompute_generator(
 
 
 @torch.no_grad()
-def standing_infogan(gan: InfoGAN, rng: torch.Generator) -> InfoGAN:
+def standing_infogan(gan: InfoGAN, rng: torch.Generator, pictures: int = PICTURES) -> InfoGAN:
     """A copy of an InfoGAN whose sampling generator, trunk and Q have the standing statistics of generated pictures.
 
     Args:
         gan: is not changed.
         rng: draws noise and codes.
+        pictures: from how many the statistics are, in hundreds.
     """
     standing, device = deepcopy(gan), next(gan.parameters()).device
     latents = [
         torch.cat([gan.noise.sample(BATCH_SIZE, rng), gan.codes.sample(BATCH_SIZE, rng)], dim=1).to(device)
-        for _ in range(PICTURES // BATCH_SIZE)
+        for _ in range(pictures // BATCH_SIZE)
     ]
     recompute_statistics(standing.sampling_generator, ((batch,) for batch in latents))
     q = nn.Sequential(standing.discriminator.trunk, standing.discriminator.codes)

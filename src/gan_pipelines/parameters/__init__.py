@@ -52,6 +52,7 @@ from gan_pipelines.parameters.run import CheckpointParameters, RunParameters
 from gan_pipelines.parameters.sample import SampleParameters
 from gan_pipelines.parameters.sgan import JointParameters, LevelParameters, LossWeights, SGANParameters
 from gan_pipelines.parameters.training import TrainingParameters
+from gan_pipelines.parameters.watch import WatchParameters
 
 __all__ = [
     "INITIAL",
@@ -103,4 +104,5 @@ __all__ = [
     "TrainingParameters",
     "UniformNoise",
     "UniformPrior",
+    "WatchParameters",
 ]

@@ -68,12 +68,13 @@ def row_stack(row: str, sgan: SGANParameters, updates_fraction: float = 1.0) -> 
 
     Each level of every row gets as many updates: those of its own training and those of the joint one, either of both
     or all of them alone. A joint training from scratch uses no weights of levels that were trained alone, so those get
-    a single update. No row starts from another training: rows differ in their losses from the first update on.
+    a single update. No row starts from another training: rows differ in their losses from the first update on. None is
+    watched: all end with their last weights.
     """
     from_scratch = sgan.joint.initialise == "scratch"
     initialise = "independent" if sgan.joint.initial_levels else sgan.joint.initialise
     training = _shortened(sgan.joint.training, updates_fraction)
-    joint = sgan.joint.model_copy(update={"training": training, "initialise": initialise})
+    joint = sgan.joint.model_copy(update={"training": training, "initialise": initialise, "watch": None})
     levels = {name: level.model_dump() for name, level in sgan.levels.items()}
     for name, level in levels.items():
         training = _shortened(sgan.levels[name].training, updates_fraction)

@@ -18,6 +18,7 @@ from gan_pipelines.parameters.run import RunParameters
 from gan_pipelines.parameters.sample import SampleParameters
 from gan_pipelines.parameters.sgan import SGANParameters
 from gan_pipelines.parameters.start import StartFrom
+from gan_pipelines.parameters.watch import WatchParameters
 
 FeatureNetworkName = Literal["judge", "efficientnet_lite0", "inception_v3"]
 """On whose features pictures are compared: the experiment's own judge, or a network trained on ImageNet."""
@@ -108,6 +109,12 @@ class Experiment(Schema):
                 "evaluation.split: there are no validation images (found 'validation', and "
                 "data.validation_fraction is 0); allowed: 'test', or a fraction above 0"
             )
+        problems += [
+            f"{where}: scores are of validation images, and there are none (data.validation_fraction is 0); allowed: a "
+            f"fraction above 0, or no watch"
+            for where in self.watched
+            if not self.data.validation_fraction
+        ]
         penalised = [name for name, level in self.sgan.levels.items() if level.loss_weights.gradient_penalty]
         if penalised and (self.run.workers > 1 or self.run.compile != "off"):
             problems.append(
@@ -130,6 +137,12 @@ class Experiment(Schema):
     def batch_sizes(self) -> dict[str, int]:
         """Images in a batch of each training, by the training's place in the YAML."""
         return batch_sizes(self.classifier, self.judge, self.second_judge, self.sgan, self.infogan)
+
+    @property
+    def watched(self) -> dict[str, WatchParameters]:
+        """The trainings that are scored while they go on, by the place in the YAML that says so."""
+        found = {"sgan.joint.watch": self.sgan.joint.watch, "infogan.watch": self.infogan.watch}
+        return {where: watch for where, watch in found.items() if watch}
 
     @property
     def chosen_models(self) -> dict[str, ChosenModel]:

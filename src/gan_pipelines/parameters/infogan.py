@@ -16,6 +16,7 @@ from gan_pipelines.parameters.noise import (
 )
 from gan_pipelines.parameters.start import Start
 from gan_pipelines.parameters.training import AdversarialLossName, TrainingParameters
+from gan_pipelines.parameters.watch import Watched
 
 BASELINE = "For a plain GAN keep the codes and set both information_weights to 0"
 
@@ -59,6 +60,7 @@ class InfoGANParameters(Schema):
             `random_affine`, from the update on in which the code's lambda is above 0; not in the paper. At 0 it is left
             out of files and provenances, as in those of earlier versions.
         initialise: `scratch` starts from new weights, `from` from those of another InfoGAN.
+        watch: whether it is scored while it trains, and the best weights are kept.
         training: length, rates, averaging.
     """
 
@@ -71,7 +73,14 @@ class InfoGANParameters(Schema):
     information_weights: InformationWeights = InformationWeights()
     consistency_weight: Annotated[Weight, Field(exclude_if=lambda weight: not weight)] = 0.0
     initialise: Start = "scratch"
+    watch: Watched = None
     training: TrainingParameters
+
+    @model_validator(mode="after")
+    def _check_watch(self) -> Self:
+        if self.watch:
+            self.watch.check_against(self.training.report_every_steps)
+        return self
 
     @model_validator(mode="after")
     def _check_codes(self) -> Self:

@@ -12,6 +12,7 @@ from gan_pipelines.parameters.networks import DiscriminatorParameters, Generator
 from gan_pipelines.parameters.noise import Noise
 from gan_pipelines.parameters.start import ModelReference, Start
 from gan_pipelines.parameters.training import AdversarialLossName, TrainingParameters
+from gan_pipelines.parameters.watch import Watched
 
 
 class LossWeights(Schema):
@@ -131,13 +132,21 @@ class JointParameters(Schema):
         discriminators: of levels whose D_i and Q_i get other layers here, such as more dropout; unless they start from
             scratch, they take over the weights in their order, so these must have the same shapes. One set to `null` is
             removed.
+        watch: whether the stack is scored while it trains, and the best weights are kept.
         training: as for a level.
     """
 
     initialise: Literal["independent", "scratch"] | StartFromLevels = "independent"
     upstream_weight: Weight = 0.01
     discriminators: Annotated[dict[str, DiscriminatorParameters], WithoutRemoved] = Field(default_factory=dict)
+    watch: Watched = None
     training: TrainingParameters
+
+    @model_validator(mode="after")
+    def _check_watch(self) -> Self:
+        if self.watch:
+            self.watch.check_against(self.training.report_every_steps)
+        return self
 
     @property
     def initial_levels(self) -> dict[str, str]:

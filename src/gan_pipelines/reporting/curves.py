@@ -9,7 +9,9 @@ import plotly.graph_objects as go
 from plotly.colors import qualitative
 from plotly.subplots import make_subplots
 
+from gan_pipelines.metrics.definitions import SCORES
 from gan_pipelines.training.collapse import VARIANCE_RATIO
+from gan_pipelines.training.watch import DISTANCE, WATCHED
 
 PANELS_PER_ROW = 3
 LOSS_TITLE = (
@@ -21,13 +23,15 @@ def loss_curves(histories: Mapping[str, pd.DataFrame]) -> go.Figure:
     """One panel per stage, with one line per loss term over the steps.
 
     Args:
-        histories: by stage; columns `step`, `images_per_second` and one per term; columns of text are no terms.
+        histories: by stage; columns `step`, `images_per_second` and one per term; columns of text are no terms, and
+            neither are scores.
     """
     figure = make_subplots(
         rows=len(histories), cols=1, subplot_titles=list(histories), vertical_spacing=0.25 / len(histories)
     )
     for row, (stage, history) in enumerate(histories.items(), start=1):
-        for term in history.select_dtypes("number").columns.drop(["step", "images_per_second"]):
+        terms = history.select_dtypes("number").columns.drop(["step", "images_per_second"])
+        for term in terms[~terms.str.startswith(WATCHED)]:
             dash = "dot" if term.endswith(VARIANCE_RATIO) else "solid"
             line = go.Scatter(x=history["step"], y=history[term], name=f"{stage}: {term}", mode="lines", line_dash=dash)
             figure.add_trace(line, row=row, col=1)
@@ -55,6 +59,29 @@ def information_curve(history: pd.DataFrame, ceilings: Mapping[str, float]) -> g
         title="Lower bound L_I on the information that pictures contain about each code, with ceilings",
         xaxis_title="step",
         yaxis_title="L_I in nats",
+    )
+
+
+def watch_curve(history: pd.DataFrame) -> go.Figure:
+    """One panel per score of a generator over the steps of its training; a star at the least Frechet distance.
+
+    Args:
+        history: columns `step` and one `watch.<score>` per score, empty where the generator was not scored.
+    """
+    columns = [column for column in history.columns if column.startswith(WATCHED)]
+    titles = [SCORES[column.removeprefix(WATCHED)].title for column in columns]
+    figure = make_subplots(rows=1, cols=len(columns), subplot_titles=titles)
+    best = history.loc[history[f"{WATCHED}{DISTANCE}"].idxmin()]
+    for place, (column, title) in enumerate(zip(columns, titles, strict=True), start=1):
+        scored = history[history[column].notna()]
+        line = go.Scatter(x=scored["step"], y=scored[column], name=title, mode="lines+markers")
+        star = {"symbol": "star", "size": 14}
+        at_best = go.Scatter(x=[best["step"]], y=[best[column]], name="best", mode="markers", marker=star)
+        figure.add_traces([line, at_best], rows=1, cols=place)
+        figure.update_xaxes(title_text="step", row=1, col=place)
+    return figure.update_layout(
+        title="Scores against validation images while the generator trains; stars: the least Frechet distance",
+        showlegend=False,
     )
 
 

@@ -23,6 +23,7 @@ from gan_pipelines.training.observer import Observer, Resumed, Row
 from gan_pipelines.training.players import Player, averaging_decay, begin_step, update_averages
 from gan_pipelines.training.stage import Stage
 from gan_pipelines.training.turns import Objective, Turn
+from gan_pipelines.training.watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ def train(
     training: TrainingParameters,
     observer: Observer,
     preview: Callable[[], Tensor] | None = None,
+    watch: Watch | None = None,
 ) -> list[Row]:
     """Let the players take their turns for `training.steps` steps.
 
@@ -44,9 +46,11 @@ def train(
         training: length, learning rates, averaging.
         observer: receives losses and pictures.
         preview: generates the pictures shown to the observer, at ten points of the training.
+        watch: scores the generator, at steps that are reported, and decides which weights the training ends with.
 
     Returns:
-        One row per report: `step`, `images_per_second`, and the means of each term, as `<player>.<term>`, and measure.
+        One row per report: `step`, `images_per_second`, and the means of each term, as `<player>.<term>`, and measure;
+        where the generator was scored, the scores, as `watch.<score>`.
 
     Raises:
         TrainingDiverged: a term, a gradient or a weight is not finite; no such weights are saved.
@@ -58,7 +62,7 @@ def train(
         for player in players.values():
             started.enter_context(player.in_training(stage.ranks, stage.run.compile))
         stage.seed_rank()
-        done = monitor.resumed_at = _resume(stage, players, history, training, observer)
+        done = monitor.resumed_at = _resume(stage, players, history, training, observer, watch)
         _stop_if_signalled(stage.ranks.maximum(stop_requested()), stage)
         for step in range(done + 1, training.steps + 1):
             if stage.run.compile == "graphs":
@@ -70,13 +74,19 @@ def train(
             history.count_step()
             if step % training.report_every_steps == 0 or step == training.steps:
                 monitor.check()
-                row = history.report(step, training.batch_size, stage.ranks)
+                with history.paused():
+                    scores = watch.score(step, training.steps) if watch else {}
+                row = history.report(step, training.batch_size, stage.ranks, scores)
+                if watch:
+                    watch.keep_best(history.rows, players)
                 alarm.watch(row)
                 observer.report(step, {name: value for name, value in row.items() if name != "step"})
             with history.paused():
                 if preview is not None and step in shown_at:
                     observer.show(step, preview())
-                _checkpoint(stage, players, history, monitor, step, last=step == training.steps)
+                _checkpoint(stage, players, history, monitor, watch, step, last=step == training.steps)
+    if watch:
+        watch.hand_back(history.rows, players)
     return history.rows
 
 
@@ -111,10 +121,15 @@ def _take_turn(
 
 
 def _resume(
-    stage: Stage, players: Mapping[str, Player], history: History, training: TrainingParameters, observer: Observer
+    stage: Stage,
+    players: Mapping[str, Player],
+    history: History,
+    training: TrainingParameters,
+    observer: Observer,
+    watch: Watch | None,
 ) -> int:
     """Restore the newest checkpoint that fits, and notify the observer; returns the number of completed steps."""
-    found = _restore_newest(stage, players, history, training)
+    found = _restore_newest(stage, players, history, training, watch)
     if found is None:
         observer.start(training.steps, training.batch_size, stage.provenance)
         return 0
@@ -125,17 +140,21 @@ def _resume(
 
 
 def _restore_newest(
-    stage: Stage, players: Mapping[str, Player], history: History, training: TrainingParameters
+    stage: Stage,
+    players: Mapping[str, Player],
+    history: History,
+    training: TrainingParameters,
+    watch: Watch | None,
 ) -> Checkpoint | None:
     """Restore the newest checkpoint that holds the state of this training; others are passed over with a warning."""
     while found := stage.ranks.broadcast(stage.checkpoints.newest() if stage.checkpoints else None):
-        state, values = _state(stage, players, history)
+        state, values = _state(stage, players, history, watch)
         initial = {name: value.clone() for name, value in state.items()}
         try:
             _require_state(found, state, training.steps)
-            _restore(stage, players, history, found.tensors, found.values)
+            _restore(stage, players, history, watch, found.tensors, found.values)
         except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
-            _restore(stage, players, history, initial, values)
+            _restore(stage, players, history, watch, initial, values)
             if stage.checkpoints is not None:
                 reason = str(error).strip().partition("\n")[0]
                 stage.checkpoints.skip(
@@ -163,12 +182,16 @@ def _require_state(found: Checkpoint, initial: Mapping[str, Tensor], steps: int)
             raise ValueError(f"{name} has values that are not finite")
 
 
-def _state(stage: Stage, players: Mapping[str, Player], history: History) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _state(
+    stage: Stage, players: Mapping[str, Player], history: History, watch: Watch | None
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """All that decides how the training goes on: tensors, and JSON."""
     sums, values = history.state(stage.ranks)
     tensors = {f"sums.{name}": value for name, value in sums.items()} | stage.state()
     for name, player in players.items():
         tensors |= {f"players.{name}.{key}": value for key, value in player.state().items()}
+    if watch:
+        tensors |= {f"best.{key}": value for key, value in watch.state().items()}
     return tensors, values
 
 
@@ -176,12 +199,15 @@ def _restore(
     stage: Stage,
     players: Mapping[str, Player],
     history: History,
+    watch: Watch | None,
     tensors: Mapping[str, Tensor],
     values: Mapping[str, Any],
 ) -> None:
     for name, player in players.items():
         player.restore(_part(tensors, f"players.{name}."))
     history.restore(_part(tensors, "sums."), values, stage)
+    if watch:
+        watch.restore(_part(tensors, "best."), history.rows, players)
     stage.restore(tensors)
 
 
@@ -194,6 +220,7 @@ def _checkpoint(
     players: Mapping[str, Player],
     history: History,
     monitor: DivergenceMonitor,
+    watch: Watch | None,
     step: int,
     *,
     last: bool,
@@ -210,7 +237,7 @@ def _checkpoint(
     if due:
         monitor.check()
         monitor.check_weights(players, step)
-        tensors, values = _state(stage, players, history)
+        tensors, values = _state(stage, players, history, watch)
         if checkpoints is not None:
             checkpoints.write(step, tensors, values)
     _stop_if_signalled(signal, stage)

@@ -50,12 +50,21 @@ class History:
         """Count a completed step."""
         self._steps += 1
 
-    def report(self, step: int, batch_size: int, ranks: Ranks) -> Row:
-        """Finish an interval and return its row; `images_per_second` counts whole batches, not shards."""
+    def report(self, step: int, batch_size: int, ranks: Ranks, scores: Mapping[str, float] | None = None) -> Row:
+        """Finish an interval and return its row; `images_per_second` counts whole batches, not shards.
+
+        Args:
+            step: the last one.
+            batch_size: images in a step.
+            ranks: who share the training.
+            scores: of the generator after this step, if it was scored.
+        """
         sums = ranks.mean(torch.stack(list(self._sums.values())).cpu().double()).tolist() if self._sums else []
         means = {name: value / self._counts[name] for name, value in zip(self._sums, sums, strict=True)}
         seconds = time.perf_counter() - self._began
-        self.rows.append({"step": step, **means, "images_per_second": self._steps * batch_size / seconds})
+        self.rows.append(
+            {"step": step, **means, "images_per_second": self._steps * batch_size / seconds, **(scores or {})}
+        )
         self._sums, self._counts = {}, Counter()
         self._steps, self._began = 0, time.perf_counter()
         return self.rows[-1]

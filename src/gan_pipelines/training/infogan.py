@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gan_pipelines.data.images import Representation
 from gan_pipelines.losses import ADVERSARIAL_LOSSES, information_bound, invariant_information
-from gan_pipelines.models import InfoGAN, InfoGANSpec
+from gan_pipelines.models import InfoGAN, InfoGANSpec, standing_infogan
 from gan_pipelines.models.batch_norm import recompute_statistics
 from gan_pipelines.models.layers import forward_batches
 from gan_pipelines.parameters import CategoricalCode, RunParameters
@@ -20,8 +20,9 @@ from gan_pipelines.training.engine import train
 from gan_pipelines.training.initial import take_weights
 from gan_pipelines.training.observer import Observer
 from gan_pipelines.training.players import gan_players
-from gan_pipelines.training.stage import training_stage
+from gan_pipelines.training.stage import Stage, training_stage
 from gan_pipelines.training.turns import Terms, Turn
+from gan_pipelines.training.watch import Drawn, Scoring, open_watch
 from gan_pipelines.training.workers import shared_by_workers
 
 PREVIEW_COLUMNS = 10
@@ -118,6 +119,7 @@ def fit_infogan(
     observer: Observer,
     checkpoints: CheckpointFolder | None = None,
     initial: InfoGAN | None = None,
+    scoring: Scoring | None = None,
 ) -> tuple[InfoGAN, list[dict[str, float]]]:
     """Build an InfoGAN and train it on images without labels, on its own random streams.
 
@@ -128,12 +130,14 @@ def fit_infogan(
         observer: receives losses, L_I and pictures.
         checkpoints: where to keep checkpoints; None keeps none.
         initial: its weights are the first ones; None draws new ones.
+        scoring: scores its samples, if it is watched.
 
     Returns:
         The trained InfoGAN on the CPU and the history of its losses and of L_I.
     """
     training = spec.parameters.training
-    inputs, starts = {"images": spec.data_digest}, {"initial": initial} if initial else {}
+    inputs = {"images": spec.data_digest, **(scoring.made_from if scoring else {})}
+    starts = {"initial": initial} if initial else {}
     with training_stage(run, "infogan", spec.parameters, inputs, checkpoints, starts) as stage:
         gan = InfoGAN(spec.model_copy(update={"provenance": stage.provenance}))
         gan = stage.place(take_weights(gan, initial) if initial else gan)
@@ -153,8 +157,11 @@ def fit_infogan(
             )
             yield Turn("generator", lambda: generator_terms(gan, weights, generated, codes))
 
-        preview = _preview_pictures(gan)
-        history = train(stage, gan_players(gan, training), objective, training, observer, preview)
+        preview, watch = (
+            _preview_pictures(gan),
+            open_watch(spec.parameters.watch, stage, _draw_from(gan, stage), scoring),
+        )
+        history = train(stage, gan_players(gan, training), objective, training, observer, preview, watch)
         recalibrate_batch_norm(gan, (pixels.batch(next(batches)) for _ in range(CALIBRATION_BATCHES)))
     return gan.cpu(), history
 
@@ -179,3 +186,13 @@ def _preview_pictures(gan: InfoGAN) -> Callable[[], Tensor]:
     values = gan.code_values(code, PREVIEW_COLUMNS)
     noise, codes = gan.vary(code, values, PREVIEW_COLUMNS, torch.Generator().manual_seed(0))
     return lambda: gan.pictures(noise, codes).unflatten(0, (PREVIEW_COLUMNS, -1)).transpose(0, 1).flatten(0, 1)
+
+
+def _draw_from(gan: InfoGAN, stage: Stage) -> Callable[[int, torch.Generator], Drawn]:
+    """Draws samples of a copy, built anew: that which trains may be compiled, and share its batch norms with ranks."""
+
+    def draw(count: int, rng: torch.Generator) -> Drawn:
+        standing = standing_infogan(stage.place(take_weights(InfoGAN(gan.spec), gan)), rng, count)
+        return Drawn(standing.sample(count, rng)[0])
+
+    return draw

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gan_pipelines.data.images import Representation
-from gan_pipelines.models import Encoder, LevelGAN
+from gan_pipelines.data.images import Representation, labels_in_proportion
+from gan_pipelines.models import Encoder, LevelGAN, assemble_stack, standing_stack
 from gan_pipelines.models.layers import set_mean_images
 from gan_pipelines.models.level import joint_start
 from gan_pipelines.parameters import JointParameters, RunParameters
@@ -31,8 +31,9 @@ from gan_pipelines.training.level import (
 from gan_pipelines.training.observer import Observer
 from gan_pipelines.training.players import Player, gan_players
 from gan_pipelines.training.ranks import Ranks
-from gan_pipelines.training.stage import training_stage
+from gan_pipelines.training.stage import Stage, training_stage
 from gan_pipelines.training.turns import Turn
+from gan_pipelines.training.watch import Drawn, Scoring, open_watch
 from gan_pipelines.training.workers import shared_by_workers
 
 
@@ -146,6 +147,7 @@ def fit_joint(
     top: Representation,
     observer: Observer,
     checkpoints: CheckpointFolder | None = None,
+    scoring: Scoring | None = None,
 ) -> tuple[list[LevelGAN], list[dict[str, float]]]:
     """Train all levels end to end, on the stage's own random streams.
 
@@ -159,6 +161,7 @@ def fit_joint(
         top: the condition of the first level for the same images, such as one-hot labels.
         observer: receives losses and pictures.
         checkpoints: where to keep checkpoints; None keeps none.
+        scoring: scores samples of the stack, if it is watched.
 
     Returns:
         The jointly trained levels on the CPU and the history of the losses of all levels.
@@ -170,6 +173,7 @@ def fit_joint(
         f"initial_{level.spec.target}": level for level in trained if level.spec.target in parameters.initial_levels
     }
     inputs = {"encoder": encoder.digest()} | {name: level.digest() for name, level in alone.items()}
+    inputs |= scoring.made_from if scoring else {}
     with training_stage(run, "joint", parameters, inputs, checkpoints, starts) as stage:
         levels = [joint_start(level, parameters) for level in trained]
         for level in levels:
@@ -196,8 +200,9 @@ def fit_joint(
             yield from joint_turns(joint_levels, reals, first.batch(index), draw_noises, weight, ranks)
 
         preview = preview_pictures(levels, top, stage)
+        watch = open_watch(parameters.watch, stage, _draw_from(levels, encoder.spec.classes, top, stage), scoring)
         players = joint_players(joint_levels, parameters)
-        history = train(stage, players, objective, parameters.training, observer, preview)
+        history = train(stage, players, objective, parameters.training, observer, preview, watch)
         for level in levels:
             level.spec = level.spec.model_copy(
                 update={
@@ -207,3 +212,20 @@ def fit_joint(
                 }
             )
     return [level.cpu() for level in levels], history
+
+
+def _draw_from(
+    levels: Sequence[LevelGAN], classes: tuple[str, ...], top: Representation, stage: Stage
+) -> Callable[[int, torch.Generator], Drawn]:
+    """Draws samples of the stack of these levels, with the labels of the training images in proportion."""
+
+    def draw(count: int, rng: torch.Generator) -> Drawn:
+        stack = stage.place(assemble_stack(levels, classes))
+        if not stack.spec.conditional:
+            none = torch.zeros(count, dtype=torch.int64, device=stage.device)
+            return Drawn(standing_stack(stack, none, rng).sample(none, rng))
+        labels = labels_in_proportion(top.values.argmax(dim=1), count)
+        asked = labels.to(stage.device)
+        return Drawn(standing_stack(stack, asked, rng).sample(asked, rng), labels)
+
+    return draw

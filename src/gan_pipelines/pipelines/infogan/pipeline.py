@@ -7,13 +7,14 @@ from kedro.pipeline import Pipeline
 from gan_pipelines.pipelines import evaluation, infogan_evaluation, infogan_training
 
 
-def create_pipeline(initial: Collection[str] = ()) -> Pipeline:
+def create_pipeline(initial: Collection[str] = (), watched: bool = False) -> Pipeline:
     """Everything from prepared images and a judge to scores of samples and codes.
 
     Args:
         initial: datasets from which trainings take their first weights.
+        watched: whether the InfoGAN is scored while it trains.
     """
-    return infogan_training.create_pipeline(initial) + create_evaluation()
+    return infogan_training.create_pipeline(initial, watched) + create_evaluation()
 
 
 def create_evaluation() -> Pipeline:

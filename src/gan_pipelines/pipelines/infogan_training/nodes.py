@@ -1,11 +1,14 @@
 """Train the InfoGAN."""
 
 import pandas as pd
+import plotly.graph_objects as go
 
 from gan_pipelines.data.images import LabelledImages
-from gan_pipelines.models import InfoGAN
+from gan_pipelines.metrics import QuickScores
+from gan_pipelines.models import Encoder, InfoGAN
 from gan_pipelines.models.plan import plan_infogan
-from gan_pipelines.parameters import InfoGANParameters, RunParameters
+from gan_pipelines.parameters import EvaluationParameters, InfoGANParameters, RunParameters
+from gan_pipelines.reporting.curves import watch_curve
 from gan_pipelines.tracking import stage_run
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.infogan import fit_infogan
@@ -30,7 +33,50 @@ def train_infogan(
     Returns:
         The trained InfoGAN, the history of its losses and of L_I.
     """
+    return _train(run, infogan, train_images, checkpoints, initial)
+
+
+def train_watched_infogan(
+    run: RunParameters,
+    infogan: InfoGANParameters,
+    train_images: LabelledImages,
+    checkpoints: CheckpointFolder,
+    evaluation: EvaluationParameters,
+    judge: Encoder,
+    validation_images: LabelledImages,
+    initial: InfoGAN | None = None,
+) -> tuple[InfoGAN, pd.DataFrame]:
+    """The same training, while the judge compares samples with validation images.
+
+    Args:
+        run: as above.
+        infogan: besides, when it is scored, and which weights are kept.
+        train_images: as above.
+        checkpoints: as above.
+        evaluation: names the judge's representation.
+        judge: was trained on the training images.
+        validation_images: no training has used them.
+        initial: as above.
+    """
+    scoring = QuickScores(judge, evaluation.features, validation_images, labelled=False)
+    return _train(run, infogan, train_images, checkpoints, initial, scoring)
+
+
+def _train(
+    run: RunParameters,
+    infogan: InfoGANParameters,
+    train_images: LabelledImages,
+    checkpoints: CheckpointFolder,
+    initial: InfoGAN | None,
+    scoring: QuickScores | None = None,
+) -> tuple[InfoGAN, pd.DataFrame]:
     spec = plan_infogan(infogan, train_images.image_shape, train_images.digest())
     with stage_run("infogan") as observer:
-        trained, history = fit_infogan(run, spec, train_images.pixels(), observer, checkpoints, initial)
+        pixels = train_images.pixels()
+        trained, history = fit_infogan(run, spec, pixels, observer, checkpoints, initial, scoring)
     return trained, pd.DataFrame(history).assign(stage="infogan")
+
+
+def draw_watch_curve(history: pd.DataFrame) -> go.Figure:
+    """The scores over the steps."""
+    return watch_curve(history)

@@ -1,10 +1,15 @@
 """Train all levels end to end; put levels together as a stack."""
 
+from collections.abc import Sequence
+
 import pandas as pd
+import plotly.graph_objects as go
 
 from gan_pipelines.data.images import LabelledImages, Representation
+from gan_pipelines.metrics import QuickScores
 from gan_pipelines.models import Encoder, LevelGAN, StackedGenerator, assemble_stack
-from gan_pipelines.parameters import ExperimentError, RunParameters, SGANParameters
+from gan_pipelines.parameters import EvaluationParameters, ExperimentError, RunParameters, SGANParameters
+from gan_pipelines.reporting.curves import watch_curve
 from gan_pipelines.tracking import stage_run
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.joint import fit_joint
@@ -32,6 +37,47 @@ def train_joint_levels(
     Returns:
         The jointly trained levels in their order, and the history of their losses.
     """
+    return _train(run, sgan, encoder, train_images, checkpoints, parts)
+
+
+def train_watched_joint_levels(
+    run: RunParameters,
+    sgan: SGANParameters,
+    encoder: Encoder,
+    train_images: LabelledImages,
+    checkpoints: CheckpointFolder,
+    evaluation: EvaluationParameters,
+    judge: Encoder,
+    validation_images: LabelledImages,
+    *parts: LevelGAN | Representation,
+) -> list[LevelGAN | pd.DataFrame]:
+    """The same training, while the judge compares samples of the stack with validation images.
+
+    Args:
+        run: as above.
+        sgan: besides, when the stack is scored, and which weights are kept.
+        encoder: as above.
+        train_images: as above.
+        checkpoints: as above.
+        evaluation: names the judge's representation.
+        judge: was trained on the training images.
+        validation_images: no training has used them.
+        parts: as above.
+    """
+    labelled = train_images.classes == validation_images.classes  # otherwise the labels are categories
+    scoring = QuickScores(judge, evaluation.features, validation_images, labelled)
+    return _train(run, sgan, encoder, train_images, checkpoints, parts, scoring)
+
+
+def _train(
+    run: RunParameters,
+    sgan: SGANParameters,
+    encoder: Encoder,
+    train_images: LabelledImages,
+    checkpoints: CheckpointFolder,
+    parts: Sequence[LevelGAN | Representation],
+    scoring: QuickScores | None = None,
+) -> list[LevelGAN | pd.DataFrame]:
     levels = [part for part in parts if isinstance(part, LevelGAN)]
     encoded = [part for part in parts if isinstance(part, Representation)]
     for level in levels:
@@ -39,7 +85,7 @@ def train_joint_levels(
     targets = {part.name: part for part in [*encoded, train_images.pixels()]}
     with stage_run("joint") as observer:
         top = train_images.conditions(levels[0].spec.parameters.condition)
-        trained, history = fit_joint(run, sgan.joint, levels, encoder, targets, top, observer, checkpoints)
+        trained, history = fit_joint(run, sgan.joint, levels, encoder, targets, top, observer, checkpoints, scoring)
     return [*trained, pd.DataFrame(history).assign(stage="joint")]
 
 
@@ -51,6 +97,11 @@ def assemble_levels(encoder: Encoder, *levels: LevelGAN) -> StackedGenerator:
         levels: from the top down to the pixels.
     """
     return assemble_stack(levels, encoder.spec.classes)
+
+
+def draw_watch_curve(history: pd.DataFrame) -> go.Figure:
+    """The scores over the steps."""
+    return watch_curve(history)
 
 
 def _require_same_parameters(level: LevelGAN, sgan: SGANParameters) -> None:

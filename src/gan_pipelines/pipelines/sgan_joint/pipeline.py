@@ -5,45 +5,59 @@ from collections.abc import Collection, Sequence
 from kedro.pipeline import Node, Pipeline
 
 from gan_pipelines.parameters import INITIAL, PIXELS
-from gan_pipelines.pipelines.sgan_joint.nodes import assemble_levels, train_joint_levels
+from gan_pipelines.pipelines.sgan_joint.nodes import (
+    assemble_levels,
+    draw_watch_curve,
+    train_joint_levels,
+    train_watched_joint_levels,
+)
 
 INDEPENDENT, JOINT = "level", "joint_level"
 """How the datasets of levels begin that were trained alone, and end to end."""
 
 
-def create_pipeline(levels: Sequence[str], initial: Collection[str] = ()) -> Pipeline:
+def create_pipeline(levels: Sequence[str], initial: Collection[str] = (), watched: bool = False) -> Pipeline:
     """Train the levels end to end; assemble the independent ones, and the joint ones.
 
     Args:
         levels: names of the levels, from the top down to the pixels.
         initial: datasets from which trainings take their first weights.
+        watched: whether the stack is scored while it trains, and the scores are drawn.
     """
     stacks = [
         create_assembly(levels, INDEPENDENT, "independent_stack"),
         create_assembly(levels, JOINT, "joint_stack"),
     ]
-    return create_training(levels, initial) + Pipeline(stacks, namespace="joint", prefix_datasets_with_namespace=False)
+    training = create_training(levels, initial, watched)
+    return training + Pipeline(stacks, namespace="joint", prefix_datasets_with_namespace=False)
 
 
-def create_training(levels: Sequence[str], initial: Collection[str] = ()) -> Pipeline:
+def create_training(levels: Sequence[str], initial: Collection[str] = (), watched: bool = False) -> Pipeline:
     """Train the levels end to end.
 
     Args:
         levels: names of the levels, from the top down to the pixels.
         initial: datasets from which trainings take their first weights; `initial_joint_level_fc3` takes the place of
             `level_fc3`.
+        watched: whether the stack is scored while it trains, and the scores are drawn.
     """
     joint = [f"{JOINT}_{name}" for name in levels]
     starts = [f"{INITIAL}{JOINT}_{name}" for name in levels]
     starts = [x if x in initial else f"{INDEPENDENT}_{name}" for x, name in zip(starts, levels, strict=True)]
     encoded = [f"representation_{name}" for name in levels if name != PIXELS]
-    node = Node(
-        train_joint_levels,
-        inputs=["params:run", "params:sgan", "encoder", "train_images", "checkpoints", *starts, *encoded],
-        outputs=[*joint, "history_joint"],
-        name="train_joint_levels",
-    )
-    return Pipeline([node], namespace="joint", prefix_datasets_with_namespace=False)
+    scoring = ["params:evaluation", "judge", "validation_images"] if watched else []
+    nodes = [
+        Node(
+            train_watched_joint_levels if watched else train_joint_levels,
+            inputs=["params:run", "params:sgan", "encoder", "train_images", "checkpoints", *scoring, *starts, *encoded],
+            outputs=[*joint, "history_joint"],
+            name="train_joint_levels",
+        )
+    ]
+    if watched:
+        curve = "joint_watch_curve"
+        nodes.append(Node(draw_watch_curve, inputs="history_joint", outputs=curve, name="draw_watch_curve"))
+    return Pipeline(nodes, namespace="joint", prefix_datasets_with_namespace=False)
 
 
 def create_assembly(levels: Sequence[str], kind: str, stack: str) -> Pipeline:

@@ -1,0 +1,38 @@
+"""Whether a generator is scored while it trains."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gan_pipelines.parameters.base import Count, Schema
+
+
+class WatchParameters(Schema):
+    """A generator is scored by the judge, on validation images, while it trains.
+
+    Attributes:
+        every_steps: steps between two times, a multiple of `report_every_steps`; the last step is always scored.
+        samples: drawn each time, from the same noise; in hundreds, each a batch of its batch norms.
+        keep: the weights that the training ends with: those of its `last` step, or those of the `best` one, which has
+            the least Frechet distance among those that were scored.
+    """
+
+    every_steps: Count
+    samples: Annotated[Count, Field(multiple_of=100, le=1_000_000)] = 1000
+    keep: Literal["last", "best"] = "last"
+
+    def check_against(self, report_every_steps: int) -> None:
+        """Check that scores come with reports of the losses.
+
+        Raises:
+            ValueError: they would not.
+        """
+        if self.every_steps % report_every_steps:
+            raise ValueError(
+                f"watch.every_steps: must be a multiple of training.report_every_steps, {report_every_steps}; found "
+                f"{self.every_steps}"
+            )
+
+
+Watched = Annotated[WatchParameters | None, Field(exclude_if=lambda found: found is None)]
+"""None is left out of files and provenances, as in those of earlier versions."""
