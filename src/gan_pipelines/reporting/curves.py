@@ -1,61 +1,179 @@
-"""Loss curves."""
+"""Curves and matrices, as interactive figures that say what they show."""
 
-import itertools
 import math
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.colors import qualitative
+from jaxtyping import Float
 from plotly.subplots import make_subplots
+from torch import Tensor
 
 from gan_pipelines.training.collapse import VARIANCE_RATIO
 
 PANELS_PER_ROW = 3
-LOSS_TITLE = (
-    "Loss terms by stage, each with its weight; dotted: variance of generated representations over that of real"
-)
+PANEL_PIXELS = 230
+"""Height of a small panel with what stands above and below it."""
+LETTERS_PER_LINE = 105
+"""Of a caption; so many fit into the width at which figures are shown."""
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6A3D9A", "#000000")
+"""Eight that can be told apart, by colour-blind people too (Okabe and Ito 2008; violet instead of yellow)."""
+BELOW_PIXELS = 50
+DASHES = ("solid", "dash", "dot", "dashdot")
+PLAYERS = ("discriminator", "generator", "classifier")
+EACH_POINT = "Each point: the mean over the steps since the one before."
+MOST_NUMBERS = 20
+"""Matrices of more classes have no number in each cell."""
 
 
-def loss_curves(histories: Mapping[str, pd.DataFrame]) -> go.Figure:
-    """One panel per stage, with one line per loss term over the steps.
+@dataclass(frozen=True)
+class Onset:
+    """The step at which a term of a loss sets in."""
+
+    step: int
+    name: str
+
+
+def explain(figure: go.Figure, title: str, caption: str, height: int, legend: bool = True) -> go.Figure:
+    """Give a figure its title, caption and margins.
+
+    Args:
+        figure: changed in place.
+        title: what is shown.
+        caption: of what, how many, drawn with which seed, compared with what.
+        height: of what is drawn, in pixels.
+        legend: whether it has one, which stands between caption and panels.
+    """
+    lines = textwrap.wrap(caption, LETTERS_PER_LINE)
+    above = 84 + 18 * len(lines) + (26 if legend else 0)
+    said: dict[str, Any] = {
+        "text": f"<b>{title}</b>",
+        "x": 0.01,
+        "xanchor": "left",
+        "y": 1,
+        "yref": "container",
+        "yanchor": "top",
+    }
+    said |= {"pad": {"t": 14}, "font": {"size": 16}, "subtitle": {"text": "<br>".join(lines), "font": {"size": 13}}}
+    figure.update_layout(
+        template="plotly_white",
+        title=said,
+        height=above + height + BELOW_PIXELS,
+        margin={"t": above, "l": 60, "r": 20, "b": BELOW_PIXELS},
+        legend={"orientation": "h", "x": 0, "y": 1 + 26 / height, "yanchor": "bottom"},  # above the titles of panels
+        showlegend=legend,
+        font_size=12,
+    )
+    return figure
+
+
+def loss_curves(
+    histories: Mapping[str, pd.DataFrame], caption: str, onsets: Mapping[str, Sequence[Onset]] | None = None
+) -> go.Figure:
+    """One panel per stage and term, each with its own scale, in which discriminator and generator are two lines.
 
     Args:
         histories: by stage; columns `step`, `images_per_second` and one per term; columns of text are no terms.
+        caption: of what.
+        onsets: by the term that sets in; in all panels of that name.
     """
+    panels: dict[str, dict[str, tuple[list[int], list[float]]]] = {}
+    for stage, history in histories.items():
+        for column in history.select_dtypes("number").columns.drop(["step", "images_per_second"], errors="ignore"):
+            player, term = _split_term(column)
+            panels.setdefault(f"{stage}: {term}", {})[player] = history["step"].tolist(), history[column].tolist()
+    figure = small_panels(list(panels), PANEL_PIXELS)
+    players = list(dict.fromkeys(player for lines in panels.values() for player in lines))
+    for number, (panel, lines) in enumerate(panels.items()):
+        down, across = _place(number)
+        for player, (steps, values) in lines.items():
+            style = {"color": COLOURS[players.index(player) % len(COLOURS)], "width": 2}
+            first = panel == next(name for name, found in panels.items() if player in found)
+            line = go.Scatter(x=steps, y=values, name=player, legendgroup=player, showlegend=first, line=style)
+            figure.add_trace(line.update(mode="lines"), row=down, col=across)
+        if panel.endswith(VARIANCE_RATIO):
+            figure.add_hline(y=1, line_dash="dot", line_width=1, row=down, col=across)
+        for onset in (onsets or {}).get(panel.split(": ")[1], ()):
+            figure.add_vline(x=onset.step, line_dash="dot", line_width=1, row=down, col=across)
+    return explain(figure, "Loss terms over the steps, each with its weight", caption, _height(panels))
+
+
+def _split_term(column: str) -> tuple[str, str]:
+    """Player and term of a column of a history: of `fc3.generator.entropy`, `generator` and `fc3.entropy`."""
+    parts = column.split(".")
+    if player := next((part for part in parts if part in PLAYERS), ""):
+        parts.remove(player)
+        return player, ".".join(parts)
+    return "generated representations" if parts[-1] == VARIANCE_RATIO else "measure", column
+
+
+def small_panels(titles: Sequence[str], height: int, across: int = PANELS_PER_ROW) -> go.Figure:
+    """Panels with their titles, so many per row, each with its own scales."""
+    rows = math.ceil(len(titles) / across)
     figure = make_subplots(
-        rows=len(histories), cols=1, subplot_titles=list(histories), vertical_spacing=0.25 / len(histories)
+        rows=rows,
+        cols=min(across, len(titles)),
+        subplot_titles=list(titles),
+        vertical_spacing=70 / (height * rows),
+        horizontal_spacing=0.07,
     )
-    for row, (stage, history) in enumerate(histories.items(), start=1):
-        for term in history.select_dtypes("number").columns.drop(["step", "images_per_second"]):
-            dash = "dot" if term.endswith(VARIANCE_RATIO) else "solid"
-            line = go.Scatter(x=history["step"], y=history[term], name=f"{stage}: {term}", mode="lines", line_dash=dash)
-            figure.add_trace(line, row=row, col=1)
-        figure.update_xaxes(title_text="step", row=row, col=1)
-        figure.update_yaxes(title_text="weighted loss term", row=row, col=1)
-    return figure.update_layout(height=360 * len(histories), title=LOSS_TITLE)
+    figure.update_annotations(font_size=13)
+    figure.update_xaxes(title_text="step", title_standoff=2, tickfont_size=11, title_font_size=11, nticks=5)
+    figure.update_yaxes(tickfont_size=11, nticks=6)
+    return figure
 
 
-def information_curve(history: pd.DataFrame, ceilings: Mapping[str, float]) -> go.Figure:
+def _place(number: int) -> tuple[int, int]:
+    row, column = divmod(number, PANELS_PER_ROW)
+    return row + 1, column + 1
+
+
+def _height(panels: Mapping[str, object]) -> int:
+    return PANEL_PIXELS * math.ceil(len(panels) / PANELS_PER_ROW)
+
+
+def information_curve(
+    history: pd.DataFrame, ceilings: Mapping[str, float], onsets: Sequence[Onset], caption: str
+) -> go.Figure:
     """L_I of each code over the steps (InfoGAN, figure 1), with the ceiling H(c) of each categorical code.
 
     Args:
         history: columns `step` and one `information.<code>` per code.
         ceilings: H(c) in nats of the codes that have a ceiling, by name.
+        onsets: the steps at which the terms of the loss set in that raise it.
+        caption: of what.
     """
     figure = go.Figure()
-    for column in history.columns[history.columns.str.startswith("information.")]:
-        figure.add_trace(go.Scatter(x=history["step"], y=history[column], name=column, mode="lines"))
+    for number, column in enumerate(history.columns[history.columns.str.startswith("information.")]):
+        name = column.removeprefix("information.")
+        line = {"color": COLOURS[number % len(COLOURS)], "dash": DASHES[number // len(COLOURS) % len(DASHES)]}
+        shown = "sum of all codes" if name == "total" else name
+        figure.add_trace(
+            go.Scatter(x=history["step"].tolist(), y=history[column].tolist(), name=shown, line=line, mode="lines")
+        )
     heights: dict[float, list[str]] = {}
     for code, height in ceilings.items():
         heights.setdefault(height, []).append(code)
     for height, codes in heights.items():
-        figure.add_hline(y=height, line_dash="dot", annotation_text=f"H({', '.join(codes)}) = {height:.3f} nats")
-    return figure.update_layout(
-        title="Lower bound L_I on the information that pictures contain about each code, with ceilings",
-        xaxis_title="step",
-        yaxis_title="L_I in nats",
+        text = f"H({', '.join(codes)}) = {height:.3f} nats, the most there can be"
+        figure.add_hline(y=height, line_dash="dot", annotation_text=text, annotation_position="top left")
+    for number, onset in enumerate(onsets):
+        text = f"from step {onset.step}: {onset.name}"
+        figure.add_vline(
+            x=onset.step, line_dash="dash", line_width=1, annotation_text=text, annotation_position="top right"
+        )
+        figure.layout.annotations[-1].yshift = -16 * number
+    figure.update_annotations(bgcolor="white")
+    figure.update_xaxes(title_text="step").update_yaxes(title_text="L_I in nats")
+    said = (
+        f"{caption} L_I is a lower bound on the information, in nats, that pictures contain about each code. Below 0, "
+        f"Q guesses worse than the code's prior does; dashed: where a term of the loss sets in that raises L_I."
     )
+    return explain(figure, "What pictures tell of each code: the lower bound L_I", said, 430)
 
 
 def overlaid_curves(histories: pd.DataFrame, names: Mapping[str, str]) -> go.Figure:
@@ -68,26 +186,91 @@ def overlaid_curves(histories: pd.DataFrame, names: Mapping[str, str]) -> go.Fig
     panels = {f"{stage}: {term}": rows for (stage, term), rows in histories.groupby(["stage", "term"], sort=False)}
     if not panels:
         return go.Figure(layout_title="These runs have no curves")
-    height = math.ceil(len(panels) / PANELS_PER_ROW)
-    figure = make_subplots(
-        rows=height, cols=PANELS_PER_ROW, subplot_titles=list(panels), vertical_spacing=0.3 / height
-    ).update_annotations(font_size=12)
-    colours = dict(zip(names, itertools.cycle(qualitative.D3), strict=False))
+    figure = small_panels(list(panels), PANEL_PIXELS)
     shown = set[str]()
     for number, rows in enumerate(panels.values()):
-        row, column = divmod(number, PANELS_PER_ROW)
-        for run in [name for name in names if name in set(rows["run"])]:
+        row, column = _place(number)
+        for place, run in enumerate(names):
             line = rows[rows["run"] == run].sort_values("step")
+            if line.empty:
+                continue
             trace = go.Scatter(
                 x=line["step"].tolist(),
                 y=line["value"].tolist(),
                 name=f"{run} {names[run]}",
                 legendgroup=run,
                 showlegend=run not in shown,
-                line_color=colours[run],
+                line_color=COLOURS[place % len(COLOURS)],
+                line_dash=DASHES[place // len(COLOURS) % len(DASHES)],
                 mode="lines",
             )
-            figure.add_trace(trace, row=row + 1, col=column + 1)
+            figure.add_trace(trace, row=row, col=column)
             shown.add(run)
     legend = {"orientation": "h", "y": 1, "yref": "container", "yanchor": "top"}
-    return figure.update_layout(height=120 + 240 * height, legend=legend, margin_t=60 + 20 * len(names))
+    return figure.update_layout(height=120 + _height(panels), legend=legend, margin_t=60 + 20 * len(names))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the judge sees in pictures.
+
+    Attributes:
+        title: which pictures.
+        rows: what they should be: requested or true classes, or categories.
+        labels: place of each picture in `rows`.
+        logits: of the judge.
+    """
+
+    title: str
+    rows: Sequence[str]
+    labels: Tensor
+    logits: Float[Tensor, "count classes"]
+
+    def shares(self) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
+        """Of each row, the share in which each class is seen; NaN where there is no picture."""
+        counts = np.zeros((len(self.rows), self.logits.shape[1]))
+        np.add.at(counts, (self.labels.numpy(), self.logits.argmax(dim=1).numpy()), 1)
+        with np.errstate(invalid="ignore"):
+            shares: np.ndarray[tuple[int, int], np.dtype[np.float64]] = counts / counts.sum(axis=1, keepdims=True)
+        return shares
+
+
+def confusion_matrices(found: Sequence[Seen], classes: Sequence[str], title: str, caption: str) -> go.Figure:
+    """Which class the judge sees in pictures of each row, one panel per set of pictures.
+
+    Args:
+        found: such as samples, and the real images that they are compared with.
+        classes: of the judge.
+        title: what is shown.
+        caption: of what, and how many.
+    """
+    titles = [f"{seen.title}, N = {len(seen.labels):,}" for seen in found]
+    figure = make_subplots(rows=1, cols=len(found), subplot_titles=titles, horizontal_spacing=0.14)
+    for column, seen in enumerate(found, start=1):
+        shares = seen.shares()
+        few = max(shares.shape) <= MOST_NUMBERS
+        text = [[_percent(share) if few else "" for share in row] for row in shares]
+        heat = go.Heatmap(
+            z=shares.tolist(),
+            x=list(classes),
+            y=list(seen.rows),
+            text=text,
+            texttemplate="%{text}",
+            zmin=0,
+            zmax=1,
+            xgap=1,
+            ygap=1,
+        )
+        heat.update(colorscale="Blues", showscale=column == len(found), colorbar={"title": "share", "thickness": 12})
+        figure.add_trace(heat, row=1, col=column)
+    figure.update_xaxes(type="category", title_text="class that the judge sees")
+    figure.update_yaxes(type="category", autorange="reversed", dtick=1 if len(classes) <= MOST_NUMBERS else None)
+    said = f"{caption} Each row sums to 100 %; an empty cell is 0, a white row has no pictures."
+    return explain(figure, title, said, 420, legend=False)
+
+
+def _percent(share: float) -> str:
+    """In percent; nothing for 0, and less than a half is no 0."""
+    if not share > 0:
+        return ""
+    return f"{100 * share:.0f}" if share >= 0.005 else "<1"
