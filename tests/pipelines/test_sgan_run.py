@@ -170,7 +170,7 @@ def test_the_pictures_show_every_class_and_the_curves_every_stage(finished_proje
             assert picture.width >= 5 * 58 + 2
             assert 40 < picture.height - panels * (10 * 58 + 2) < 500
     stages = ("encoder", "judge", "second_judge", "fc3", "pixels", "joint")
-    titles = [note["text"] for note in finished_project.json("loss_curves")["layout"]["annotations"]]
+    titles = [note["text"] for note in finished_project.json("loss_curves")["layout"]["annotations"][:-1]]
     assert list(dict.fromkeys(title.split(": ")[0] for title in titles)) == list(stages)
     assert {"fc3: entropy", "pixels: conditional", "joint: pixels.adversarial"} <= set(titles)
 
@@ -186,7 +186,7 @@ def test_the_confusion_of_the_judge_is_that_of_the_samples_and_of_the_test_image
             share = ((seen == 3) & (pictures.labels == 8)).sum() / (pictures.labels == 8).sum()
             assert heat["z"][8][3] == pytest.approx(share.item())
             assert heat["y"] == list(test.classes)
-        assert "seed 0" in figure["layout"]["title"]["subtitle"]["text"]
+        assert "seed 0" in figure["layout"]["annotations"][-1]["text"]
 
 
 def test_the_data_card_and_the_network_table_state_facts(finished_project: Project) -> None:

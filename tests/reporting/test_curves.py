@@ -3,6 +3,7 @@
 import math
 
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 import torch
 
@@ -41,11 +42,41 @@ INFORMATION = pd.DataFrame(
 )
 
 
+def caption(figure: go.Figure) -> str:
+    """Title and caption, which are the last of the annotations."""
+    return str(figure.layout.annotations[-1].text).replace("<br>", " ")
+
+
+def test_title_caption_and_legend_stand_above_all_panels() -> None:
+    figure = loss_curves({"fc3": HISTORY, "pixels": HISTORY}, "A caption.")
+    title, titles = figure.layout.annotations[-1], figure.layout.annotations[:-1]
+    top = max(axis.domain[1] for axis in figure.select_yaxes())
+    assert top <= max(note.y for note in titles) < figure.layout.legend.y < title.y == 1
+    assert (title.yref, title.yanchor) == ("paper", "top")  # not in the margin, which kedro-viz sets
+
+
+def test_stages_with_one_term_share_a_row_and_each_level_has_its_own() -> None:
+    classifier = pd.DataFrame({"step": [1], "images_per_second": [9.0], "classifier.cross_entropy": [0.5]})
+    joint = pd.DataFrame({"step": [1], "images_per_second": [9.0]}).assign(
+        **{f"{level}.generator.{term}": 1.0 for term in ("adversarial", "entropy") for level in ("fc3", "pixels")}
+    )
+    figure = loss_curves({"encoder": classifier, "judge": classifier, "fc3": HISTORY, "joint": joint}, "")
+    rows: dict[float, list[str]] = {}
+    for note in figure.layout.annotations[:-1]:
+        rows.setdefault(round(note.y, 6), []).append(note.text)
+    assert list(rows.values()) == [
+        ["encoder: cross_entropy", "judge: cross_entropy"],
+        ["fc3: entropy", "fc3: conditional", "fc3: variance_ratio"],
+        ["joint: fc3.adversarial", "joint: fc3.entropy"],
+        ["joint: pixels.adversarial", "joint: pixels.entropy"],
+    ]
+
+
 def test_each_term_of_a_stage_has_a_panel_and_each_player_a_line_of_its_own_colour() -> None:
     figure = loss_curves({"fc3": HISTORY, "pixels": HISTORY, "joint": JOINT}, "Trained with seed 0.")
     terms = ("entropy", "conditional", "variance_ratio")
-    titles = [f"{stage}: {term}" for stage in ("fc3", "pixels") for term in terms] + ["joint: fc3.entropy"]
-    assert [note.text for note in figure.layout.annotations] == titles
+    titles = ["joint: fc3.entropy"] + [f"{stage}: {term}" for stage in ("fc3", "pixels") for term in terms]
+    assert [note.text for note in figure.layout.annotations][:-1] == titles
     assert len({line.yaxis for line in figure.data}) == len(titles)
     players = ["discriminator", "generator", "generator", "generated representations"]
     assert [line.name for line in figure.data] == [*players, *players, "generator"]
@@ -54,7 +85,7 @@ def test_each_term_of_a_stage_has_a_panel_and_each_player_a_line_of_its_own_colo
     assert sum(line.showlegend for line in figure.data) == 3
     by_player = {(line.name, line.line.color) for line in figure.data}
     assert len(by_player) == len({colour for _, colour in by_player}) == 3
-    assert "Trained with seed 0." in figure.layout.title.subtitle.text
+    assert "Trained with seed 0." in caption(figure)
     ones = [line.y0 for line in figure.layout.shapes if line.y0 == line.y1]
     assert ones == [1, 1]  # of the two ratios
 
@@ -77,14 +108,14 @@ def test_the_information_has_a_line_per_code_and_one_for_the_sum() -> None:
     }
     assert not figure.layout.shapes
     assert "nats" in figure.layout.yaxis.title.text
-    assert "Seed 0." in figure.layout.title.subtitle.text
-    assert "Below 0" in figure.layout.title.subtitle.text
+    assert "Seed 0." in caption(figure)
+    assert "Below 0" in caption(figure)
 
 
 def test_the_ceilings_of_the_information_are_lines_and_equal_ones_share_a_line() -> None:
     figure = information_curve(INFORMATION, {"a": math.log(10), "c": math.log(10), "d": math.log(2)}, [], "")
     assert [(line.y0, line.y1) for line in figure.layout.shapes] == [(math.log(10),) * 2, (math.log(2),) * 2]
-    notes = [note.text.split(",  ")[0] for note in figure.layout.annotations]
+    notes = [note.text.split(",  ")[0] for note in figure.layout.annotations[:-1]]
     assert [note.split(" nats")[0] for note in notes] == ["H(a, c) = 2.303", "H(d) = 0.693"]
     assert len(figure.data) == 4
 
@@ -92,7 +123,10 @@ def test_the_ceilings_of_the_information_are_lines_and_equal_ones_share_a_line()
 def test_the_information_shows_the_steps_at_which_terms_set_in() -> None:
     figure = information_curve(INFORMATION, {}, [Onset(300, "L_I of a"), Onset(600, "L_I of b")], "")
     assert [(line.x0, line.x1) for line in figure.layout.shapes] == [(300, 300), (600, 600)]
-    assert [note.text for note in figure.layout.annotations] == ["from step 300: L_I of a", "from step 600: L_I of b"]
+    assert [note.text for note in figure.layout.annotations[:-1]] == [
+        "from step 300: L_I of a",
+        "from step 600: L_I of b",
+    ]
 
 
 def test_there_are_at_most_eight_colours_and_more_lines_are_dashed() -> None:
@@ -123,10 +157,10 @@ def test_a_confusion_matrix_has_the_shares_of_what_is_seen_in_each_row() -> None
     assert [list(row) for row in right.z] == [[1.0, 0.0], [0.0, 1.0]]
     assert [list(row) for row in left.text] == [["75", "25"], ["", "100"], ["", ""]]
     assert (list(left.x), list(left.y)) == (["a", "b"], ["category 0", "category 1", "category 2"])
-    assert [note.text for note in figure.layout.annotations] == ["samples, N = 5", "real images, N = 3"]
-    assert figure.layout.title.text == "<b>A title</b>"
-    assert "Seed 0." in figure.layout.title.subtitle.text
-    assert "white row has no pictures" in figure.layout.title.subtitle.text
+    assert [note.text for note in figure.layout.annotations[:-1]] == ["samples, N = 5", "real images, N = 3"]
+    assert "<b>A title</b>" in caption(figure)
+    assert "Seed 0." in caption(figure)
+    assert "white row has no pictures" in caption(figure)
 
 
 @pytest.mark.parametrize(("classes", "numbers"), [(20, True), (21, False)])

@@ -1,10 +1,8 @@
 """Curves and matrices, as interactive figures that say what they show."""
 
-import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,12 +15,17 @@ from gan_pipelines.training.collapse import VARIANCE_RATIO
 
 PANELS_PER_ROW = 3
 PANEL_PIXELS = 230
-"""Height of a small panel with what stands above and below it."""
+"""Height of a panel with its title."""
+LOW_PANELS_PER_ROW, LOW_PANEL_PIXELS = 4, 150
+"""Of many terms, so that all can be seen at once in kedro-viz, which shows a figure as high as its window."""
+BETWEEN_PIXELS = 45
+"""Between two panels, for the numbers of the one and the title of the other."""
+PANEL_TITLE_PIXELS, LEGEND_PIXELS = 24, 24
+MARGINS = {"t": 20, "b": 40}
 LETTERS_PER_LINE = 105
 """Of a caption; so many fit into the width at which figures are shown."""
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6A3D9A", "#000000")
 """Eight that can be told apart, by colour-blind people too (Okabe and Ito 2008; violet instead of yellow)."""
-BELOW_PIXELS = 50
 DASHES = ("solid", "dash", "dot", "dashdot")
 PLAYERS = ("discriminator", "generator", "classifier")
 EACH_POINT = "Each point: the mean over the steps since the one before."
@@ -39,36 +42,45 @@ class Onset:
 
 
 def explain(figure: go.Figure, title: str, caption: str, height: int, legend: bool = True) -> go.Figure:
-    """Give a figure its title, caption and margins.
+    """Give a figure its title, caption and legend, which stand above what is drawn.
+
+    They take room from the axes and not from the margin, which kedro-viz replaces by its own.
 
     Args:
         figure: changed in place.
         title: what is shown.
         caption: of what, how many, drawn with which seed, compared with what.
         height: of what is drawn, in pixels.
-        legend: whether it has one, which stands between caption and panels.
+        legend: whether it has one.
     """
     lines = textwrap.wrap(caption, LETTERS_PER_LINE)
-    above = 84 + 18 * len(lines) + (26 if legend else 0)
-    said: dict[str, Any] = {
-        "text": f"<b>{title}</b>",
-        "x": 0.01,
-        "xanchor": "left",
-        "y": 1,
-        "yref": "container",
-        "yanchor": "top",
-    }
-    said |= {"pad": {"t": 14}, "font": {"size": 16}, "subtitle": {"text": "<br>".join(lines), "font": {"size": 13}}}
-    figure.update_layout(
+    total = height + 20 * (len(lines) + 1) + PANEL_TITLE_PIXELS + (LEGEND_PIXELS if legend else 0)
+    drawn = height / total
+    for axis in figure.select_yaxes():
+        axis.domain = [drawn * end for end in axis.domain or (0, 1)]
+    for note in figure.select_annotations(selector={"yref": "paper"}):
+        note.y *= drawn
+    figure.add_annotation(
+        xref="paper",
+        yref="paper",
+        x=0,
+        y=1,
+        xanchor="left",
+        yanchor="top",
+        align="left",
+        text="<br>".join([f"<b>{title}</b>", *lines]),
+        showarrow=False,
+        font_size=13,
+    )
+    above = (height + PANEL_TITLE_PIXELS) / total
+    return figure.update_layout(
         template="plotly_white",
-        title=said,
-        height=above + height + BELOW_PIXELS,
-        margin={"t": above, "l": 60, "r": 20, "b": BELOW_PIXELS},
-        legend={"orientation": "h", "x": 0, "y": 1 + 26 / height, "yanchor": "bottom"},  # above the titles of panels
+        height=total + sum(MARGINS.values()),
+        margin={**MARGINS, "l": 60, "r": 20},
+        legend={"orientation": "h", "x": 0, "y": above, "yanchor": "bottom"},
         showlegend=legend,
         font_size=12,
     )
-    return figure
 
 
 def loss_curves(
@@ -86,20 +98,37 @@ def loss_curves(
         for column in history.select_dtypes("number").columns.drop(["step", "images_per_second"], errors="ignore"):
             player, term = _split_term(column)
             panels.setdefault(f"{stage}: {term}", {})[player] = history["step"].tolist(), history[column].tolist()
-    figure = small_panels(list(panels), PANEL_PIXELS)
+    rows = _rows_of_panels(panels)
+    places = {panel: (down, across) for down, row in enumerate(rows, 1) for across, panel in enumerate(row, 1)}
+    figure = small_panels(rows, LOW_PANEL_PIXELS)
     players = list(dict.fromkeys(player for lines in panels.values() for player in lines))
-    for number, (panel, lines) in enumerate(panels.items()):
-        down, across = _place(number)
+    shown = set[str]()
+    for panel, lines in panels.items():
+        down, across = places[panel]
         for player, (steps, values) in lines.items():
             style = {"color": COLOURS[players.index(player) % len(COLOURS)], "width": 2}
-            first = panel == next(name for name, found in panels.items() if player in found)
-            line = go.Scatter(x=steps, y=values, name=player, legendgroup=player, showlegend=first, line=style)
-            figure.add_trace(line.update(mode="lines"), row=down, col=across)
+            line = go.Scatter(x=steps, y=values, name=player, legendgroup=player, line=style, mode="lines")
+            figure.add_trace(line.update(showlegend=player not in shown), row=down, col=across)
+            shown.add(player)
         if panel.endswith(VARIANCE_RATIO):
             figure.add_hline(y=1, line_dash="dot", line_width=1, row=down, col=across)
         for onset in (onsets or {}).get(panel.split(": ")[1], ()):
             figure.add_vline(x=onset.step, line_dash="dot", line_width=1, row=down, col=across)
-    return explain(figure, "Loss terms over the steps, each with its weight", caption, _height(panels))
+    height = LOW_PANEL_PIXELS * len(rows)
+    return explain(figure, "Loss terms over the steps, each with its weight", caption, height)
+
+
+def _rows_of_panels(panels: Iterable[str]) -> list[list[str]]:
+    """Panels by stage and level in rows; stages with a single panel share them."""
+    groups: dict[str, list[str]] = {}
+    for panel in panels:
+        stage, term = panel.split(": ")
+        groups.setdefault(f"{stage} {term.split('.')[0] if '.' in term else ''}", []).append(panel)
+    alone = [panel for group in groups.values() if len(group) == 1 for panel in group]
+    rows = []
+    for group in (alone, *(group for group in groups.values() if len(group) > 1)):
+        rows += [group[start : start + LOW_PANELS_PER_ROW] for start in range(0, len(group), LOW_PANELS_PER_ROW)]
+    return rows
 
 
 def _split_term(column: str) -> tuple[str, str]:
@@ -111,29 +140,26 @@ def _split_term(column: str) -> tuple[str, str]:
     return "generated representations" if parts[-1] == VARIANCE_RATIO else "measure", column
 
 
-def small_panels(titles: Sequence[str], height: int, across: int = PANELS_PER_ROW) -> go.Figure:
-    """Panels with their titles, so many per row, each with its own scales."""
-    rows = math.ceil(len(titles) / across)
+def small_panels(rows: Sequence[Sequence[str]], height: int) -> go.Figure:
+    """Panels with their titles, each with its own scales.
+
+    Args:
+        rows: the titles.
+        height: of a panel with its title.
+    """
+    across = max(map(len, rows))
     figure = make_subplots(
-        rows=rows,
-        cols=min(across, len(titles)),
-        subplot_titles=list(titles),
-        vertical_spacing=70 / (height * rows),
-        horizontal_spacing=0.07,
+        rows=len(rows),
+        cols=across,
+        specs=[[{} if column < len(row) else None for column in range(across)] for row in rows],
+        subplot_titles=[title for row in rows for title in row],
+        vertical_spacing=BETWEEN_PIXELS / (height * len(rows)),
+        horizontal_spacing=0.06,
     )
-    figure.update_annotations(font_size=13)
-    figure.update_xaxes(title_text="step", title_standoff=2, tickfont_size=11, title_font_size=11, nticks=5)
-    figure.update_yaxes(tickfont_size=11, nticks=6)
+    figure.update_annotations(font_size=12)
+    figure.update_xaxes(tickfont_size=11, nticks=5)
+    figure.update_yaxes(tickfont_size=11, nticks=5)
     return figure
-
-
-def _place(number: int) -> tuple[int, int]:
-    row, column = divmod(number, PANELS_PER_ROW)
-    return row + 1, column + 1
-
-
-def _height(panels: Mapping[str, object]) -> int:
-    return PANEL_PIXELS * math.ceil(len(panels) / PANELS_PER_ROW)
 
 
 def information_curve(
@@ -186,10 +212,12 @@ def overlaid_curves(histories: pd.DataFrame, names: Mapping[str, str]) -> go.Fig
     panels = {f"{stage}: {term}": rows for (stage, term), rows in histories.groupby(["stage", "term"], sort=False)}
     if not panels:
         return go.Figure(layout_title="These runs have no curves")
-    figure = small_panels(list(panels), PANEL_PIXELS)
+    titles = list(panels)
+    lines = [titles[start : start + PANELS_PER_ROW] for start in range(0, len(titles), PANELS_PER_ROW)]
+    figure = small_panels(lines, PANEL_PIXELS)
     shown = set[str]()
     for number, rows in enumerate(panels.values()):
-        row, column = _place(number)
+        row, column = divmod(number, PANELS_PER_ROW)
         for place, run in enumerate(names):
             line = rows[rows["run"] == run].sort_values("step")
             if line.empty:
@@ -204,10 +232,10 @@ def overlaid_curves(histories: pd.DataFrame, names: Mapping[str, str]) -> go.Fig
                 line_dash=DASHES[place // len(COLOURS) % len(DASHES)],
                 mode="lines",
             )
-            figure.add_trace(trace, row=row, col=column)
+            figure.add_trace(trace, row=row + 1, col=column + 1)
             shown.add(run)
     legend = {"orientation": "h", "y": 1, "yref": "container", "yanchor": "top"}
-    return figure.update_layout(height=120 + _height(panels), legend=legend, margin_t=60 + 20 * len(names))
+    return figure.update_layout(height=120 + PANEL_PIXELS * len(lines), legend=legend, margin_t=60 + 20 * len(names))
 
 
 @dataclass(frozen=True)
@@ -261,7 +289,7 @@ def confusion_matrices(found: Sequence[Seen], classes: Sequence[str], title: str
             xgap=1,
             ygap=1,
         )
-        heat.update(colorscale="Blues", showscale=column == len(found), colorbar={"title": "share", "thickness": 12})
+        heat.update(colorscale="Blues", showscale=column == len(found), colorbar={"thickness": 12, "tickformat": ".0%"})
         figure.add_trace(heat, row=1, col=column)
     figure.update_xaxes(type="category", title_text="class that the judge sees")
     figure.update_yaxes(type="category", autorange="reversed", dtick=1 if len(classes) <= MOST_NUMBERS else None)

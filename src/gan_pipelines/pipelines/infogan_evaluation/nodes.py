@@ -74,11 +74,10 @@ def draw_infogan_curves(infogan: InfoGAN, history: pd.DataFrame) -> tuple[go.Fig
     said = f"InfoGAN {describe_seeds(infogan)}."
     losses = history.drop(columns=history.columns[history.columns.str.startswith("information.")])
     shown = [onset for kind, onset in onsets.items() if kind in of_code.values()]
+    set_in = (
+        "Dotted: where a term sets in for the generator; before, Q alone learns it, with weight 1." if shown else ""
+    )
     return (
         information_curve(history, ceilings, shown, said),
-        loss_curves(
-            {"infogan": losses},
-            f"{said} {EACH_POINT} Dotted: where a term sets in for the generator.",
-            by_term,
-        ),
+        loss_curves({"infogan": losses}, f"{said} {EACH_POINT} {set_in}", by_term),
     )
