@@ -65,7 +65,10 @@ def draw_panels(panels: Sequence[Panel], title: str, caption: str = "", across: 
         max(_grid_size(panel)[0] for panel in panels[column::across]) for column in range(min(across, len(panels)))
     ]
     letter = max(LETTER_PIXELS, round(sum(widths) / WIDTH_IN_LETTERS))
-    placed = [[_Placed(panel, width, letter) for panel, width in zip(line, widths, strict=False)] for line in lines]
+    least = SMALLEST_WIDTH_PIXELS - 2 * letter if across == 1 else 0  # that a title may take
+    placed = [
+        [_Placed(panel, width, letter, least) for panel, width in zip(row, widths, strict=False)] for row in lines
+    ]
     lefts = [max((line[column].left for line in placed if column < len(line)), default=0) for column in range(across)]
     width = max(sum(lefts) + sum(widths) + letter * (len(widths) + 1), SMALLEST_WIDTH_PIXELS)
     texts: list[_Text] = []
@@ -126,13 +129,13 @@ class _Placed:
         height: of its pictures and of what stands below each.
     """
 
-    def __init__(self, panel: Panel, width: int, letter: int) -> None:
+    def __init__(self, panel: Panel, width: int, letter: int, least: int = 0) -> None:
         self.panel, self.letter = panel, letter
         self.factor = _factor(panel)
         self.names = [_cut(name) for name in panel.row_names]
         self.left = round(max((_width(name, letter) for name in self.names), default=-letter)) + letter
         self.small = letter * 0.85
-        self.title = _broken(panel.title, self.left + width, letter, bold=True)
+        self.title = _broken(panel.title, max(self.left + width, least), letter, bold=True)
         self.head = round((len(self.title) + bool(panel.column_names)) * letter * LINE)
         under = max((text.count("\n") + 1 for row in panel.below for text in row), default=0)
         self.strip = round(under * self.small * LINE)
