@@ -75,6 +75,7 @@ def nearest_images(
     ]
     if real is not None:
         panels.append(Panel(beside[len(rows) :], "held-out images", below=distances[len(rows) :]))
+        said.append(f"Held-out images: the first of {_rows_of(samples, real)}.")
         said.append("A sample that is much closer to its neighbour than held-out images are to theirs may be a copy.")
     return draw_panels(panels, title, " ".join(said), across=2)
 
