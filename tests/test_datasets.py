@@ -1,5 +1,7 @@
 """Datasets of the catalog give back what they were given."""
 
+from dataclasses import replace
+
 import torch
 from kedro.io import DataCatalog
 from torch.testing import assert_close
@@ -23,3 +25,13 @@ def test_features_of_several_networks_come_back_although_they_share_their_labels
         assert list(theirs) == list(ours)
         for name, values in ours.items():
             assert_close(vars(theirs[name]), vars(values), rtol=0, atol=0)
+
+
+def test_samples_keep_the_seed_with_which_they_were_drawn_and_other_images_have_none(
+    catalog: DataCatalog, images: LabelledImages
+) -> None:
+    for name, seed in (("joint_stack_samples", 7), ("train_images", None)):
+        catalog.save(name, replace(images, seed=seed))
+        found = catalog.load(name)
+        assert found.seed == seed
+        assert found.digest() == images.digest()

@@ -19,6 +19,7 @@ from gan_pipelines.metrics.features import LabelledFeatures, RealFeatures
 from gan_pipelines.model_file import Model, read_model, write_model
 from gan_pipelines.parameters import ExperimentError, FeatureNetworkName, Schema
 from gan_pipelines.parameters.base import in_short
+from gan_pipelines.reporting.panels import to_image
 from gan_pipelines.reporting.pictures import sample_grid
 from gan_pipelines.tensor_file import (
     FileError,
@@ -41,6 +42,7 @@ class ImagesDescription(Schema):
 
     classes: tuple[str, ...]
     made_from: dict[str, str] = Field(default_factory=dict)
+    seed: int | None = None
 
 
 class RepresentationDescription(Schema):
@@ -173,15 +175,19 @@ class ImagesDataset(FileDataset[LabelledImages]):
     def _read(self, path: Path) -> LabelledImages:
         tensors, description = read_described(path, ImagesDescription)
         require_tensors(path, tensors, {"images", "labels"})
-        return LabelledImages(tensors["images"], tensors["labels"], description.classes, description.made_from)
+        described = description.classes, description.made_from, description.seed
+        return LabelledImages(tensors["images"], tensors["labels"], *described)
 
     def _write(self, path: Path, data: LabelledImages) -> None:
-        description = {"classes": data.classes, "made_from": dict(data.made_from)}
+        description: dict[str, Any] = {"classes": data.classes, "made_from": dict(data.made_from)}
+        description |= {} if data.seed is None else {"seed": data.seed}
         write_tensors(path, {"images": data.images, "labels": data.labels}, description)
 
     def preview(self) -> ImagePreview:
         """Ten pictures a class, for kedro-viz."""
-        return _as_preview(sample_grid(self.load(), columns=10))
+        images, name = self.load(), PurePosixPath(self._filepath).stem
+        title, caption = f"{name}: the first of each class", f"N = {len(images):,}."
+        return _as_preview(to_image(sample_grid(images, 10, title, caption)))
 
 
 class RepresentationDataset(FileDataset[Representation]):

@@ -172,11 +172,11 @@ def test_the_table_and_the_metrics_hold_the_scores_of_the_rows(ablated: Project)
 @pytest.mark.slow
 def test_the_figure_has_a_panel_per_row_and_is_recorded(ablated: Project) -> None:
     with Image.open(ablated.only("ablation_grids.png")) as picture:
-        assert 0 < picture.width - 4 * (5 * 58 + 2 + 28) < 4 * 100  # the names of the classes
-        assert picture.height == 2 * (10 * 58 + 2 + 28)
+        assert 0 < picture.width - 4 * (5 * 58 + 2) < 4 * 100  # the names of the classes
+        assert 0 < picture.height - 2 * (10 * 58 + 2) < 300
     with Image.open(ablated.only("ablation_noise_variations.png")) as picture:
-        assert 0 < picture.width - 2 * (5 * 58 + 2 + 28) < 2 * 60
-        assert 0 < picture.height - (10 * 58 + 2 + 28) < 60
+        assert 0 < picture.width - 2 * (5 * 58 + 2) < 2 * 60
+        assert 0 < picture.height - (10 * 58 + 2) < 200
     assert {"ablation_grids.png", "ablation_noise_variations.png"} <= set(ablated.record().artifacts("figures"))
 
 

@@ -117,26 +117,25 @@ def test_every_code_has_its_scores(finished_project: Project) -> None:
 
 
 def test_the_figures_have_their_rows_and_columns(finished_project: Project) -> None:
-    rows = {"infogan_categories": 5, "infogan_traversals": 3 * 5 + 2}  # five rows per code, empty ones between
+    rows = {"infogan_categories": 5, "infogan_traversals": 3 * 5}  # five rows per code
     for name, count in rows.items():
         with Image.open(finished_project.only(f"{name}.png")) as picture:
-            # enlarged twice, two pixels between, names on the left and a title above
-            assert 0 < picture.width - (5 * 58 + 2) < 120
-            assert 0 < picture.height - (count * 58 + 2) < 60
+            assert picture.width >= 5 * 58 + 2  # enlarged twice, two pixels between
+            assert 60 < picture.height - (count * 58 + 2) < 400  # letters
 
 
 def test_the_curves_show_the_information_apart_from_the_loss_terms(finished_project: Project) -> None:
     figure = finished_project.json("information_curve")
-    names = [f"information.{code}" for code in (*CODES, "total")]
-    assert [line["name"] for line in figure["data"]] == names
-    assert [line["y0"] for line in figure["layout"]["shapes"]] == pytest.approx([math.log(5)])
-    (ceiling,) = [note["text"] for note in figure["layout"]["annotations"]]
+    assert [line["name"] for line in figure["data"]] == [*CODES, "sum of all codes"]
+    ceilings = [line["y0"] for line in figure["layout"]["shapes"] if line["y0"] == line["y1"]]
+    assert ceilings == pytest.approx([math.log(5)])
+    ceiling = figure["layout"]["annotations"][0]["text"]
     assert "category" in ceiling
     assert "1.609" in ceiling
-    terms = {line["name"] for line in finished_project.json("infogan_loss_curves")["data"]}
-    players = ("discriminator", "generator")
-    expected = {f"{player}.{term}" for player in players for term in ("adversarial", *names[:-1])}
-    assert terms == {f"infogan: {term}" for term in expected}
+    losses = finished_project.json("infogan_loss_curves")
+    terms = [note["text"] for note in losses["layout"]["annotations"][:-1]]
+    assert terms == [f"infogan: {term}" for term in ("adversarial", *(f"information.{code}" for code in CODES))]
+    assert [line["name"] for line in losses["data"]] == ["discriminator", "generator"] * len(terms)
 
 
 def test_the_history_has_the_information_besides_the_loss_terms(finished_project: Project) -> None:
@@ -224,8 +223,8 @@ def test_coloured_pictures_of_one_class_run_through_without_scores_that_have_no_
     assert codes[["information_nats", "leakage"]].notna().all(axis=None)
     with Image.open(project.only("infogan_traversals.png")) as picture:
         assert picture.mode == "RGB"
-        assert 0 < picture.width - (5 * 33 + 1) < 120
-        assert 0 < picture.height - (17 * 33 + 1) < 80
+        assert picture.width >= 5 * 2 * 33
+        assert 0 < picture.height - 15 * 2 * 33 < 300
     metrics = project.record().parent.data.metrics
     scored = {name for name in metrics if name.startswith(("infogan/", "real/"))}
     assert {"infogan/copies.pixels.200", "real/near_duplicates.pixels.24"} <= scored

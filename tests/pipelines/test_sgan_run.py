@@ -1,6 +1,7 @@
 """SGAN from raw data to scores in the smoke experiment: what a run leaves behind, in files and in MLflow."""
 
 import shutil
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,7 @@ import torch
 from PIL import Image
 
 from gan_pipelines.data.images import labels_in_proportion
-from gan_pipelines.metrics import best_temperature, expected_calibration_error
+from gan_pipelines.metrics import best_temperature, class_logits, expected_calibration_error
 from gan_pipelines.model_file import read_model
 from gan_pipelines.models import Encoder, LevelGAN, StackedGenerator, standing_stack
 from gan_pipelines.models.encoder import encode
@@ -162,14 +163,30 @@ def test_each_level_has_scores_of_its_own(finished_project: Project) -> None:
 
 
 def test_the_pictures_show_every_class_and_the_curves_every_stage(finished_project: Project) -> None:
-    variations = ("joint_stack_noise_variations", "joint_stack_upper_noise_variations")
-    for name in ("independent_stack_sample_grid", "joint_stack_sample_grid", *variations):
-        with Image.open(finished_project.only(f"{name}.png")) as picture:
-            # enlarged twice, two pixels between, names on the left and a title above
-            assert 0 < picture.width - (5 * 58 + 2) < 60
-            assert 0 < picture.height - (10 * 58 + 2) < 60
-    titles = [note["text"] for note in finished_project.json("loss_curves")["layout"]["annotations"]]
-    assert titles == ["encoder", "judge", "second_judge", "fc3", "pixels", "joint"]
+    grids = {"sample_grid": 1, "nearest_images": 1, "least_confident": 1, "noise_variations": 2}  # panels below another
+    for stack, (name, panels) in product(("independent_stack", "joint_stack"), grids.items()):
+        with Image.open(finished_project.only(f"{stack}_{name}.png")) as picture:
+            # enlarged twice, two pixels between; besides, letters
+            assert picture.width >= 5 * 58 + 2
+            assert 40 < picture.height - panels * (10 * 58 + 2) < 500
+    stages = ("encoder", "judge", "second_judge", "fc3", "pixels", "joint")
+    titles = [note["text"] for note in finished_project.json("loss_curves")["layout"]["annotations"][:-1]]
+    assert list(dict.fromkeys(title.split(": ")[0] for title in titles)) == list(stages)
+    assert {"fc3: entropy", "pixels: conditional", "joint: pixels.adversarial"} <= set(titles)
+
+
+def test_the_confusion_of_the_judge_is_that_of_the_samples_and_of_the_test_images(finished_project: Project) -> None:
+    judge = finished_project.model("judge")
+    for stack in ("independent_stack", "joint_stack"):
+        samples, test = (finished_project.images(name) for name in (f"{stack}_samples", "test_images"))
+        assert samples.seed == 0
+        figure = finished_project.json(f"{stack}_confusion")
+        for heat, pictures in zip(figure["data"], (samples, test), strict=True):
+            seen = class_logits(judge, pictures.images).argmax(dim=1)
+            share = ((seen == 3) & (pictures.labels == 8)).sum() / (pictures.labels == 8).sum()
+            assert heat["z"][8][3] == pytest.approx(share.item())
+            assert heat["y"] == list(test.classes)
+        assert "seed 0" in figure["layout"]["annotations"][-1]["text"]
 
 
 def test_the_data_card_and_the_network_table_state_facts(finished_project: Project) -> None:
@@ -231,7 +248,7 @@ def test_the_parent_run_in_mlflow_has_parameters_scores_and_figures(finished_pro
     for judge in ("judge", "second_judge"):
         assert run.tags[f"{judge}_sha256"] == finished_project.model(judge).digest()
     assert run.tags["data_sha256"] == finished_project.json("data_card")["train"]["sha256"]
-    figures = {"joint_stack_sample_grid.png", "independent_stack_sample_grid.png", "loss_curves.html"}
+    figures = {"joint_stack_sample_grid.png", "independent_stack_least_confident.png", "joint_stack_confusion.html"}
     assert figures <= record.artifacts("figures")
     assert {"joint_stack.csv", "independent_stack.csv"} <= record.artifacts("influences")
 

@@ -2,24 +2,19 @@
 
 import math
 
-import numpy as np
 import pandas as pd
 import pytest
-import torch
 
-from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.metrics import Score
 from gan_pipelines.parameters.ablation import ROWS
 from gan_pipelines.reporting.ablation import (
     ORDER,
     PAPER,
-    ablation_grids,
     ablation_order,
     ablation_table,
     format_ablation,
     format_order,
 )
-from gan_pipelines.reporting.pictures import sample_grid
 from gan_pipelines.reporting.tables import score_table
 
 
@@ -99,24 +94,6 @@ def test_the_printed_table_fits_80_columns_and_marks_missing_scores() -> None:
         "0.00",
     ]
     assert lines[-1].split() == ["real", "11.24", "+-", "0.12", "9.00", "-", "0.90"]
-
-
-def test_the_figure_has_a_titled_panel_per_row() -> None:
-    labels = torch.arange(8) % 2
-    samples = {
-        row: LabelledImages(torch.full((8, 1, 28, 28), 40 * place, dtype=torch.uint8), labels, ("a", "b"))
-        for place, row in enumerate(ROWS)
-    }
-    sheet = np.asarray(ablation_grids(samples, columns=3))
-    panel_width, height = sample_grid(samples["joint"], columns=3).width, 2 * 58 + 2 + 28
-    names, width = panel_width - (3 * 58 + 2), panel_width + 28
-    assert names > 0
-    assert sheet.shape == (2 * height, 4 * width, 3)
-    for place in range(len(ROWS)):
-        panel = sheet[place // 4 * height :, place % 4 * width :][:height, :width]
-        assert (panel[28 + 10 : 28 + 50, names + 10 : names + 50] == 40 * place).all()
-        assert (panel[:28] < 128).sum() > 20  # the title's letters
-    assert (sheet[height:, 3 * width :] == 255).all()
 
 
 def test_rows_are_compared_by_a_paired_test_over_their_seeds() -> None:

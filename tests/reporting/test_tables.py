@@ -1,6 +1,5 @@
 """Tables and curves show the numbers that they get."""
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,7 +11,6 @@ from kedro.io import DataCatalog
 from gan_pipelines.metrics import Score, missing_score
 from gan_pipelines.metrics.comparisons import influence_table
 from gan_pipelines.metrics.intervals import Uncertainty
-from gan_pipelines.reporting.curves import information_curve, loss_curves, watch_curve
 from gan_pipelines.reporting.tables import (
     format_codes,
     format_pairs,
@@ -130,14 +128,6 @@ def test_the_summary_fits_80_columns_with_real_images_last_and_verdicts(
     assert rows[2][1:] == ["60000", *["0.988", "+-", "0.056", "1234.56", "+-", "100.00", "0.20", "+-", "0.05"]]
 
 
-def test_each_stage_has_a_panel_and_each_term_a_line() -> None:
-    history = pd.DataFrame({"step": [1, 2], "images_per_second": [9.0, 9.0], "generator.entropy": [6.5, 6.1]})
-    figure = loss_curves({"fc3": history, "pixels": history})
-    assert [trace.name for trace in figure.data] == ["fc3: generator.entropy", "pixels: generator.entropy"]
-    assert list(figure.data[1].y) == [6.5, 6.1]
-    assert figure.data[0].yaxis != figure.data[1].yaxis
-
-
 def test_the_printed_table_of_codes_has_a_column_per_code_and_dashes_where_a_score_does_not_apply() -> None:
     lines = [line.split() for line in format_codes(score_table(CODES)).splitlines()]
     assert lines[0] == ["category", "style_1"]
@@ -167,60 +157,3 @@ def test_readers_of_tables_take_no_note_of_what_made_them(kept: Callable[[pd.Dat
     assert format_codes(kept(codes.assign(**made))) == format_codes(kept(codes))
     assert table_verdict(kept(table.assign(**made))) == table_verdict(table) == "collapsed"
     assert format_summary({"joint": kept(table.assign(**made))}, "test") == format_summary({"joint": table}, "test")
-
-
-INFORMATION = pd.DataFrame(
-    {
-        "step": [10, 20],
-        "discriminator.information.a": [-0.1, -0.2],
-        "information.a": [0.1, 2.2],
-        "information.b": [-0.3, 1.0],
-        "information.c": [0.0, 2.0],
-        "information.total": [-0.2, 5.2],
-        "stage": "infogan",
-    }
-)
-
-
-def test_the_information_has_a_line_per_code_and_one_for_the_total() -> None:
-    figure = information_curve(INFORMATION, {})
-    lines = {line.name: (list(line.x), list(line.y)) for line in figure.data}
-    assert lines == {
-        "information.a": ([10, 20], [0.1, 2.2]),
-        "information.b": ([10, 20], [-0.3, 1.0]),
-        "information.c": ([10, 20], [0.0, 2.0]),
-        "information.total": ([10, 20], [-0.2, 5.2]),
-    }
-    assert not figure.layout.shapes
-    assert "nats" in figure.layout.yaxis.title.text
-
-
-def test_the_ceilings_of_the_information_are_lines_and_equal_ones_share_a_line() -> None:
-    figure = information_curve(INFORMATION, {"a": math.log(10), "c": math.log(10), "d": math.log(2)})
-    assert [(line.y0, line.y1) for line in figure.layout.shapes] == [(math.log(10),) * 2, (math.log(2),) * 2]
-    assert [note.text for note in figure.layout.annotations] == ["H(a, c) = 2.303 nats", "H(d) = 0.693 nats"]
-    assert len(figure.data) == 4
-
-
-def test_scores_of_a_watched_training_have_panels_of_their_own_with_a_star_at_the_best_step() -> None:
-    nothing = float("nan")
-    scores = {
-        "watch.frechet_distance": [nothing, 4.0, nothing, 3.0, 5.0],
-        "watch.within_class_diversity": [nothing, 0.2, nothing, 0.6, 0.7],
-    }
-    history = pd.DataFrame({"step": [1, 2, 3, 4, 5], "images_per_second": 9.0, "generator.entropy": 6.5, **scores})
-    figure = watch_curve(history)
-    assert [(list(trace.x), list(trace.y)) for trace in figure.data] == [
-        ([2, 4, 5], [4.0, 3.0, 5.0]),
-        ([4], [3.0]),
-        ([2, 4, 5], [0.2, 0.6, 0.7]),
-        ([4], [0.6]),
-    ]
-    assert [note.text for note in figure.layout.annotations] == ["Frechet distance", "diversity"]
-    assert [trace.name for trace in loss_curves({"joint": history}).data] == ["joint: generator.entropy"]
-
-
-@pytest.mark.parametrize("term", ["information.a", "generator.adversarial"])
-def test_a_loss_curve_names_measures_and_terms_as_the_history_does(term: str) -> None:
-    history = pd.DataFrame({"step": [1], "images_per_second": [9.0], term: [0.5]})
-    assert [trace.name for trace in loss_curves({"infogan": history}).data] == [f"infogan: {term}"]

@@ -23,6 +23,7 @@ class LabelledImages:
         labels: class indices, 0 .. len(classes) - 1.
         classes: names of the classes.
         made_from: of samples, the digest of each thing that made them; no part of the digest of the images.
+        seed: of samples, that with which they were drawn; likewise.
 
     Raises:
         ExperimentError: type, shape, count or range of the images or labels is wrong.
@@ -32,6 +33,7 @@ class LabelledImages:
     labels: Int64[Tensor, "count"]
     classes: tuple[str, ...]
     made_from: Mapping[str, str] = field(default_factory=dict)
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(self.images.shape)

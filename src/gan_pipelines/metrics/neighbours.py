@@ -1,6 +1,7 @@
 """Distances to nearest neighbours, block by block, so that memory does not grow with the number of pictures."""
 
 import itertools
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int64, Num, UInt8
@@ -61,10 +62,20 @@ def picture_distances(queries: Images, pool: Images, neighbours: int = NEIGHBOUR
     return _picture_neighbours(queries, pool, neighbours)[0].sort(dim=1).values
 
 
-def nearest_pictures(queries: Images, pool: Images) -> Int64[Tensor, "count"]:
-    """The index, in the pool, of the picture with the smallest of these distances to each picture."""
+class NearestPictures(NamedTuple):
+    """The picture of a pool that is nearest to each of some pictures."""
+
+    indices: Int64[Tensor, "count"]
+    """Its place in the pool."""
+    distances: Float[Tensor, "count"]
+    """How far it is, as `picture_distances` measures."""
+
+
+def nearest_pictures(queries: Images, pool: Images) -> NearestPictures:
+    """The picture of the pool with the smallest of these distances to each picture."""
     distances, candidates = _picture_neighbours(queries, pool, NEIGHBOURS)
-    return candidates.gather(1, distances.argmin(dim=1, keepdim=True)).squeeze(1)
+    nearest = distances.min(dim=1, keepdim=True)
+    return NearestPictures(candidates.gather(1, nearest.indices).squeeze(1), nearest.values.squeeze(1))
 
 
 def _picture_neighbours(queries: Images, pool: Images, neighbours: int) -> tuple[Tensor, Tensor]:

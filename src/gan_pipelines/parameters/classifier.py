@@ -15,7 +15,16 @@ LABELS = "labels"
 UNCONDITIONAL = "none"
 """The condition of a first level that generates from noise alone."""
 RESERVED = {"encoder", "judge", "second_judge", "joint", "infogan", "data", "representations", "samples", "scores"}
-RESERVED |= {"real_features", "codes", "noise_variations", "categories", "traversals", "validation", UNCONDITIONAL}
+RESERVED |= {
+    "real_features",
+    "codes",
+    "noise_variations",
+    "categories",
+    "traversals",
+    "judged",
+    "validation",
+    UNCONDITIONAL,
+}
 """Names of stages of an experiment, which seed random streams and name files and records."""
 
 

@@ -4,12 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageDraw, ImageFont
 
-from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.metrics.comparisons import badness, paired_difference
 from gan_pipelines.metrics.definitions import JUDGE, REAL, SCORES
-from gan_pipelines.reporting.pictures import sample_grid
 from gan_pipelines.reporting.tables import MADE_BY, overall, table_verdict
 
 PAPER = {
@@ -39,8 +36,6 @@ TITLES = {
     "within_class_diversity": "diversity",
 }
 COLUMNS = tuple(TITLES)
-TITLE_PIXELS = 28
-PANELS_PER_ROW = 4
 
 
 def ablation_table(tables: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame:
@@ -131,28 +126,3 @@ def format_ablation(table: pd.DataFrame) -> str:
             for mean, std in zip(table[score], table[f"{score}_std"], strict=True)
         ]
     return shown.to_string(index=False)
-
-
-def ablation_grids(samples: Mapping[str, LabelledImages], columns: int) -> Image.Image:
-    """One panel per variant, with its name as title: the first samples, one row per class if they have labels.
-
-    Args:
-        samples: by variant.
-        columns: pictures per row of a panel.
-    """
-    return titled_panels({row: sample_grid(found, columns) for row, found in samples.items()})
-
-
-def titled_panels(panels: Mapping[str, Image.Image]) -> Image.Image:
-    """Pictures side by side, each below its title."""
-    width, height = (max(panel.size[side] for panel in panels.values()) for side in (0, 1))
-    lines = -(-len(panels) // PANELS_PER_ROW)
-    size = (min(PANELS_PER_ROW, len(panels)) * (width + TITLE_PIXELS), lines * (height + TITLE_PIXELS))
-    sheet = Image.new("RGB", size, "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=TITLE_PIXELS * 2 / 3)
-    for number, (row, panel) in enumerate(panels.items()):
-        down, across = divmod(number, PANELS_PER_ROW)
-        left, top = across * (width + TITLE_PIXELS), down * (height + TITLE_PIXELS)
-        draw.text((left, top), row, fill="black", font=font)
-        sheet.paste(panel, (left, top + TITLE_PIXELS))
-    return sheet

@@ -10,7 +10,7 @@ import torch
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gan_pipelines.data.images import LabelledImages
-from gan_pipelines.reporting.pictures import picture_grid
+from gan_pipelines.reporting.panels import picture_grid
 
 PICTURES_PER_CLASS = 12
 MOST_CLASSES = 100

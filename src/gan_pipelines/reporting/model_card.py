@@ -121,6 +121,12 @@ def seeds(generator: StackedGenerator | InfoGAN) -> list[int]:
     return sorted({provenance.seed for provenance in _provenances(generator)})
 
 
+def describe_seeds(generator: StackedGenerator | InfoGAN) -> str:
+    """Such as `trained with seed 0`, in words."""
+    found = seeds(generator)
+    return f"trained with seed {' and '.join(map(str, found))}" if found else "of unknown seed"
+
+
 def plain(text: object) -> str:
     """A text of others as one line of Markdown, in which no sign means anything."""
     return MARKDOWN.sub(r"\\\g<0>", " ".join(str(text).split()))

@@ -1,73 +1,167 @@
-"""Grids of generated and real pictures, each row with its name.
+"""Figures of generated and real pictures.
 
-Samples are shown in the order in which they were drawn, never selected.
+Samples stand in the order in which they were drawn, never selected, unless the figure says how.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import UInt8
-from PIL import Image
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from gan_pipelines.data.images import LabelledImages, to_bytes
+from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.metrics.neighbours import nearest_pictures
-from gan_pipelines.models import InfoGAN, StackedGenerator
 from gan_pipelines.models.sampler import Asked, Sampler
-from gan_pipelines.parameters import CategoricalCode, ContinuousCode
-from gan_pipelines.reporting.captions import captioned
+from gan_pipelines.reporting.panels import Panel, draw_panels
 
-TRAVERSALS = 5
-"""For how many random settings of everything else each continuous code is moved."""
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-SMALLEST_SIDE_PIXELS = 56
-"""Smaller pictures are enlarged by a whole factor to be visible."""
+Pictures = UInt8[Tensor, "count channels height width"]
 
-
-def picture_grid(pictures: UInt8[Tensor, "count channels height width"], columns: int) -> Image.Image:
-    """Pictures row by row; small ones are enlarged without smoothing."""
-    from torchvision.utils import make_grid
-
-    factor = max(1, SMALLEST_SIDE_PIXELS // max(pictures.shape[2:]))
-    enlarged = pictures.repeat_interleave(factor, dim=2).repeat_interleave(factor, dim=3)
-    grid = make_grid(enlarged, nrow=columns, padding=factor, pad_value=64)
-    return Image.fromarray(grid.permute(1, 2, 0).numpy())
+REAL_SHARE = 3
+"""Beside so many columns of samples stands one of real images."""
 
 
-def sample_grid(data: LabelledImages, columns: int, title: str = "") -> Image.Image:
-    """One row per class with its first `columns` pictures; missing pictures are black.
+def sample_grid(
+    samples: LabelledImages, columns: int, title: str, caption: str = "", real: LabelledImages | None = None
+) -> "Figure":
+    """One row per class with its first `columns` pictures, beside real images; those of a single class fill a square.
 
-    Pictures of a single class fill a square.
+    Args:
+        samples: of several classes, or of one.
+        columns: samples per row.
+        title: what is shown.
+        caption: of what, and how many.
+        real: whose first images stand beside the samples, class by class if both have the same classes.
     """
-    if len(data.classes) == 1:
-        return captioned(picture_grid(data.images[: columns**2], columns), title=title)
-    rows = []
-    for label in range(len(data.classes)):
-        of_class = data.images[data.labels == label][:columns]
-        blanks = of_class.new_zeros((columns - len(of_class), *data.images.shape[1:]))
-        rows.append(torch.cat([of_class, blanks]))
-    return captioned(picture_grid(torch.cat(rows), columns), data.classes, title)
+    panels = [Panel(_class_rows(samples, columns), _named("samples", real), _row_names(samples))]
+    said = [caption]
+    if real is not None:
+        panels.append(Panel(_real_rows(samples, real, len(panels[0].rows), columns), "real images"))
+        said.append(f"Right: the first of {_rows_of(samples, real)}.")
+    if len({len(row) for row in panels[0].rows}) > 1:
+        said.append("A row that is shorter has no more samples.")
+    return draw_panels(panels, title, " ".join(said), across=2)
 
 
-def nearest_images(samples: LabelledImages, train_images: LabelledImages, columns: int) -> Image.Image:
+def nearest_images(
+    samples: LabelledImages,
+    train_images: LabelledImages,
+    columns: int,
+    title: str,
+    caption: str = "",
+    real: LabelledImages | None = None,
+) -> "Figure":
     """One row per class: samples, each with the training image nearest to it in pixels on its right (SGAN, figure 3).
 
     Args:
         samples: the first of each class are shown.
         train_images: whatever a generator could have memorised.
         columns: pictures per row, of which half are samples.
+        title: what is shown.
+        caption: of what, and how many.
+        real: images that are no training images, for which the same is shown.
     """
     pairs = max(columns // 2, 1)
-    shown = pairs if len(samples.classes) > 1 else pairs * 2 * pairs  # those of a single class fill a square
-    firsts = torch.cat([(samples.labels == label).nonzero().squeeze(1)[:shown] for label in samples.labels.unique()])
-    chosen = samples.subset(firsts)
-    nearest = train_images.images[nearest_pictures(chosen.images, train_images.images)]
-    beside = torch.stack([chosen.images, nearest], dim=1).flatten(0, 1)
-    pictures = LabelledImages(beside, chosen.labels.repeat_interleave(2), samples.classes)
-    return sample_grid(pictures, 2 * pairs, "Right of each sample the training image nearest to it in pixels")
+    rows = _class_rows(samples, pairs, of_single=pairs * columns)
+    others = [] if real is None else _real_rows(samples, real, len(rows), pairs)
+    beside, distances = _beside_nearest([*rows, *others], train_images)
+    panels = [Panel(beside[: len(rows)], _named("samples", real), _row_names(samples), below=distances[: len(rows)])]
+    said = [
+        caption,
+        "Right of each picture: the training image nearest to it, and their distance, in pixels of 0 to 1.",
+    ]
+    if real is not None:
+        panels.append(Panel(beside[len(rows) :], "held-out images", below=distances[len(rows) :]))
+        said.append(f"Held-out images: the first of {_rows_of(samples, real)}.")
+        said.append("A sample that is much closer to its neighbour than held-out images are to theirs may be a copy.")
+    return draw_panels(panels, title, " ".join(said), across=2)
 
 
-def interpolations(sampler: Sampler, start: Asked, end: Asked, columns: int) -> Image.Image:
+def _beside_nearest(
+    rows: Sequence[Pictures], train_images: LabelledImages
+) -> tuple[Sequence[Pictures], Sequence[Sequence[str]]]:
+    """Rows in which each picture is followed by its nearest training image, and the distances as texts below them."""
+    found = nearest_pictures(torch.cat(list(rows)), train_images.images)
+    sizes = [len(row) for row in rows]
+    beside, below = [], []
+    for row, indices, distances in zip(rows, found.indices.split(sizes), found.distances.split(sizes), strict=True):
+        beside.append(torch.stack([row, train_images.images[indices]], dim=1).flatten(0, 1))
+        below.append([text for distance in (distances / 255).tolist() for text in ("", f"{distance:.1f}")])
+    return beside, below
+
+
+def least_confident(
+    samples: LabelledImages,
+    logits: Float[Tensor, "count classes"],
+    real: LabelledImages,
+    real_logits: Float[Tensor, "reals classes"],
+    columns: int,
+    title: str,
+    caption: str,
+) -> "Figure":
+    """One row per class: the samples in which the judge sees it least, beside the real images in which it does so.
+
+    Args:
+        samples: of requested classes; of other samples, those in which the judge is sure of no class are shown.
+        logits: of the judge for them.
+        real: the real images.
+        real_logits: of the judge for them.
+        columns: samples per row.
+        title: what is shown.
+        caption: of what, and how many.
+    """
+    labelled = samples.classes == real.classes
+    sure, of_real = _confidence(samples.labels, logits, labelled), _confidence(real.labels, real_logits, True)
+    panel = _lowest(samples, logits, sure, columns, "samples", real.classes)
+    shown = max(columns // REAL_SHARE, 1)
+    if labelled:
+        beside = _lowest(real, real_logits, of_real, shown, "real images", real.classes)
+    else:
+        whole = LabelledImages(real.images, torch.zeros_like(real.labels), ("real",))
+        beside = _lowest(whole, real_logits, of_real, shown, "real images", real.classes, rows=len(panel.rows))
+    asked = "the requested class, or the true one" if labelled else "that class, or the true one of a real image"
+    caption += "" if labelled else " The rows of real images have nothing to do with those on the left."
+    said = f"{caption} Below: the class that the judge sees, and its probability of {asked}."
+    if len(real.classes) == 1:
+        said += " With a single class the judge has nothing to distinguish, and is sure of everything."
+    panels = [panel, Panel(beside.rows, beside.title, below=beside.below)]
+    return draw_panels(panels, title, said, across=2)
+
+
+def _confidence(labels: Tensor, logits: Float[Tensor, "count classes"], labelled: bool) -> Float[Tensor, "count"]:
+    shares = logits.softmax(dim=1)
+    return shares.gather(1, labels[:, None]).squeeze(1) if labelled else shares.max(dim=1).values
+
+
+def _lowest(
+    pictures: LabelledImages,
+    logits: Float[Tensor, "count classes"],
+    sure: Float[Tensor, "count"],
+    columns: int,
+    title: str,
+    classes: Sequence[str],
+    rows: int | None = None,
+) -> Panel:
+    """The pictures of each class with the lowest confidence, ascending; of a single class, in `rows` rows."""
+    chosen = []
+    for label in range(len(pictures.classes)):
+        of_class = (pictures.labels == label).nonzero().squeeze(1)
+        chosen.append(of_class[sure[of_class].argsort(stable=True)])
+    if len(chosen) == 1:
+        chosen = list(chosen[0][: columns * (rows or columns)].split(columns))
+    chosen = [row[:columns] for row in chosen]
+    seen = [[classes[place] for place in logits[row].argmax(dim=1).tolist()] for row in chosen]
+    below = [
+        [f"{name}\n{share:.2f}" for name, share in zip(names, sure[row].tolist(), strict=True)]
+        for names, row in zip(seen, chosen, strict=True)
+    ]
+    return Panel([pictures.images[row] for row in chosen], title, _row_names(pictures), below=below)
+
+
+def interpolations(sampler: Sampler, start: Asked, end: Asked, columns: int, title: str, caption: str) -> "Figure":
     """One row per pair of pictures: the first, then those on the way to the second, through noise and codes.
 
     Args:
@@ -75,111 +169,60 @@ def interpolations(sampler: Sampler, start: Asked, end: Asked, columns: int) -> 
         start: the pictures on the left; their labels, categories and codes that were asked for hold for whole rows.
         end: those on the right.
         columns: pictures per row, at least 2.
+        title: what is shown.
+        caption: of what, and how many.
     """
     left, right = sampler.draw(start), sampler.draw(end)
-    steps = [sampler.interpolate(left, right, share) for share in torch.linspace(0, 1, columns).tolist()]
-    pictures = [sampler.generate(latents, start.labels) for latents in steps]
+    shares = torch.linspace(0, 1, columns).tolist()
+    steps = [sampler.interpolate(left, right, share) for share in shares]
+    pictures = torch.stack([sampler.generate(latents, start.labels) for latents in steps], dim=1)
     names = [sampler.classes[label] for label in start.labels] if sampler.classes else ()
-    title = "Each row: from one picture to another, in equal steps through their noise"
-    return captioned(picture_grid(torch.stack(pictures, dim=1).flatten(0, 1), columns), names, title)
+    panel = Panel(list(pictures), row_names=names, column_names=[f"{share:.2f}" for share in shares])
+    said = "Above: how far on the way, in equal steps through noise and codes; labels and what was set stay the same."
+    return draw_panels([panel], title, f"{caption} {said}")
 
 
-@torch.no_grad()
-def noise_variations(stack: StackedGenerator, rng: torch.Generator, columns: int) -> Image.Image:
-    """One row per class: one generated upper representation, many noises of the lowest level (SGAN, figure 4).
-
-    Args:
-        stack: on the CPU, in evaluation mode.
-        rng: draws the noise; the lowest level's noises are the same in every row.
-        columns: noises per row.
-    """
-    classes, lowest = len(stack.spec.classes), stack.spec.levels[-1].target
-    labels = torch.arange(classes)
-    noise = stack.sample_noise(classes, rng)
-    above = list(stack(labels, noise).values())[-2] if len(noise) > 1 else stack.conditions(labels)
-    lower_noise = stack.latents[lowest].sample(columns, rng)
-    pictures = stack.generators[lowest](above.repeat_interleave(columns, dim=0), lower_noise.repeat(classes, 1))
-    title = f"Each row: one generated condition of {lowest}, {columns} noises of {lowest}"
-    return captioned(picture_grid(to_bytes(pictures), columns), _row_names(stack), title)
-
-
-@torch.no_grad()
-def upper_noise_variations(stack: StackedGenerator, rng: torch.Generator, columns: int) -> Image.Image:
-    """One row per class: many noises of the upper levels, one noise of the lowest level in all pictures.
+def ablation_grids(samples: Mapping[str, LabelledImages], columns: int, across: int, caption: str) -> "Figure":
+    """One panel per variant, with its name as title: the first samples, one row per class if they have labels.
 
     Args:
-        stack: of at least two levels, on the CPU, in evaluation mode.
-        rng: draws the noise; the upper levels' noises are the same in every row, if rows differ by their class.
-        columns: noises per row.
+        samples: by variant.
+        columns: pictures per row of a panel.
+        across: panels per line.
+        caption: of what, and how many.
     """
-    classes, lowest = len(stack.spec.classes), stack.spec.levels[-1].target
-    drawn = 1 if stack.spec.conditional else classes  # rows of noises
-    noise = {
-        name: latent.sample(drawn * columns, rng).repeat(classes // drawn, 1) for name, latent in stack.latents.items()
-    }
-    noise[lowest] = noise[lowest][:1].expand(classes * columns, -1)
-    generated = stack(torch.arange(classes).repeat_interleave(columns), noise)
-    title = f"Each row: {columns} noises of the levels above {lowest}, one noise of {lowest} in all pictures"
-    return captioned(picture_grid(to_bytes(generated[lowest]), columns), _row_names(stack), title)
+    panels = [Panel(_class_rows(found, columns), row, _row_names(found)) for row, found in samples.items()]
+    return draw_panels(panels, "Samples of each row of SGAN's table 1, and real images", caption, across)
 
 
-def _row_names(stack: StackedGenerator) -> Sequence[str]:
-    """The classes, or nothing for a stack that is not asked for any."""
-    return stack.spec.classes if stack.spec.conditional else ()
+def _class_rows(pictures: LabelledImages, columns: int, of_single: int | None = None) -> list[Pictures]:
+    """The first pictures of each class; of a single class so many that they fill a square."""
+    if len(pictures.classes) == 1:
+        return list(pictures.images[: of_single or columns**2].split(columns))
+    return [pictures.images[pictures.labels == label][:columns] for label in range(len(pictures.classes))]
 
 
-def category_rows(gan: InfoGAN, rng: torch.Generator, columns: int) -> Image.Image:
-    """One row per category; everything else is random and the same in each row. Codes follow each other.
-
-    Args:
-        gan: in evaluation mode.
-        rng: draws noise and the other codes.
-        columns: random settings per row.
-    """
-    blocks = {
-        name: _varied(gan, name, columns, columns, rng).transpose(0, 1)
-        for name, code in gan.spec.parameters.single_codes.items()
-        if isinstance(code, CategoricalCode)
-    }
-    if not blocks:
-        return _sentence("This InfoGAN has no categorical code.")
-    names = {code: [f"{code} = {value}" for value in range(len(block))] for code, block in blocks.items()}
-    return _blocks(blocks, names, "Each row: one category; each column: the same noise and other codes")
+def _real_rows(samples: LabelledImages, real: LabelledImages, rows: int, columns: int) -> list[Pictures]:
+    """Real images for a panel beside one of so many rows and columns."""
+    shown = max(columns // REAL_SHARE, 1)
+    if samples.classes == real.classes and len(real.classes) > 1:
+        return _class_rows(real, shown)
+    wanted = min(rows * shown, len(real))
+    index = torch.arange(wanted) * len(real) // wanted  # files may be sorted by class
+    return list(real.images[index].split(shown))
 
 
-def traversal_rows(gan: InfoGAN, rng: torch.Generator, columns: int) -> Image.Image:
-    """Each row moves one continuous code along its traversal; everything else is fixed. Codes follow each other.
-
-    Args:
-        gan: in evaluation mode.
-        rng: draws noise and the other codes of each row.
-        columns: points of a traversal.
-    """
-    single = gan.spec.parameters.single_codes
-    codes = {name: code for name, code in single.items() if isinstance(code, ContinuousCode)}
-    if not codes:
-        return _sentence("This InfoGAN has no continuous code.")
-    blocks = {name: _varied(gan, name, columns, TRAVERSALS, rng) for name in codes}
-    names = {
-        name: [f"{name}: {code.traversal[0]:g} to {code.traversal[1]:g}"] * TRAVERSALS for name, code in codes.items()
-    }
-    return _blocks(blocks, names, "Each row: one code from left to right, with all else fixed")
+def _rows_of(samples: LabelledImages, real: LabelledImages) -> str:
+    if samples.classes == real.classes and len(real.classes) > 1:
+        return "each class"
+    return "equal parts of their file; their rows have nothing to do with those on the left"
 
 
-def _varied(gan: InfoGAN, code: str, points: int, bases: int, rng: torch.Generator) -> Tensor:
-    """Pictures as (bases, points, channels, height, width)."""
-    pictures = gan.pictures(*gan.vary(code, gan.code_values(code, points), bases, rng))
-    varied: Tensor = to_bytes(pictures).unflatten(0, (bases, -1))
-    return varied
+def _row_names(pictures: LabelledImages) -> Sequence[str]:
+    """The classes, or nothing if there is only one."""
+    return pictures.classes if len(pictures.classes) > 1 else ()
 
 
-def _blocks(blocks: Mapping[str, Tensor], names: Mapping[str, Sequence[str]], title: str) -> Image.Image:
-    """Blocks of (rows, columns, channels, height, width) with the names of their rows, separated by black rows."""
-    rows = torch.cat([row for block in blocks.values() for row in (block, torch.zeros_like(block[:1]))][:-1])
-    beside = [name for code in blocks for name in (*names[code], "")][:-1]
-    return captioned(picture_grid(rows.flatten(0, 1), rows.shape[1]), beside, title)
-
-
-def _sentence(text: str) -> Image.Image:
-    """A picture that says why there is nothing to show."""
-    return captioned(Image.new("RGB", (300, 1), "white"), title=text)
+def _named(title: str, real: LabelledImages | None) -> str:
+    """Panels have a title if there are several."""
+    return title if real is not None else ""

@@ -8,9 +8,15 @@ from gan_pipelines.metrics.definitions import REAL
 from gan_pipelines.models import StackedGenerator
 from gan_pipelines.parameters import AblationParameters, EvaluationParameters, RunParameters
 from gan_pipelines.parameters.ablation import JOINTLY_TRAINED, ROWS
-from gan_pipelines.reporting.ablation import ablation_grids, ablation_order, ablation_table, titled_panels
-from gan_pipelines.reporting.pictures import noise_variations
+from gan_pipelines.reporting.ablation import ablation_order, ablation_table
+from gan_pipelines.reporting.latents import noise_panel
+from gan_pipelines.reporting.model_card import describe_seeds
+from gan_pipelines.reporting.panels import draw_panels, to_image
+from gan_pipelines.reporting.pictures import ablation_grids
 from gan_pipelines.training.stage import seeded_stage
+
+PANELS_PER_ROW = 4
+"""Grids in a line."""
 
 
 def collect_scores(
@@ -36,7 +42,12 @@ def draw_grids(evaluation: EvaluationParameters, train_images: LabelledImages, *
         train_images: the real ones.
         samples: of the first seed of each row.
     """
-    return ablation_grids({**dict(zip(ROWS, samples, strict=True)), REAL: train_images}, evaluation.grid_columns)
+    shown = {**dict(zip(ROWS, samples, strict=True)), REAL: train_images}
+    said = (
+        f"The first of N = {len(samples[0]):,} samples per row, drawn with seed {samples[0].seed}, none chosen; "
+        f"rows without labels fill a square. {REAL}: the first training images of each class."
+    )
+    return to_image(ablation_grids(shown, evaluation.grid_columns, PANELS_PER_ROW, said))
 
 
 def compare_noise_variations(
@@ -49,8 +60,13 @@ def compare_noise_variations(
         evaluation: pictures in a line.
         stacks: of the first seed of each jointly trained row.
     """
-    panels = {}
+    panels, columns = [], evaluation.grid_columns
     for row, stack in zip(JOINTLY_TRAINED, stacks, strict=True):
         with seeded_stage(run, "noise_variations") as stage:
-            panels[row] = noise_variations(stack, stage.rng, evaluation.grid_columns)
-    return titled_panels(panels)
+            panels.append(noise_panel(stack, stack.spec.levels[-1].target, stage.rng, columns, row))
+    said = (
+        f"{columns} noises of the lowest level, drawn with seed {run.seed}, from left to right; those of the other "
+        f"levels stay. Stack {describe_seeds(stacks[0])}. Without the entropy loss, pictures of a row may look alike."
+    )
+    title = "What the noise of the lowest level changes, with the entropy loss and without it"
+    return to_image(draw_panels(panels, title, said, across=len(panels)))

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pandas as pd
+import plotly.graph_objects as go
 import torch
 from PIL import Image
 
 from gan_pipelines.data.images import LabelledImages, labels_in_proportion
 from gan_pipelines.metrics import (
+    JUDGE,
     JUDGED_BY,
     Kind,
     RealFeatures,
@@ -30,12 +32,17 @@ from gan_pipelines.models.infogan import category_names
 from gan_pipelines.models.standing import PICTURES
 from gan_pipelines.parameters import EvaluationParameters, JudgeParameters, RunParameters
 from gan_pipelines.project import project_folder
-from gan_pipelines.reporting.pictures import nearest_images, sample_grid
+from gan_pipelines.reporting.curves import Seen, confusion_matrices
+from gan_pipelines.reporting.panels import to_image
+from gan_pipelines.reporting.pictures import least_confident, nearest_images, sample_grid
 from gan_pipelines.reporting.tables import score_table
 from gan_pipelines.tracking import stage_run
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.classifier import fit_classifier
 from gan_pipelines.training.stage import Stage, seeded_stage
+
+JUDGED = 1000
+"""So many samples are shown to the judge for figures, or more if classes would be too short."""
 
 
 def sample_generator(
@@ -65,7 +72,7 @@ def sample_generator(
         samples = _sample_infogan(run, evaluation.samples, generator)
     else:
         samples = _sample_stack(run, evaluation.samples, generator, test_images, matching)
-    return replace(samples, made_from=made_from)
+    return replace(samples, made_from=made_from, seed=run.seed)
 
 
 def _sample_stack(
@@ -242,14 +249,89 @@ def _score_classifier(
     return score_classification(logits, test_images, samples)
 
 
-def draw_samples(evaluation: EvaluationParameters, samples: LabelledImages) -> Image.Image:
-    """One row per class: the first samples of each."""
-    title = f"The first of {len(samples):,} samples, in the order in which they were drawn"
-    return sample_grid(samples, evaluation.grid_columns, title)
+def draw_samples(
+    generator: str, evaluation: EvaluationParameters, samples: LabelledImages, test_images: LabelledImages
+) -> Image.Image:
+    """One row per class: the first samples of each, and real images.
+
+    Args:
+        generator: its name.
+        evaluation: how many columns.
+        samples: what is shown.
+        test_images: what they are compared with.
+    """
+    said = f"The first of {_drawn(samples)}, in that order; real images: {_real(evaluation, test_images)}."
+    title = f"{generator}: samples beside real images"
+    return to_image(sample_grid(samples, evaluation.grid_columns, title, said, test_images))
 
 
 def draw_nearest(
-    evaluation: EvaluationParameters, train_images: LabelledImages, samples: LabelledImages
+    generator: str,
+    evaluation: EvaluationParameters,
+    train_images: LabelledImages,
+    samples: LabelledImages,
+    test_images: LabelledImages,
 ) -> Image.Image:
-    """One row per class: samples, and the nearest training image beside each."""
-    return nearest_images(samples, train_images, evaluation.grid_columns)
+    """One row per class: samples, and the nearest training image beside each; the same of real images.
+
+    Args:
+        generator: its name.
+        evaluation: how many columns.
+        train_images: what a generator may have memorised.
+        samples: what is shown.
+        test_images: for which the same is shown.
+    """
+    said = (
+        f"The first of {_drawn(samples)}, in that order; {len(train_images):,} training images; real images: "
+        f"{_real(evaluation, test_images)}."
+    )
+    title = f"{generator}: samples beside their nearest training images"
+    columns = evaluation.grid_columns
+    return to_image(nearest_images(samples, train_images, columns, title, said, test_images))
+
+
+def draw_judged(
+    generator: str,
+    run: RunParameters,
+    evaluation: EvaluationParameters,
+    judge: Encoder,
+    test_images: LabelledImages,
+    real_features: RealFeatures,
+    samples: LabelledImages,
+) -> tuple[Image.Image, go.Figure]:
+    """The samples of each class that the judge is least sure of, and its confusion matrix; both beside real images.
+
+    Args:
+        generator: its name.
+        run: device and threads.
+        evaluation: how many columns.
+        judge: a classifier that no generator has seen.
+        test_images: what samples are compared with.
+        real_features: what the judge sees in these.
+        samples: the first are shown to the judge, about a thousand of them.
+    """
+    first = samples.subset(torch.arange(min(len(samples), max(JUDGED, evaluation.grid_columns * len(samples.classes)))))
+    with seeded_stage(run, "judged") as stage:
+        logits = class_logits(judge.to(stage.device), first.images)
+    real_logits, classes = real_features.test[JUDGE].logits, test_images.classes
+    shown = min(len(first), len(test_images))  # of more images, the least sure ones would be worse
+    evenly = torch.arange(shown) * len(test_images) // shown
+    said = f"The first {len(first):,} of {_drawn(samples)}"
+    beside = f"{said}; {shown:,} of {_real(evaluation, test_images)}."
+    title, columns = f"{generator}: the samples that the judge is least sure of", evaluation.grid_columns
+    real = test_images.subset(evenly)
+    grid = least_confident(first, logits, real, real_logits[evenly], columns, title, beside)
+    found = [
+        Seen("samples", samples.classes, first.labels, logits),
+        Seen("real images", classes, test_images.labels, real_logits),
+    ]
+    return to_image(grid), confusion_matrices(found, classes, f"{generator}: what the judge sees, in %", f"{said}.")
+
+
+def _drawn(samples: LabelledImages) -> str:
+    """How many, and with which seed."""
+    return f"N = {len(samples):,} pictures{'' if samples.seed is None else f', drawn with seed {samples.seed}'}"
+
+
+def _real(evaluation: EvaluationParameters, test_images: LabelledImages) -> str:
+    return f"{len(test_images):,} {evaluation.split} images"

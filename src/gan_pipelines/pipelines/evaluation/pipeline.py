@@ -4,11 +4,14 @@ The datasets of a generator `joint_stack` are `joint_stack_samples`, `joint_stac
 `joint_stack_evaluation`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial, update_wrapper
+from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
 from gan_pipelines.pipelines.evaluation.nodes import (
+    draw_judged,
     draw_nearest,
     draw_samples,
     extract_real,
@@ -78,14 +81,28 @@ def create_scoring(generator: str, classifier: str | None = None) -> Pipeline:
 
 
 def create_drawing(generator: str) -> Pipeline:
-    """Draw a grid of samples, and samples beside the training images nearest to them."""
-    settings, samples = "params:evaluation", f"{generator}_samples"
-    grid, nearest = f"{generator}_sample_grid", f"{generator}_nearest_images"
+    """Draw samples beside real images and nearest training images, and what the judge sees in them."""
+    samples, real = f"{generator}_samples", ["judge", "test_images", "real_features"]
+    drawings: dict[str, tuple[Callable[..., Any], list[str], str]] = {
+        "draw_samples": (draw_samples, [samples, "test_images"], "sample_grid"),
+        "draw_nearest": (draw_nearest, ["train_images", samples, "test_images"], "nearest_images"),
+    }
     nodes = [
-        Node(draw_samples, inputs=[settings, samples], outputs=grid, name="draw_samples"),
-        Node(draw_nearest, inputs=[settings, "train_images", samples], outputs=nearest, name="draw_nearest"),
+        Node(named(draw, generator), inputs=["params:evaluation", *inputs], outputs=f"{generator}_{made}", name=name)
+        for name, (draw, inputs, made) in drawings.items()
     ]
-    return Pipeline(nodes)
+    judged = Node(
+        named(draw_judged, generator),
+        inputs=[*SETTINGS, *real, samples],
+        outputs=[f"{generator}_least_confident", f"{generator}_confusion"],
+        name="draw_judged",
+    )
+    return Pipeline([*nodes, judged])
+
+
+def named(draw: Callable[..., Any], generator: str) -> Callable[..., Any]:
+    """A function of a node that knows the name of the generator, which comes first among its arguments."""
+    return update_wrapper(partial(draw, generator), draw)
 
 
 def in_namespace(nodes: Sequence[Node | Pipeline], generator: str) -> Pipeline:

@@ -14,6 +14,7 @@ SETTINGS = ("params:run", "params:evaluation")
 
 def create_pipeline() -> Pipeline:
     """Score the codes, draw."""
+    drawn = [*SETTINGS, "infogan", "code_scores"]
     nodes = [
         Node(
             score_infogan_codes,
@@ -21,8 +22,8 @@ def create_pipeline() -> Pipeline:
             outputs="code_scores",
             name="score_codes",
         ),
-        Node(draw_categories, inputs=[*SETTINGS, "infogan"], outputs="infogan_categories", name="draw_categories"),
-        Node(draw_traversals, inputs=[*SETTINGS, "infogan"], outputs="infogan_traversals", name="draw_traversals"),
+        Node(draw_categories, inputs=drawn, outputs="infogan_categories", name="draw_categories"),
+        Node(draw_traversals, inputs=drawn, outputs="infogan_traversals", name="draw_traversals"),
         Node(
             draw_infogan_curves,
             inputs=["infogan", "history_infogan"],

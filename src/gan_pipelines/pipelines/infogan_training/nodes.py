@@ -8,7 +8,7 @@ from gan_pipelines.metrics import QuickScores
 from gan_pipelines.models import Encoder, InfoGAN
 from gan_pipelines.models.plan import plan_infogan
 from gan_pipelines.parameters import EvaluationParameters, InfoGANParameters, RunParameters
-from gan_pipelines.reporting.curves import watch_curve
+from gan_pipelines.reporting.curves import describe_watch, watch_curve
 from gan_pipelines.tracking import stage_run
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.infogan import fit_infogan
@@ -77,6 +77,6 @@ def _train(
     return trained, pd.DataFrame(history).assign(stage="infogan")
 
 
-def draw_watch_curve(history: pd.DataFrame) -> go.Figure:
+def draw_watch_curve(infogan: InfoGANParameters, history: pd.DataFrame) -> go.Figure:
     """The scores over the steps."""
-    return watch_curve(history)
+    return watch_curve(history, describe_watch("InfoGAN", infogan.watch))

@@ -27,5 +27,7 @@ def create_pipeline(initial: Collection[str] = (), watched: bool = False) -> Pip
     ]
     if watched:
         curve = "infogan_watch_curve"
-        nodes.append(Node(draw_watch_curve, inputs="history_infogan", outputs=curve, name="draw_watch_curve"))
+        nodes.append(
+            Node(draw_watch_curve, inputs=["params:infogan", "history_infogan"], outputs=curve, name="draw_watch_curve")
+        )
     return Pipeline(nodes, namespace="infogan", prefix_datasets_with_namespace=False)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import torch
@@ -14,18 +15,14 @@ from gan_pipelines.model_file import Model, require_generator
 from gan_pipelines.models.sampler import Asked, InfoGANSampler, Sampler, StackSampler, open_sampler, picture_rng
 from gan_pipelines.parameters import ExperimentError, RunParameters, SampleParameters
 from gan_pipelines.picture_folder import NamedPictures
-from gan_pipelines.reporting.captions import above_each_other
-from gan_pipelines.reporting.pictures import (
-    category_rows,
-    interpolations,
-    nearest_images,
-    noise_variations,
-    sample_grid,
-    traversal_rows,
-    upper_noise_variations,
-)
+from gan_pipelines.reporting.latents import category_panels, explain_outside, noise_variations, traversal_panels
+from gan_pipelines.reporting.panels import draw_panels, to_image
+from gan_pipelines.reporting.pictures import interpolations, nearest_images, sample_grid
 from gan_pipelines.tracking.progress import open_progress
 from gan_pipelines.training.stage import seeded_stage
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 STAGE = "sample"
 SAFE = " ,=+"
@@ -85,7 +82,11 @@ def draw_pictures(run: RunParameters, sample: SampleParameters, generator: Model
 
 
 def draw_figures(
-    run: RunParameters, sample: SampleParameters, generator: Model, train_images: LabelledImages | None = None
+    run: RunParameters,
+    sample: SampleParameters,
+    generator: Model,
+    train_images: LabelledImages | None = None,
+    test_images: LabelledImages | None = None,
 ) -> tuple[Image.Image, ...]:
     """The first pictures, ways from one to another, what noises or codes do, and the nearest training images.
 
@@ -94,36 +95,47 @@ def draw_figures(
         sample: what is asked.
         generator: a stack or an InfoGAN.
         train_images: among which the nearest ones are looked for; without them that figure is left out.
+        test_images: real images to compare with.
     """
     with seeded_stage(run, STAGE):
         sampler = _open(sample, generator)
         pictures = _first_pictures(sample, sampler)
-        last = sample.first + len(pictures) - 1
-        title = f"Pictures {sample.first} to {last} of {sample.name}, seed {sample.seed}"
-        figures = (
-            sample_grid(pictures, COLUMNS, title),
+        first, last = sample.first, sample.first + len(pictures) - 1
+        said = f"Pictures {first} to {last} of seed {sample.seed}, N = {len(pictures)}, none of them chosen."
+        if sample.codes:
+            said += f" Codes: {', '.join(f'{name} = {value:g}' for name, value in sample.codes.items())}."
+        figures = [
+            sample_grid(pictures, COLUMNS, f"{sample.name}: samples", said, test_images),
             _draw_interpolation(sample, sampler),
             _draw_variations(sample, sampler),
-        )
-        return figures if train_images is None else (*figures, nearest_images(pictures, train_images, COLUMNS))
+        ]
+        if train_images is not None:
+            title = f"{sample.name}: samples beside their nearest training images"
+            figures.append(nearest_images(pictures, train_images, COLUMNS, title, said, test_images))
+        return tuple(map(to_image, figures))
 
 
-def _draw_interpolation(sample: SampleParameters, sampler: Sampler) -> Image.Image:
+def _draw_interpolation(sample: SampleParameters, sampler: Sampler) -> "Figure":
     """From one picture to another of the same class, a row per class."""
-    rows = len(sample.classes or sampler.classes) or COLUMNS
-    start, end = (_ask(sampler, sample, rows, first) for first in (sample.first, sample.first + rows))
-    return interpolations(sampler, start, replace(end, labels=start.labels), COLUMNS)
+    rows, first = len(sample.classes or sampler.classes) or COLUMNS, sample.first
+    start, end = (_ask(sampler, sample, rows, number) for number in (first, first + rows))
+    title = f"{sample.name}: from one picture to another"
+    said = f"Pictures {first} to {first + rows - 1} and {first + rows} to {first + 2 * rows - 1} of seed {sample.seed}."
+    return interpolations(sampler, start, replace(end, labels=start.labels), COLUMNS, title, said)
 
 
-def _draw_variations(sample: SampleParameters, sampler: StackSampler | InfoGANSampler) -> Image.Image:
-    """Of a stack, one noise held while others vary (SGAN, figures 3c and 3d); of an InfoGAN, one code varied alone."""
-    rng = picture_rng(sample.seed, sample.first)
+def _draw_variations(sample: SampleParameters, sampler: StackSampler | InfoGANSampler) -> "Figure":
+    """Of a stack, one level's noise varied alone (SGAN, figures 3c and 3d); of an InfoGAN, one code."""
+    rng, said = picture_rng(sample.seed, sample.first), f"Drawn with seed {sample.seed}."
     match sampler:
         case StackSampler(stack=stack):
-            draws = (noise_variations, upper_noise_variations)[: len(stack.spec.levels)]
-            return above_each_other([draw(stack, rng, COLUMNS) for draw in draws])
+            return noise_variations(stack, rng, COLUMNS, f"{sample.name}: what the noise of each level changes", said)
         case InfoGANSampler(gan=gan):
-            return above_each_other([draw(gan, rng, COLUMNS) for draw in (category_rows, traversal_rows)])
+            panels = [*category_panels(gan, rng, COLUMNS), *traversal_panels(gan, rng, COLUMNS)]
+            said = (
+                f"{said} Each row of a category, or from left to right a continuous code, alone. {explain_outside(gan)}"
+            )
+            return draw_panels(panels, f"{sample.name}: what each code changes", said)
 
 
 def _first_pictures(sample: SampleParameters, sampler: Sampler) -> LabelledImages:

@@ -13,9 +13,9 @@ def create_pipeline(generator: str, own: bool) -> Pipeline:
 
     Args:
         generator: its dataset.
-        own: whether it was made in this experiment, whose training images its pictures are compared with.
+        own: whether it was made in this experiment, with whose images its pictures are compared.
     """
-    beside, nearest = (["train_images"], ["sampled_nearest_images"]) if own else ([], [])
+    beside, nearest = (["train_images", "test_images"], ["sampled_nearest_images"]) if own else ([], [])
     asked = [*SETTINGS, generator]
     nodes = [
         Node(draw_pictures, inputs=asked, outputs="sampled_pictures", name="draw_pictures"),

@@ -11,8 +11,10 @@ from gan_pipelines.metrics.diversity import CONDITIONS, NOISES
 from gan_pipelines.models import LevelGAN, StackedGenerator, standing_levels
 from gan_pipelines.models.standing import PICTURES
 from gan_pipelines.parameters import PIXELS, EvaluationParameters, RunParameters
-from gan_pipelines.reporting.curves import loss_curves
-from gan_pipelines.reporting.pictures import noise_variations, upper_noise_variations
+from gan_pipelines.reporting.curves import EACH_POINT, loss_curves
+from gan_pipelines.reporting.latents import noise_variations
+from gan_pipelines.reporting.model_card import describe_seeds
+from gan_pipelines.reporting.panels import to_image
 from gan_pipelines.reporting.tables import score_table
 from gan_pipelines.training.stage import seeded_stage
 
@@ -44,20 +46,28 @@ def score_stack_levels(
         return score_table(score_levels(variations, CONDITIONS * NOISES))
 
 
-def draw_noise_variations(run: RunParameters, evaluation: EvaluationParameters, stack: StackedGenerator) -> Image.Image:
-    """One row a class: one generated upper representation, many noises of the lowest level."""
-    with seeded_stage(run, "noise_variations") as stage:
-        return noise_variations(stack, stage.rng, evaluation.grid_columns)
-
-
-def draw_upper_noise_variations(
-    run: RunParameters, evaluation: EvaluationParameters, stack: StackedGenerator
+def draw_noise_variations(
+    run: RunParameters, evaluation: EvaluationParameters, stack: StackedGenerator, scores: pd.DataFrame
 ) -> Image.Image:
-    """One row per class: one noise of the lowest level, many of the levels above."""
+    """One panel per level, one row per class: the noise of that level alone moves.
+
+    Args:
+        run: seed of the noise.
+        evaluation: how many columns.
+        stack: what draws.
+        scores: of its levels.
+    """
+    made = f"Drawn with seed {run.seed} by a stack {describe_seeds(stack)}"
+    said = f"{made}; measured on N = {CONDITIONS * NOISES:,} pictures."
     with seeded_stage(run, "noise_variations") as stage:
-        return upper_noise_variations(stack, stage.rng, evaluation.grid_columns)
+        title = f"{stack.spec.name}: what the noise of each level changes"
+        return to_image(noise_variations(stack, stage.rng, evaluation.grid_columns, title, said, scores))
 
 
-def draw_loss_curves(*histories: pd.DataFrame) -> go.Figure:
+def draw_loss_curves(stack: StackedGenerator, *histories: pd.DataFrame) -> go.Figure:
     """The loss terms of every stage over its steps."""
-    return loss_curves({history["stage"].iloc[0]: history for history in histories})
+    said = (
+        f"Stack {describe_seeds(stack)}. {EACH_POINT} variance_ratio: variance of generated representations over that "
+        f"of real ones, which should come near 1 (dotted)."
+    )
+    return loss_curves({history["stage"].iloc[0]: history for history in histories}, said)

@@ -56,7 +56,9 @@ def create_training(levels: Sequence[str], initial: Collection[str] = (), watche
     ]
     if watched:
         curve = "joint_watch_curve"
-        nodes.append(Node(draw_watch_curve, inputs="history_joint", outputs=curve, name="draw_watch_curve"))
+        nodes.append(
+            Node(draw_watch_curve, inputs=["params:sgan", "history_joint"], outputs=curve, name="draw_watch_curve")
+        )
     return Pipeline(nodes, namespace="joint", prefix_datasets_with_namespace=False)
 
 
