@@ -216,7 +216,7 @@ def watch_curve(history: pd.DataFrame, caption: str) -> go.Figure:
     """
     columns = [column for column in history.columns if column.startswith(WATCHED)]
     figure = small_panels([[SCORES[column.removeprefix(WATCHED)].title for column in columns]], PANEL_PIXELS)
-    best = history.loc[history[f"{WATCHED}{DISTANCE}"].idxmin()]
+    best = history.iloc[int(history[f"{WATCHED}{DISTANCE}"].argmin())]
     for place, column in enumerate(columns, start=1):
         scored = history[history[column].notna()]
         line = {"x": scored["step"].tolist(), "y": scored[column].tolist(), "mode": "lines+markers"}
