@@ -1,6 +1,7 @@
-"""Kedro's command line; its `run` takes lists as parameters, and refuses a runner that does not exist."""
+"""Kedro's command line; its `run` takes lists as parameters and `--verbose`, and refuses what is no runner."""
 
 import inspect
+import os
 import re
 from collections.abc import Mapping
 from copy import copy
@@ -13,7 +14,12 @@ from kedro.runner import AbstractRunner
 from kedro.utils import load_obj
 from omegaconf import OmegaConf
 
+from gan_pipelines import progress
 from gan_pipelines.parameters import ExperimentError
+
+VERBOSE = click.Option(
+    ["--verbose"], is_flag=True, help="Show all numbers of a training, not the two that matter most."
+)
 
 
 @click.group(name="gan_pipelines")
@@ -26,6 +32,8 @@ class Run(click.Command):
 
     def invoke(self, context: click.Context) -> Any:
         """Check, then run."""
+        if context.params.pop("verbose"):
+            os.environ[progress.VERBOSE] = "1"  # worker processes inherit it
         require_runner(context.params["runner"], context.params["runner_params"])
         return super().invoke(context)
 
@@ -79,7 +87,7 @@ def _with_lists(option: click.Parameter) -> click.Parameter:
 
 run = Run(
     name="run",
-    params=[_with_lists(option) for option in kedro_run.params],
+    params=[*(_with_lists(option) for option in kedro_run.params), VERBOSE],
     callback=kedro_run.callback,
     help=kedro_run.help,
 )

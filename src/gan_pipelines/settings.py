@@ -2,14 +2,20 @@
 
 import sys
 
+from gan_pipelines import progress
+
+# what is imported below takes seconds, and a person wants to know sooner that something happens
+if sys.argv[1:2] == ["run"]:
+    progress.announce()
+
 from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader
-from gan_pipelines.hooks import CheckHooks, RecordingHooks, StampingHooks
+from gan_pipelines.hooks import CheckHooks, RecordingHooks, ShowingHooks, StampingHooks
 from gan_pipelines.project import show_expected_errors_plainly
 from gan_pipelines.session import ExperimentSession
 
 sys.excepthook = show_expected_errors_plainly
 
-HOOKS = (CheckHooks(), StampingHooks(), RecordingHooks())
+HOOKS = (CheckHooks(), StampingHooks(), RecordingHooks(), ShowingHooks())
 
 SESSION_CLASS = ExperimentSession
 

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
+from gan_pipelines import progress
 from gan_pipelines.data import pictures as module
 from gan_pipelines.data.class_names import natural_key
 from gan_pipelines.data.source import SourceData
@@ -426,10 +427,10 @@ def test_broken_files_are_named_together(tmp_path, pictures) -> None:
 
 
 def test_a_long_reading_tells_how_far_it_is(tmp_path, pictures, monkeypatch, caplog) -> None:
-    monkeypatch.setattr("gan_pipelines.data.pictures.TOLD_SECONDS", 0)
-    with caplog.at_level("INFO"):
+    monkeypatch.setattr("gan_pipelines.progress.FIRST_LINE_SECONDS", -1)
+    with caplog.at_level("INFO"), progress.under_way("1 of 3 data.prepare_images"):
         read(tmp_path)
-    assert [message for message in caplog.messages if message.startswith("8 of 8 pictures read")]
+    assert caplog.messages[0].startswith("1 of 3 data.prepare_images: read 8/8, ")
 
 
 def test_of_many_broken_files_the_first_are_named_and_the_others_counted(tmp_path) -> None:

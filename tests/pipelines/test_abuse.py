@@ -20,7 +20,8 @@ def refusal(project: Project, process: Process) -> str:
     before = project.files("*")
     assert process.end() == 1, process.said()
     assert project.files("*") == before
-    (line,) = process.said().splitlines()
+    *before_it, line = process.said().splitlines()
+    assert len(before_it) <= 2  # that it starts, and that it checks
     assert line.startswith("Error: ")
     return line.removeprefix("Error: ")
 
@@ -57,7 +58,7 @@ def test_a_path_of_strange_letters_changes_nothing(project: Project, kedro_run: 
     (moved.folder / "mlflow.db").unlink()
     process = kedro_run(moved, "--pipelines=classifier")
     process.finish()
-    assert "WARNING gan_pipelines.tracking" not in process.said()
+    assert "WARNING" not in process.said()
     assert moved.record().parent.info.status == "FINISHED"
     first, second = moved.files("encoder.safetensors")
     assert first.read_bytes() == second.read_bytes()

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import socket
 import sqlite3
@@ -146,6 +147,8 @@ def test_workers_are_killed_and_every_file_is_that_of_a_sequential_run(
     process.finish(10 * PATIENCE_SECONDS)
     assert killed == KILLS, process.said()
     assert "resumes from the checkpoint of step" in process.said()
+    places = re.findall(r"INFO (\d+) of (\d+) \S+: done after", process.said())  # from the workers
+    assert {int(place) for place, _ in places} == set(range(1, int(places[0][1]) + 1))
     assert contents(project) == contents(sequential)
     assert checkpoints(project) == {}
     found = statuses(project)

@@ -23,7 +23,7 @@ KILLS = 20
 ALL_STEPS = 250
 """Of the seven trainings together."""
 ENDLESS = ",".join(f"{stage}.training.steps=1000000" for stage in ("classifier", "judge"))
-BEGUN = re.compile(r"(\w+): (\d+) steps of 50 images begin")
+BEGUN = re.compile(r"\.train_(\w+): (\d+) steps of 50 images begin")
 RESUMED = re.compile(r"(\w+): resumes from the checkpoint of step (\d+) of \d+")
 
 Run = Callable[..., Process]

@@ -259,7 +259,7 @@ def test_a_stage_is_named_for_the_namespaces_around_its_node(
     store: MlflowClient,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level("INFO", "gan_pipelines.tracking.progress")
+    caplog.set_level("INFO", "gan_pipelines.progress")
     parent = begin()
     running_node(namespace)
     try:

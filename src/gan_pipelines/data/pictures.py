@@ -1,12 +1,10 @@
 """Files of pictures as bytes of one form: which kinds are read, what is done to each, and what is refused."""
 
 import itertools
-import logging
 import os
 import re
-import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,8 +20,7 @@ from PIL import Image, ImageColor, ImageOps
 from torch import Tensor
 
 from gan_pipelines.parameters import PictureForm
-
-logger = logging.getLogger(__name__)
+from gan_pipelines.progress import track
 
 KINDS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "QOI", "TGA", "TIFF", "WEBP")
 """What Pillow reads by itself and without another program."""
@@ -36,9 +33,6 @@ FILTER = Image.Resampling.BICUBIC
 
 PART = 64
 """Files that a thread reads at a stretch; with fewer, threads wait for each other."""
-
-TOLD_SECONDS = 5.0
-"""How often the log says how far the reading is."""
 
 SHOWN = 5
 """Of files with a fault, so many are named."""
@@ -86,7 +80,7 @@ def read_pictures(files: Sequence[Path], form: PictureForm) -> ReadPictures:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         parts = [files[start : start + PART] for start in range(0, len(files), PART)]
         read = pool.map(lambda part: [_try_reading(file, form, size) for file in part], parts)
-        found = list(_telling(itertools.chain.from_iterable(read), len(files)))
+        found = list(itertools.chain.from_iterable(track(read, "read", len(files))))
     if faults := [(file, fault) for file, fault in zip(files, found, strict=True) if isinstance(fault, str)]:
         raise ValueError(_name_faults(faults))
     pictures = [picture for picture in found if isinstance(picture, _Picture)]
@@ -125,16 +119,6 @@ def _require_memory(count: int, size: tuple[int, int]) -> None:
             f"{count} pictures of {size[1]} x {size[0]} pixels need {needed / 2**20:.0f} MiB, and "
             f"{free / 2**20:.0f} MiB of memory are free"
         )
-
-
-def _telling(pictures: Iterable[_Picture | str], count: int) -> Iterator[_Picture | str]:
-    """The same, with a line in the log now and then."""
-    start = told = time.monotonic()
-    for done, picture in enumerate(pictures, 1):
-        yield picture
-        if (now := time.monotonic()) > told + TOLD_SECONDS:
-            logger.info("%d of %d pictures read, %.0f a second", done, count, done / (now - start))
-            told = now
 
 
 def _try_reading(file: Path, form: PictureForm, size: tuple[int, int] | None) -> _Picture | str:

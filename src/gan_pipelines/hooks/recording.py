@@ -1,19 +1,11 @@
-"""A run is recorded in MLflow as the catalog says, and its results are printed at its end.
-
-What is recorded of a dataset stands in its metadata, beside that of kedro-viz:
-
-    metadata: {mlflow: {record: scores, under: joint_stack}}
-"""
+"""A run is recorded in MLflow as the catalog says; see `recorded`."""
 
 import atexit
 import logging
 import os
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import pandas as pd
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog, DatasetError, MemoryDataset
@@ -25,56 +17,22 @@ from gan_pipelines import tracking
 from gan_pipelines.datasets import ImagesDataset, ModelDataset
 from gan_pipelines.hooks.checks import only_reads_the_record
 from gan_pipelines.hooks.makers import find_makers, made_parameters, overridden, stage_parameters
-from gan_pipelines.hooks.versions import VersionedDataset, loaded_version, newest_path, versioned_files
-from gan_pipelines.metrics.definitions import JUDGE, REAL, SECOND_JUDGE
+from gan_pipelines.hooks.recorded import find_made, find_recorded
+from gan_pipelines.hooks.versions import VersionedDataset, loaded_version, saved_files, versioned_files
+from gan_pipelines.metrics.definitions import JUDGE, SECOND_JUDGE
 from gan_pipelines.parameters import EvaluationParameters, ExperimentError
-from gan_pipelines.parameters.base import Schema, explain
+from gan_pipelines.parameters.base import explain
 from gan_pipelines.parameters.run import RunParameters
 from gan_pipelines.project import active_experiment
-from gan_pipelines.reporting.ablation import format_ablation, format_order
-from gan_pipelines.reporting.comparison import format_comparison
-from gan_pipelines.reporting.tables import format_codes, format_pairs, format_summary, missing_scores, table_verdict
+from gan_pipelines.reporting.tables import table_verdict
 from gan_pipelines.tracking import names
-from gan_pipelines.tracking.store import SERVE_PORT
 from gan_pipelines.training.machine import describe_machine
 
 logger = logging.getLogger(__name__)
 
-REPORT = "comparison_report"
-"""The page that compares runs; where it is, and a short table, are printed at the end of a run."""
-
-
-class Recorded(Schema):
-    """What MLflow is told of a dataset.
-
-    Attributes:
-        record: what it is.
-        under: the generator or classifier that it is about.
-    """
-
-    record: Literal[
-        "scores",
-        "level_scores",
-        "code_scores",
-        "ablation_scores",
-        "ablation_order",
-        "metrics",
-        "data_card",
-        "page",
-        "model",
-        "judge",
-        "influences",
-        "picture",
-        "pictures",
-        "folder",
-        "figure",
-        "registration",
-    ]
-    under: str = ""
-
 
 class RecordingHooks:
-    """Opens a run in MLflow, records what the catalog marks, ends it, prints its results."""
+    """Opens a run in MLflow, records what the catalog marks, ends it, says where to look at it."""
 
     settings: tracking.Settings
     parameters: dict[str, Any]
@@ -108,9 +66,10 @@ class RecordingHooks:
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Open the parent run, unless the record is only read."""
         for name in sorted(pipeline.all_outputs()):
-            self._recorded(name)
+            find_recorded(name, self.catalog)
         if only_reads_the_record(pipeline):
             return
+        logger.info("checked; opening the record of runs")
         name = "+".join(run_params["pipeline_names"] or ["__default__"])
         version = run_params["run_id"]
         tags = {names.RUN_NAME: f"{name} {version}", names.PIPELINE: name, names.VERSION: version}
@@ -141,7 +100,7 @@ class RecordingHooks:
 
     def _trains(self, pipeline: Pipeline) -> bool:
         """Whether a pipeline trains models with the seed of the moment, besides classifiers that only evaluate."""
-        kinds = {name: self._recorded(name) for name in pipeline.all_outputs()}
+        kinds = {name: find_recorded(name, self.catalog) for name in pipeline.all_outputs()}
         trained = {name for node in pipeline.nodes if "checkpoints" in node.inputs for name in node.outputs}
         return any(kind and kind.record == "model" and name in trained for name, kind in kinds.items())
 
@@ -155,17 +114,8 @@ class RecordingHooks:
         """Record scores, accuracies and figures as they are made."""
         self._record_saved(dataset_name, data)
 
-    def _recorded(self, name: str) -> Recorded | None:
-        metadata = getattr(self.catalog.get(name), "metadata", None) or {}
-        if "mlflow" not in metadata:
-            return None
-        try:
-            return Recorded.model_validate(metadata["mlflow"])
-        except ValidationError as error:
-            raise ExperimentError(explain(error, metadata["mlflow"], f"catalog: {name}.metadata.mlflow")) from None
-
     def _record_saved(self, name: str, data: Any) -> None:
-        recorded = self._recorded(name)
+        recorded = find_recorded(name, self.catalog)
         if recorded is None:
             return
         match recorded.record:
@@ -195,36 +145,12 @@ class RecordingHooks:
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Record the pictures, end the run, print what it found and where to look further."""
-        made = self._made(pipeline, catalog)
-        files = versioned_files(pipeline.all_outputs(), catalog)
-        pictures = [newest_path(files[name]) for name in made["picture"].values()]
-        for path in pictures:
-            tracking.log_artifact(path, names.FIGURES)
-        address = tracking.finish_run("FINISHED")
-        for text in _results(made, catalog, self.evaluation.split):
-            print(text, end="\n\n")
-        for name in made["registration"].values():
-            print(_format_registration(catalog.load(name), self.experiment))
-        for name in made["pictures"].values():
-            print(f"Pictures: {os.path.relpath(newest_path(files[name]))}")
-        for name in made["folder"].values():
-            print(f"Folder: {os.path.relpath(newest_path(files[name]))}")
-        for path in pictures:
-            print(f"Picture: {os.path.relpath(path)}")
-        if REPORT in files:
-            print(format_comparison(catalog.load("compared_scores")), end="\n\n")
-            print(f"Report: {os.path.relpath(newest_path(files[REPORT]))}")
-        if address:
+        """Record the pictures, end the run, say where its page is."""
+        files = saved_files(pipeline.all_outputs(), catalog)
+        for name in find_made(files, catalog)["picture"].values():
+            tracking.log_artifact(files[name], names.FIGURES)
+        if address := tracking.finish_run("FINISHED"):
             print(f"MLflow: make ui, then open {address}")
-
-    def _made(self, pipeline: Pipeline, catalog: DataCatalog) -> dict[str, dict[str, str]]:
-        """Datasets that this run has made, by what is recorded of them and what they are about."""
-        made: dict[str, dict[str, str]] = defaultdict(dict)
-        for name in versioned_files(pipeline.all_outputs(), catalog):
-            if recorded := self._recorded(name):
-                made[recorded.record][recorded.under or name] = name
-        return made
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
@@ -245,37 +171,6 @@ def _load_made(start: dict[str, VersionedDataset]) -> dict[str, Any]:
 
 def _evaluates(pipeline: Pipeline) -> bool:
     return any("params:evaluation" in node.inputs for node in pipeline.nodes)
-
-
-def _results(made: dict[str, dict[str, str]], catalog: DataCatalog, split: str) -> Iterator[str]:
-    """What a run found, as text: the scores of its generators in one table, what its codes mean, the ablation."""
-    tables: dict[str, pd.DataFrame] = {under: catalog.load(name) for under, name in made["scores"].items()}
-    if tables:
-        influences = {under: catalog.load(name) for under, name in made["influences"].items()}
-        yield format_summary(tables, split)
-        if pairs := format_pairs({name: table for name, table in tables.items() if name in influences}, influences):
-            yield pairs
-    notes = [f"{key}: {note}" for key, table in tables.items() if key != REAL for note in missing_scores(table)]
-    if notes:
-        yield "\n".join(notes)
-    described = {"code_scores": format_codes, "ablation_scores": format_ablation, "ablation_order": format_order}
-    for kind, describe in described.items():
-        for name in made[kind].values():
-            yield describe(catalog.load(name))
-
-
-def _format_registration(registered: Mapping[str, str], experiment: str) -> str:
-    """Which version a model became, why, and the command that serves it."""
-    name, alias = registered["name"], registered["alias"]
-    place = f"models:/{name}@{alias} --env-manager local --host 127.0.0.1 --port {SERVE_PORT}"
-    commands = [f"MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false mlflow models serve -m {place}"]
-    if alias == tracking.CHAMPION:
-        commands.insert(0, "make serve" if experiment == "base" else f"make serve ENV={experiment}")
-    kept = f" The champion is still version {registered['champion']}." if registered["champion"] else ""
-    return (
-        f"Registered: {name}, version {registered['version']}, as {alias}: {registered['reason']}."
-        f"{kept if alias != tracking.CHAMPION else ''}\nServe it: {', or '.join(commands)}"
-    )
 
 
 def _end_interrupted_run(process: int) -> None:

@@ -108,9 +108,11 @@ def known_versions(dataset: VersionedDataset) -> list[str]:
     return sorted((Path(path).parent.name for path in dataset._get_versions()), reverse=True)
 
 
-def newest_path(dataset: VersionedDataset) -> Path:
-    """The file of the version that this run loads."""
-    return Path(dataset._get_load_path())
+def saved_files(names: Iterable[str], catalog: DataCatalog) -> dict[str, Path]:
+    """The files, or folders, of this run's version that are there, by dataset."""
+    files = versioned_files(names, catalog).items()
+    paths = {name: folder(x) / str(x.resolve_save_version()) / folder(x).name for name, x in files}
+    return {name: path for name, path in paths.items() if path.exists()}
 
 
 def _describe_missing(name: str, dataset: VersionedDataset) -> str:

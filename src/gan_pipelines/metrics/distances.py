@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gan_pipelines.metrics.intervals import Influence, Strata, Uncertainty, first_order, random_parts
 from gan_pipelines.metrics.neighbours import BLOCK
+from gan_pipelines.progress import track
 
 SPLITS = 10
 """How many splits the Inception score is averaged over (Salimans et al. 2016)."""
@@ -80,7 +81,7 @@ def frechet_distances(
     whole = _frechet(samples, real)
     uncertainty = first_order(whole.of_samples, sample_strata, whole.of_real, real_strata)
     distances, variances = [], []
-    for _ in range(HALVINGS):
+    for _ in track(range(HALVINGS), "distance of halves", HALVINGS, "halvings"):
         halves = (random_parts(sample_strata, 2, rng), random_parts(real_strata, 2, rng))
         for part in (0, 1):
             ours, theirs = (half == part for half in halves)

@@ -13,6 +13,7 @@ from gan_pipelines.metrics.neighbours import nearest_distances, picture_distance
 from gan_pipelines.metrics.networks import FeatureExtractor, Features
 from gan_pipelines.models import Encoder
 from gan_pipelines.parameters import PIXELS, FeatureNetworkName
+from gan_pipelines.progress import track
 
 PICTURES_AT_ONCE = 500
 """How many pictures an extractor gets at once; the result does not depend on it."""
@@ -38,7 +39,8 @@ class LabelledFeatures:
 
 def extract_features(network: FeatureExtractor, images: UInt8[Tensor, "count channels height width"]) -> Features:
     """Features and logits of uint8 pictures, on the CPU."""
-    rows = [[part.cpu() for part in network(batch)] for batch in images.split(PICTURES_AT_ONCE)]
+    batches = track(images.split(PICTURES_AT_ONCE), f"read by {network.name}", len(images))
+    rows = [[part.cpu() for part in network(batch)] for batch in batches]
     return Features(*(torch.cat(column) for column in zip(*rows, strict=True)))
 
 

@@ -19,6 +19,7 @@ from gan_pipelines.metrics.intervals import (
     stratified_groups,
 )
 from gan_pipelines.metrics.neighbours import COVERAGE_NEIGHBOURS, PRECISION_NEIGHBOURS
+from gan_pipelines.progress import track
 
 MANIFOLD_IMAGES = 1000
 """How many pictures of each side make a manifold, at most; its scores depend on that number."""
@@ -83,7 +84,8 @@ def manifold_scores(
     theirs = _cut(real, real_strata, pictures, rng)
     enough = pictures >= PIECES * (COVERAGE_NEIGHBOURS + 1)
     fidelity, found, pieces = [], [], []
-    for pair in range(max(len(ours), len(theirs))):
+    pairs = max(len(ours), len(theirs))
+    for pair in track(range(pairs), "manifold", pairs, "manifolds"):
         side, other = ours[pair % len(ours)], theirs[pair % len(theirs)]
         distances = torch.cdist(side.rows, other.rows)
         fidelity.append(precision_and_recall(side.rows, other.rows))

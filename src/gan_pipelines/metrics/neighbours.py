@@ -8,6 +8,8 @@ from jaxtyping import Float, Int64, Num, UInt8
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
+from gan_pipelines.progress import track
+
 BLOCK = 2**24
 """Distances held at once. The system gets blocks of 64 MiB back immediately; smaller ones would fragment the heap."""
 PRECISION_NEIGHBOURS = 3
@@ -39,7 +41,7 @@ def _nearest(queries: Rows, pool: Rows, neighbours: int) -> tuple[Tensor, Tensor
     pool = pool.float()
     found = [
         torch.cdist(block.float(), pool).topk(min(neighbours, len(pool)), dim=1, largest=False)
-        for block in queries.split(max(1, BLOCK // len(pool)))
+        for block in track(queries.split(max(1, BLOCK // len(pool))), "nearest among others", len(queries))
     ]
     return torch.cat([block.values for block in found]), torch.cat([block.indices for block in found])
 
@@ -92,7 +94,8 @@ def _picture_neighbours(queries: Images, pool: Images, neighbours: int) -> tuple
     shifts = list(itertools.product(*(range(2 * border + 1) for border in borders)))
     distances = torch.full(candidates.shape, torch.inf)
     at_once = max(1, COMPARED // (candidates.shape[1] * queries[0].numel()))
-    for found, images, chosen in zip(*(side.split(at_once) for side in (distances, queries, candidates)), strict=True):
+    found_blocks = track(distances.split(at_once), "compared pixel by pixel", len(queries))
+    for found, images, chosen in zip(found_blocks, queries.split(at_once), candidates.split(at_once), strict=True):
         ours = images[:, None, :, borders[0] : borders[0] + rows, borders[1] : borders[1] + columns].float()
         theirs = pool[chosen].float()  # (at_once, neighbours, channels, height, width)
         for down, right in shifts:

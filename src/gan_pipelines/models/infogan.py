@@ -1,5 +1,6 @@
 """InfoGAN: G(z, c), and D and Q on a shared trunk (Chen et al. 2016, sections 5 and 6)."""
 
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -119,15 +120,16 @@ class InfoGAN(nn.Module):
         return torch.cat([generator(batch.to(device)).cpu() for batch in latents.split(batch_size)])
 
     def sample(
-        self, count: int, rng: torch.Generator
+        self, count: int, rng: torch.Generator, follow: Callable[[Sequence[Tensor]], Iterable[Tensor]] = iter
     ) -> tuple[UInt8[Tensor, "count channels height width"], Float[Tensor, "count codes"]]:
         """Generate images as bytes on the CPU from noise and codes drawn from `rng`; returns the codes too.
 
-        Works batch by batch, so that memory beyond the result itself does not grow with `count`.
+        Works batch by batch, so that memory beyond the result itself does not grow with `count`. `follow` passes the
+        batches on, and sees how far the sampling is.
         """
         pictures = torch.empty(count, *self.spec.image_shape, dtype=torch.uint8)
         codes = torch.empty(count, self.codes.size)
-        for bytes_, drawn in zip(pictures.split(SAMPLING_BATCH), codes.split(SAMPLING_BATCH), strict=True):
+        for bytes_, drawn in zip(follow(pictures.split(SAMPLING_BATCH)), codes.split(SAMPLING_BATCH), strict=True):
             noise = self.noise.sample(len(drawn), rng)
             drawn.copy_(self.codes.sample(len(drawn), rng))
             bytes_.copy_(to_bytes(self.pictures(noise, drawn)))

@@ -1,6 +1,6 @@
 """The stack of generators: p(h_0 .. h_{N-1} | h_N) as a product of levels (SGAN, section 3.4)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, Self
 
 import torch
@@ -122,16 +122,19 @@ class StackedGenerator(nn.Module):
 
     @torch.no_grad()
     def sample(
-        self, labels: Int[Tensor, "count"], rng: torch.Generator
+        self,
+        labels: Int[Tensor, "count"],
+        rng: torch.Generator,
+        follow: Callable[[Sequence[Tensor]], Iterable[Tensor]] = iter,
     ) -> UInt8[Tensor, "count channels height width"]:
         """Generate images as bytes on the CPU, with running batch-norm statistics and noise drawn from `rng`.
 
         An unconditional stack ignores the labels. Works batch by batch, so that memory beyond the bytes themselves does
-        not grow with their number.
+        not grow with their number. `follow` passes the batches on, and sees how far the sampling is.
         """
         self.eval()
         pictures = torch.empty(len(labels), *self.spec.levels[-1].target_shape, dtype=torch.uint8)
-        for batch, bytes_ in zip(labels.split(SAMPLING_BATCH), pictures.split(SAMPLING_BATCH), strict=True):
+        for bytes_, batch in zip(follow(pictures.split(SAMPLING_BATCH)), labels.split(SAMPLING_BATCH), strict=True):
             noise = {name: values.to(labels.device) for name, values in self.sample_noise(len(batch), rng).items()}
             bytes_.copy_(to_bytes(self(batch, noise)[PIXELS]))
         return pictures

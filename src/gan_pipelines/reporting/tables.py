@@ -104,6 +104,13 @@ def _cell(row: Mapping[Hashable, Any], digits: str) -> str:
     return f"{row['value']:.{digits}} +- {(row['high'] - row['low']) / 2:.{digits}}"
 
 
+def main_scores(table: pd.DataFrame) -> dict[str, float]:
+    """The two most important scores of a generator that could be measured, by their titles."""
+    judged = overall(table)[lambda rows: (rows["space"] == JUDGE) & rows["value"].notna()]
+    values = dict(zip(judged["score"], judged["value"], strict=True))
+    return {SCORES[score].title: values[score] for score in [name for name in SUMMARY if name in values][:2]}
+
+
 def overall(table: pd.DataFrame) -> pd.DataFrame:
     """The rows that are not about a single class."""
     return table[table["of_class"].isna()]

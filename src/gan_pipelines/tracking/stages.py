@@ -3,18 +3,19 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from gan_pipelines import progress
 from gan_pipelines.data.images import to_bytes
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters.base import flatten
 from gan_pipelines.tracking import names
-from gan_pipelines.tracking.progress import Progress, open_progress
 from gan_pipelines.tracking.runs import RUN_ID, Report, Status, close_run, log_batch, open_children, send
+from gan_pipelines.tracking.telling import telling_numbers
 from gan_pipelines.training.observer import Observer, Resumed
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def running_node(namespace: str | None) -> None:
 
 @contextmanager
 def stage_run(name: str, clock: Callable[[], float] = time.monotonic) -> Iterator[Observer]:
-    """Open a child run and a progress display for a training stage.
+    """Open a child run for a training stage, whose progress is shown.
 
     The run is named `<outer>.<name>`, where `outer` are the namespaces around the running node's own; its tag `stage`
     is the bare name. It inherits its parent's datasets, and those tags in `INHERITED` that are known by then.
@@ -64,8 +65,8 @@ def stage_run(name: str, clock: Callable[[], float] = time.monotonic) -> Iterato
     run_id = send(create)
     status: Status = "KILLED"
     note = ""
-    with closing(open_progress(title, clock=clock)) as progress:
-        stage = _Stage(run_id, progress, clock)
+    with progress.under_way(title, clock) as shown:
+        stage = _Stage(run_id, shown, clock)
         try:
             yield stage
             status = "FINISHED"
@@ -80,14 +81,14 @@ def stage_run(name: str, clock: Callable[[], float] = time.monotonic) -> Iterato
 class _Stage:
     """Passes what it observes to the display and, if there is one, to a child run, which gets metrics in batches."""
 
-    def __init__(self, run_id: str | None, progress: Progress, clock: Callable[[], float]) -> None:
-        self._run_id, self._progress, self._clock = run_id, progress, clock
+    def __init__(self, run_id: str | None, shown: progress.Stage, clock: Callable[[], float]) -> None:
+        self._run_id, self._shown, self._clock = run_id, shown, clock
         self._waiting, self._sent = list[Report](), clock()
 
     def start(
         self, steps: int, batch_size: int, provenance: Provenance | None = None, resumed: Resumed | None = None
     ) -> None:
-        self._progress.start(steps, batch_size, resumed.step if resumed else 0)
+        self._shown.start(progress.STEP, steps, "images", batch_size, resumed.step if resumed else 0)
         if provenance:
             log_batch(self._run_id, parameters=flatten(provenance.model_dump(mode="json")))
         if resumed:
@@ -97,7 +98,7 @@ class _Stage:
             log_batch(self._run_id, rows, tags=tags.items())
 
     def report(self, step: int, metrics: Mapping[str, float]) -> None:
-        self._progress.report(step, metrics)
+        self._shown.report(step, _told(metrics))
         self._waiting.append((time.time_ns() // 10**6, step, metrics))
         if self._clock() - self._sent >= FLUSH_SECONDS:
             self.flush()
@@ -108,6 +109,12 @@ class _Stage:
     def flush(self) -> None:
         log_batch(self._run_id, self._waiting)
         self._waiting, self._sent = [], self._clock()
+
+
+def _told(metrics: Mapping[str, float]) -> Mapping[str, float]:
+    if progress.VERBOSE not in os.environ:
+        return telling_numbers(metrics)
+    return {name: value for name, value in metrics.items() if name != names.SPEED}
 
 
 def _grid(pictures: Tensor) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -31,6 +32,7 @@ from gan_pipelines.models import Encoder, InfoGAN, StackedGenerator, standing_in
 from gan_pipelines.models.infogan import category_names
 from gan_pipelines.models.standing import PICTURES
 from gan_pipelines.parameters import EvaluationParameters, JudgeParameters, RunParameters
+from gan_pipelines.progress import track
 from gan_pipelines.project import project_folder
 from gan_pipelines.reporting.curves import Seen, confusion_matrices
 from gan_pipelines.reporting.panels import to_image
@@ -86,14 +88,15 @@ def _sample_stack(
         standing = standing_stack(stage.place(stack), shown, stage.rng)
     with seeded_stage(run, "samples") as stage:
         labels = labels_in_proportion(asked, samples)
-        return LabelledImages(standing.sample(conditions[labels].to(stage.device), stage.rng), labels, classes)
+        follow = partial(track, what="sampled", total=samples)
+        return LabelledImages(standing.sample(conditions[labels].to(stage.device), stage.rng, follow), labels, classes)
 
 
 def _sample_infogan(run: RunParameters, samples: int, infogan: InfoGAN) -> LabelledImages:
     with seeded_stage(run, "standing_statistics") as stage:
         standing = standing_infogan(stage.place(infogan), stage.rng)
     with seeded_stage(run, "samples") as stage:
-        pictures, codes = standing.sample(samples, stage.rng)
+        pictures, codes = standing.sample(samples, stage.rng, partial(track, what="sampled", total=samples))
     categories, classes = torch.zeros(samples, dtype=torch.int64), 1
     if found := infogan.spec.parameters.category_code:
         name, code = found

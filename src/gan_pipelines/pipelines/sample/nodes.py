@@ -1,7 +1,6 @@
 """Draw pictures and figures from a trained generator."""
 
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from urllib.parse import quote
 import torch
 from PIL import Image
 
+from gan_pipelines import progress
 from gan_pipelines.data.images import LabelledImages, to_picture
 from gan_pipelines.model_file import Model, require_generator
 from gan_pipelines.models.sampler import Asked, InfoGANSampler, Sampler, StackSampler, open_sampler, picture_rng
@@ -18,7 +18,6 @@ from gan_pipelines.picture_folder import NamedPictures
 from gan_pipelines.reporting.latents import category_panels, explain_outside, noise_variations, traversal_panels
 from gan_pipelines.reporting.panels import draw_panels, to_image
 from gan_pipelines.reporting.pictures import interpolations, nearest_images, sample_grid
-from gan_pipelines.tracking.progress import open_progress
 from gan_pipelines.training.stage import seeded_stage
 
 if TYPE_CHECKING:
@@ -55,16 +54,14 @@ class DrawnPictures:
     def __iter__(self) -> Iterator[tuple[PurePosixPath, Image.Image]]:
         texts = {"model": f"sha256:{self.sampler.digest}", "seed": str(self.asked.seed)}
         done = 0
-        with seeded_stage(self.run, STAGE), closing(open_progress(STAGE)) as progress:
-            progress.start(len(self), 1)
-            for batch in self.sampler.batches(self.asked):
+        with seeded_stage(self.run, STAGE):
+            for batch in progress.track(self.sampler.batches(self.asked), "drawing", len(self)):
                 for pixels in batch:
                     number = self.asked.first + done
                     picture = to_picture(pixels)
                     picture.info.update(texts, number=str(number))
                     yield PurePosixPath(self.folders[int(self.asked.labels[done])], f"{number:06d}.png"), picture
                     done += 1
-                progress.report(done, {})
 
 
 def draw_pictures(run: RunParameters, sample: SampleParameters, generator: Model) -> NamedPictures:
