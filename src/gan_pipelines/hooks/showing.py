@@ -141,7 +141,7 @@ def _describe_trainings(
     for name in files:
         table = catalog.load(name) if "history_" in name else None
         if isinstance(table, pd.DataFrame) and {*table} >= HISTORY and len(table):  # as a table of others may not
-            last = table.iloc[-1].to_dict()
+            last = {str(column): value for column, value in table.iloc[-1].items()}
             metrics = catalog.load(made["metrics"][last["stage"]]) if last["stage"] in made["metrics"] else {}
             numbers = telling_numbers({**last, **metrics}).items()
             yield ", ".join([f"{last['stage']}: {last['step']} steps", *(f"{key} {x:.3g}" for key, x in numbers)])
