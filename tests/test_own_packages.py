@@ -25,6 +25,9 @@ class Strict(Schema):
 def create_pipeline():
     return Pipeline([])
 
+def create_trouble():
+    return Pipeline("nodes")
+
 def create_nothing():
     return None
 """
@@ -90,6 +93,7 @@ def test_a_block_that_is_wrong_is_named(name: str, value: str, problem: str, ins
         ("sgan", "strangers:create_pipeline", "has a pipeline of this name"),
         ("mine", "strangers:create_nothing", "must be a function that makes a Pipeline; found None"),
         ("mine", "strangers:gone", "cannot be imported"),
+        ("mine", "strangers:create_trouble", "mine = strangers:create_trouble of the package strangers: failed"),
     ],
 )
 def test_a_pipeline_that_is_wrong_is_named(

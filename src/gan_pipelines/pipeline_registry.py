@@ -11,6 +11,7 @@ from collections.abc import Collection
 from kedro.pipeline import Pipeline
 
 from gan_pipelines.parameters import ExperimentError, TableSource
+from gan_pipelines.parameters.base import in_short
 from gan_pipelines.parameters.own_blocks import PIPELINES, describe, find_entries, load
 from gan_pipelines.pipelines import (
     ablation,
@@ -84,14 +85,17 @@ def _read_own_pipelines(ours: Collection[str]) -> dict[str, Pipeline]:
     """The pipelines that other packages bring.
 
     Raises:
-        ExperimentError: one cannot be imported, is no pipeline, or has the name of one of ours.
+        ExperimentError: one cannot be imported or made, is no pipeline, or has the name of one of ours.
     """
     found = {}
     for entry in find_entries(PIPELINES):
         if entry.name in ours:
             raise ExperimentError(f"{describe(entry)}: gan_pipelines has a pipeline of this name; choose another one.")
         create = load(entry)
-        pipeline = create() if callable(create) else create
+        try:
+            pipeline = create() if callable(create) else create
+        except Exception as error:  # whatever the other package does
+            raise ExperimentError(f"{describe(entry)}: failed ({type(error).__name__}: {in_short(error)}).") from error
         if not isinstance(pipeline, Pipeline):
             raise ExperimentError(f"{describe(entry)}: must be a function that makes a Pipeline; found {pipeline!r}.")
         found[entry.name] = pipeline

@@ -9,6 +9,8 @@ from nbclient import NotebookClient
 from tests.pipelines.conftest import ROOT, Project
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+ELSEWHERE = ("explore_stack", "compare_runs")
+"""Those of which a test of their own knows what they show."""
 
 
 def execute(path: Path, project: Project, monkeypatch: pytest.MonkeyPatch) -> list[nbformat.NotebookNode]:
@@ -35,9 +37,7 @@ def test_the_notebook_shows_the_scores_and_the_pictures(project: Project, monkey
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-@pytest.mark.parametrize(
-    "path", [path for path in NOTEBOOKS if path.stem != "explore_stack"], ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.stem not in ELSEWHERE], ids=lambda path: path.stem)
 def test_every_other_notebook_runs_and_each_of_its_last_lines_shows_something(
     path: Path, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
