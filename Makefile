@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+NOTEBOOK := $(VENV)/notebook
 # the experiment, a folder under conf/: `make run ENV=mnist`
 ENV ?=
 # what `make run` runs: sgan, infogan, or a part
 PIPELINE ?= __default__
 # what `make fuzz` draws its cases from, shown in the command that it prints
 SEED ?= $(shell date +%s)
-# where `make ui`, `make viz`, `make serve` and `make cluster` listen; 5000, 4141, 5001 and 8786 unless named
+# where `make ui`, `make viz`, `make serve`, `make cluster` and `make notebook` listen; 5000, 4141, 5001, 8786 and 8888 unless named
 PORT =
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps
 # a file's tests stay together, and share what they have trained
@@ -21,7 +22,7 @@ export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick fuzz chaos bench viz ui serve cluster docs docs-serve format lint types contracts check lock clean
+.PHONY: help setup run test test-quick fuzz chaos bench viz ui serve cluster notebook docs docs-serve format lint types contracts check lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -67,6 +68,17 @@ ui: $(READY) ## open MLflow on this machine, PORT=5000, to compare runs
 
 serve: $(READY) ## serve the champion of the experiment over HTTP on this machine, PORT=5001
 	@$(EXPERIMENT) $(BIN)/python -m gan_pipelines.pages serve $(if $(PORT),--port $(PORT))
+
+# no lock has JupyterLab: it gets an environment of its own, whose kernel is this project's Python
+$(NOTEBOOK)/.ready: $(READY)
+	$(PYTHON) -m venv $(NOTEBOOK)
+	$(NOTEBOOK)/bin/python -m pip install --disable-pip-version-check --quiet 'jupyterlab>=4,<5'
+	$(BIN)/python -m ipykernel install --prefix $(NOTEBOOK) --name python3 --display-name gan_pipelines
+	@touch $(NOTEBOOK)/.ready
+
+notebook: $(NOTEBOOK)/.ready ## open the notebooks in JupyterLab on this machine, PORT=8888
+	$(EXPERIMENT) $(NOTEBOOK)/bin/jupyter lab --ip 127.0.0.1 --port $(or $(PORT),8888) --notebook-dir notebooks \
+		--LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 
 docs: $(READY) ## build the documentation into site/, and check its links
 	$(BIN)/python docs/site/build.py

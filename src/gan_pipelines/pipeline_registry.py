@@ -1,8 +1,18 @@
-"""Every pipeline by name; its graph follows the active experiment: its levels, its first condition, its seeds."""
+"""Every pipeline by name; its graph follows the active experiment: its levels, its first condition, its seeds.
+
+Other installed packages bring pipelines too: their `pyproject.toml` names a function of each, without arguments.
+
+    [project.entry-points."gan_pipelines.pipelines"]
+    brightness = "brightness:create_pipeline"
+"""
+
+from collections.abc import Collection
 
 from kedro.pipeline import Pipeline
 
-from gan_pipelines.parameters import TableSource
+from gan_pipelines.parameters import ExperimentError, TableSource
+from gan_pipelines.parameters.base import in_short
+from gan_pipelines.parameters.own_blocks import PIPELINES, describe, find_entries, load
 from gan_pipelines.pipelines import (
     ablation,
     classifier,
@@ -28,7 +38,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     """The pipelines that `kedro run --pipelines=NAME` knows.
 
     Raises:
-        ExperimentError: the experiment's parameters are invalid.
+        ExperimentError: the experiment's parameters are invalid, or so is a pipeline that another package brings.
     """
     experiment = active_experiment()
     validation = experiment.data.validation_fraction > 0
@@ -66,9 +76,31 @@ def register_pipelines() -> dict[str, Pipeline]:
         "register": register.create_pipeline(experiment.registry.model),
         "__default__": whole["sgan"] + whole["infogan"],
     }
+    found |= _read_own_pipelines(found)
     if experiment.evaluation.split == "test":
         return found
     return {name: _score_against_validation(pipeline) for name, pipeline in found.items()}
+
+
+def _read_own_pipelines(ours: Collection[str]) -> dict[str, Pipeline]:
+    """The pipelines that other packages bring.
+
+    Raises:
+        ExperimentError: one cannot be imported or made, is no pipeline, or has the name of one of ours.
+    """
+    found = {}
+    for entry in find_entries(PIPELINES):
+        if entry.name in ours:
+            raise ExperimentError(f"{describe(entry)}: gan_pipelines has a pipeline of this name; choose another one.")
+        create = load(entry)
+        try:
+            pipeline = create() if callable(create) else create
+        except Exception as error:  # whatever the other package does
+            raise ExperimentError(f"{describe(entry)}: failed ({type(error).__name__}: {in_short(error)}).") from error
+        if not isinstance(pipeline, Pipeline):
+            raise ExperimentError(f"{describe(entry)}: must be a function that makes a Pipeline; found {pipeline!r}.")
+        found[entry.name] = pipeline
+    return found
 
 
 def _score_against_validation(pipeline: Pipeline) -> Pipeline:

@@ -19,6 +19,7 @@ from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.datasets import CheckpointDataset, ModelDataset
 from gan_pipelines.hooks.belonging import require_belonging, require_readable, require_same_levels
 from gan_pipelines.hooks.memory import require_memory
+from gan_pipelines.hooks.outputs import require_places
 from gan_pipelines.hooks.references import find_model, require_generators
 from gan_pipelines.hooks.stamping import require_scores_of
 from gan_pipelines.hooks.versions import (
@@ -93,6 +94,7 @@ class CheckHooks:
             )
         self._require_what_is_scored(pipeline)
         require_generators(self.experiment, pipeline, catalog)
+        require_places(pipeline, pipelines.values(), catalog)
         if PICTURE_TABLE in pipeline.inputs() and not catalog.exists(PICTURE_TABLE):
             raise ExperimentError(
                 f"{PICTURE_TABLE}: there is no such file ({catalog.get(PICTURE_TABLE)}); data.source.name: table needs "

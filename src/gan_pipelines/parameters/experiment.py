@@ -1,9 +1,10 @@
 """The whole experiment: what is scored, and what must hold between blocks."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, create_model, model_validator
 
 from gan_pipelines.parameters.ablation import AblationParameters
 from gan_pipelines.parameters.base import Count, ExperimentError, FilePath, Schema, Window, explain
@@ -13,6 +14,7 @@ from gan_pipelines.parameters.compare import CompareParameters
 from gan_pipelines.parameters.data import DataParameters
 from gan_pipelines.parameters.export import ExportParameters
 from gan_pipelines.parameters.infogan import InfoGANParameters
+from gan_pipelines.parameters.own_blocks import PARAMETERS, read_own_blocks
 from gan_pipelines.parameters.registry import RegistryParameters
 from gan_pipelines.parameters.run import RunParameters
 from gan_pipelines.parameters.sample import SampleParameters
@@ -166,17 +168,39 @@ class Experiment(Schema):
             found[f"{INITIAL}joint_level_{name}"] = InitialModel(f"sgan.joint.initialise.from.{name}", reference)
         return found
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """An experiment travels to another process as its values: a class with blocks of others is found nowhere."""
+        return Experiment.read, (self.model_dump(mode="json"),)
+
+    @classmethod
+    def _with_own_blocks(cls) -> type[Self]:
+        own = read_own_blocks()
+        if taken := sorted(own.keys() & cls.model_fields):
+            raise ExperimentError(f"{PARAMETERS}: the block {taken[0]} is one of gan_pipelines; choose another name.")
+        return _extended(cls, tuple(own.items())) if own else cls
+
     @classmethod
     def read(cls, parameters: Mapping[str, Any]) -> Self:
-        """Validate raw YAML.
+        """Validate raw YAML, with the blocks that other packages bring.
 
         Raises:
-            ExperimentError: one paragraph naming every bad field, what was found and what is allowed.
+            ExperimentError: one paragraph naming every bad field, what was found and what is allowed; or a package
+                brings a block that is no schema, or has the name of one that is there.
         """
         try:
-            return cls.model_validate(dict(parameters))
+            return cls._with_own_blocks().model_validate(dict(parameters))
         except ValidationError as error:
             raise ExperimentError(explain(error, parameters)) from None
+
+
+@cache
+def _extended(base: type[Experiment], own: tuple[tuple[str, type[Schema]], ...]) -> type[Any]:
+    """An experiment with more blocks; one whose fields all have defaults may be left out."""
+    fields: dict[str, Any] = {
+        name: (schema, ... if any(field.is_required() for field in schema.model_fields.values()) else schema())
+        for name, schema in own
+    }
+    return create_model(base.__name__, __base__=base, **fields)
 
 
 def batch_sizes(

@@ -215,11 +215,12 @@ def watch_curve(history: pd.DataFrame, caption: str) -> go.Figure:
         caption: of what, and how many.
     """
     columns = [column for column in history.columns if column.startswith(WATCHED)]
-    figure = small_panels([[SCORES[column.removeprefix(WATCHED)].title for column in columns]], PANEL_PIXELS)
+    titles = [SCORES[column.removeprefix(WATCHED)].title for column in columns]
+    figure = small_panels([titles], PANEL_PIXELS)
     best = history.iloc[int(history[f"{WATCHED}{DISTANCE}"].argmin())]
-    for place, column in enumerate(columns, start=1):
+    for place, (column, title) in enumerate(zip(columns, titles, strict=True), start=1):
         scored = history[history[column].notna()]
-        line = {"x": scored["step"].tolist(), "y": scored[column].tolist(), "mode": "lines+markers"}
+        line = {"name": title, "x": scored["step"].tolist(), "y": scored[column].tolist(), "mode": "lines+markers"}
         star = {"symbol": "star", "size": 14, "color": COLOURS[1]}
         at_best = go.Scatter(x=[best["step"]], y=[best[column]], name="best", mode="markers", marker=star)
         figure.add_traces([go.Scatter(line, line_color=COLOURS[0]), at_best], rows=1, cols=place)
