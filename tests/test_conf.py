@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -128,6 +129,7 @@ def test_every_params_input_of_every_pipeline_exists_and_is_typed(
     asked = sum((found[name] for name in ("ablation", "sample", "export", "register")), start=found["__default__"])
     for node in asked.nodes:
         hints = list(get_type_hints(node.func).values())
+        hints = hints[len(node.func.args) :] if isinstance(node.func, partial) else hints
         for position, source in enumerate(node.inputs):
             if source.startswith("params:"):
                 value: Any = raw

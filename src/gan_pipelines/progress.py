@@ -272,8 +272,8 @@ def track(parts: Iterable[Part], what: str, total: int, unit: str = "pictures") 
 
 
 @atexit.register
-def _end_all() -> None:
-    """After Ctrl-C the terminal gets its cursor back."""
+def end_all() -> None:
+    """Break off all stages of this process; after Ctrl-C, the terminal gets its cursor back."""
     for stage in list(_under_way):
         stage.close(stopped=True)
 

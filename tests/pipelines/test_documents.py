@@ -70,6 +70,8 @@ class Reader:
         """`kedro run`, as a whole or up to its first node."""
         arguments = [word for word in arguments if not PLACEHOLDER.search(word)]
         arguments = [re.sub(r"=\$seed\b", "=1", word) for word in arguments]
+        self.monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))  # both of which Kedro changes for good
+        self.monkeypatch.setattr(sys, "path", [*sys.path])
         bootstrap_project(self.project.folder)
         configure_project("gan_pipelines")
         if self.changed:

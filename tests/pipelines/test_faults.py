@@ -30,7 +30,7 @@ def refusal(process: Process) -> str:
     """The paragraph with which a run failed."""
     assert process.end() == 1, process.said()
     assert "Traceback" not in process.said(), process.said()
-    assert process.last_line().startswith("Error: ")
+    assert process.last_line().startswith("Error: "), process.said()
     return process.last_line().removeprefix("Error: ")
 
 

@@ -182,7 +182,7 @@ def test_changed_parameters_restart_the_stage_and_leave_the_others_alone(
     assert process.wait_until(lambda: checkpoints(unmade_project).get("fc3", 0) > 5), process.said()
     process.kill()
     process = kedro_run(unmade_project, f"{params},sgan.levels.fc3.training.beta1=0.4")
-    assert process.wait_until(lambda: ("fc3", "1000000") in BEGUN.findall(process.said())), process.said()
+    assert process.wait_until(lambda: ("level", "1000000") in BEGUN.findall(process.said())), process.said()
     process.kill()
     assert resumed(process)["encoder"] == 60
     assert "fc3" not in resumed(process)

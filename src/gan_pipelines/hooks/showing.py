@@ -92,6 +92,11 @@ class ShowingHooks:
         progress.end(stopped=True)
 
     @hook_impl
+    def on_pipeline_error(self) -> None:
+        """What could not be saved breaks off too, before the error is told."""
+        progress.end_all()
+
+    @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Print what the run found and made, and where."""
         files = saved_files(pipeline.all_outputs(), catalog)
