@@ -87,7 +87,8 @@ def test_scores_pictures_and_figures_name_what_made_them(finished_project: Proje
     codes = finished_project.table("code_scores")
     assert (set(codes["judge"]), set(codes["data"])) == ({judge}, {f"sha256:{train}+{test}"})
     shown = finished_project.json("loss_curves")["layout"]["meta"]["model"]
-    assert shown.startswith(f"{short(finished_project, 'encoder')} {judge[7:]} ")
+    encoder = short(finished_project, "encoder")[7:]
+    assert shown.startswith(f"{short(finished_project, 'joint_stack')} {encoder} {judge[7:]} ")
     assert shown.endswith(f" {trained}")
 
 
