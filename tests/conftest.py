@@ -25,6 +25,7 @@ from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import Experiment, InfoGANParameters, LevelParameters
 from gan_pipelines.tracking.names import COMMIT
 from gan_pipelines.tracking.store import open_client
+from gan_pipelines.training.interruption import STOPPING, stop_on_signals
 from gan_pipelines.training.observer import Resumed
 from gan_pipelines.training.stage import Stage
 
@@ -367,3 +368,14 @@ def full_disk() -> Iterator[None]:
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
     signal.signal(signal.SIGXFSZ, ignored)
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """Signals stop trainings as in a run; afterwards none is remembered, and the handlers are the old ones."""
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    stop_on_signals()
+    yield
+    stop_on_signals()  # forgets the signal
+    for number, handler in before.items():
+        signal.signal(number, handler)

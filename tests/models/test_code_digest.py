@@ -14,6 +14,7 @@ PACKAGE = Path(gan_pipelines.__file__).parent
 OWN = digest_code(PACKAGE)
 
 DECIDING = ("tensor_file.py", "training/engine.py", "models/layers.py", "parameters/training.py", "data/batches.py")
+DECIDING += ("models/stack.py", "models/standing.py")  # which samples a watched training is scored by
 IRRELEVANT = ("parameters/compare.py", "parameters/experiment.py", "data/sources.py", "models/requirements.py")
 IRRELEVANT += ("model_file.py",)
 IRRELEVANT_FOLDERS = ("metrics", "pipelines", "reporting")

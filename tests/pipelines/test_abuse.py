@@ -58,7 +58,8 @@ def test_a_path_of_strange_letters_changes_nothing(project: Project, kedro_run: 
     (moved.folder / "mlflow.db").unlink()
     process = kedro_run(moved, "--pipelines=classifier")
     process.finish()
-    assert "MLflow fails" not in process.said()
+    warnings = [line for line in process.said().splitlines() if " WARNING " in line]
+    assert all("Workflow tracking" in line or "are the same in all" in line for line in warnings), warnings
     assert moved.record().parent.info.status == "FINISHED"
     first, second = moved.files("encoder.safetensors")
     assert first.read_bytes() == second.read_bytes()

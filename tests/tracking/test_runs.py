@@ -41,7 +41,7 @@ from gan_pipelines.tracking import (
 from gan_pipelines.tracking.names import CHANGED, COMMIT
 from gan_pipelines.tracking.runs import LOST, RUN_ID
 from gan_pipelines.training.engine import train
-from gan_pipelines.training.interruption import STOPPING, Interrupted, stop_on_signals, stop_requested, stoppable
+from gan_pipelines.training.interruption import Interrupted, stop_requested, stoppable
 from gan_pipelines.training.observer import Resumed
 from gan_pipelines.training.players import make_player
 from gan_pipelines.training.stage import Stage
@@ -469,16 +469,6 @@ class Signalling(dict[str, Any]):
         for pair in super().items():
             signal.raise_signal(signal.SIGTERM)
             yield pair
-
-
-@pytest.fixture
-def handlers() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in STOPPING}
-    stop_on_signals()
-    yield
-    stop_on_signals()  # forgets the signal that came
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.mark.usefixtures("handlers")

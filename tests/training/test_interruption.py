@@ -18,7 +18,6 @@ from gan_pipelines.parameters import CheckpointParameters, TrainingParameters
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.engine import train
 from gan_pipelines.training.interruption import (
-    STOPPING,
     Interrupted,
     stop_on_signals,
     stop_requested,
@@ -30,18 +29,10 @@ from gan_pipelines.training.stage import Stage
 from gan_pipelines.training.turns import Turn
 from tests.conftest import PROVENANCE
 
+pytestmark = pytest.mark.usefixtures("handlers")
+
 CODES = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 NEVER = CheckpointParameters(every_seconds=None)
-
-
-@pytest.fixture(autouse=True)
-def handlers() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in STOPPING}
-    stop_on_signals()
-    yield
-    stop_on_signals()  # forgets the signal
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -29,10 +29,12 @@ from gan_pipelines.tensor_file import read_tensors, write_tensors
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.classifier import fit_classifier
 from gan_pipelines.training.infogan import fit_infogan
-from gan_pipelines.training.interruption import STOPPING, Interrupted, stop_on_signals
+from gan_pipelines.training.interruption import Interrupted, stop_on_signals
 from gan_pipelines.training.joint import fit_joint
 from gan_pipelines.training.level import fit_level
 from tests.conftest import blocks_of
+
+pytestmark = pytest.mark.usefixtures("handlers")
 
 STEPS = 12
 TRAINING = {
@@ -90,15 +92,6 @@ def breaking_down(how: Breakdown | None) -> Iterator[None]:
         yield
     finally:
         handle.remove()
-
-
-@pytest.fixture(autouse=True)
-def handlers() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in STOPPING}
-    yield
-    stop_on_signals()  # forgets the signal
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
 """A watched training is the same training, and may end with its best weights, also after interruptions."""
 
 import logging
-import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from gan_pipelines.parameters import JointParameters, RunParameters
 from gan_pipelines.tensor_file import read_tensors
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.infogan import fit_infogan
-from gan_pipelines.training.interruption import STOPPING, stop_on_signals
 from gan_pipelines.training.joint import fit_joint
 from gan_pipelines.training.watch import Scoring
 from tests.training.test_resume import (
@@ -32,6 +30,8 @@ from tests.training.test_resume import (
     same_bits,
     without_speed,
 )
+
+pytestmark = pytest.mark.usefixtures("handlers")
 
 TRAINING = {"steps": 12, "batch_size": 24, "learning_rate": 5e-3, "ema_decay": 0.9, "report_every_steps": 2}
 DRAWING = [{"layer": "linear", "features": 16}, {"layer": "dropout", "probability": 0.3}, {"layer": "leaky_relu"}]
@@ -57,15 +57,6 @@ class Scripted:
         self.seen.append(pictures)
         torch.rand(5)
         return {"frechet_distance": self.distances[len(self.seen) - 1]}
-
-
-@pytest.fixture(autouse=True)
-def handlers() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in STOPPING}
-    yield
-    stop_on_signals()  # forgets the signal
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -43,11 +43,10 @@ from gan_pipelines.pipelines.compare import READS_THE_RECORD
 from gan_pipelines.pipelines.data_preparation import PICTURE_TABLE
 from gan_pipelines.pipelines.infogan_encoder import UNSUPERVISED
 from gan_pipelines.pipelines.pictures import find_folder
+from gan_pipelines.pipelines.watching import VALIDATION
 from gan_pipelines.training.interruption import stop_on_signals
 from gan_pipelines.training.machine import require_machine
 
-VALIDATION = "validation_images"
-"""Against these a generator is scored while it trains."""
 ROW_SETTINGS = "ablation_rows"
 """The parameter block with the settings of each row of the ablation, derived from the others."""
 

@@ -12,7 +12,6 @@ from plotly.subplots import make_subplots
 from torch import Tensor
 
 from gan_pipelines.metrics.definitions import SCORES
-from gan_pipelines.parameters import WatchParameters
 from gan_pipelines.training.collapse import VARIANCE_RATIO
 from gan_pipelines.training.watch import DISTANCE, WATCHED
 
@@ -227,11 +226,6 @@ def watch_curve(history: pd.DataFrame, caption: str) -> go.Figure:
     figure.update_xaxes(title_text="step")
     said = f"{caption} Stars: the step of the least Frechet distance."
     return explain(figure, "Scores while the generator trains", said, PANEL_PIXELS, legend=False)
-
-
-def describe_watch(training: str, watch: WatchParameters | None) -> str:
-    """What the curve of a watched training is of."""
-    return f"{training}: {watch.samples:,} samples each time, against validation images, by the judge." if watch else ""
 
 
 def overlaid_curves(histories: pd.DataFrame, names: Mapping[str, str]) -> go.Figure:

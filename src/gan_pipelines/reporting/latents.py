@@ -136,22 +136,22 @@ def category_rows(
     gan: InfoGAN, rng: torch.Generator, columns: int, caption: str, scores: pd.DataFrame | None = None
 ) -> "Figure":
     """The panels of the categorical codes with what they mean."""
-    panels = category_panels(gan, rng, columns, scores)
-    if not panels:
-        return draw_panels([], "This InfoGAN has no categorical code.")
     said = f"{caption} Each row: one category; each column: the same noise and other codes."
-    return draw_panels(panels, "What the categories of the InfoGAN generate", said)
+    panels = category_panels(gan, rng, columns, scores)
+    return _draw_codes(panels, "categorical", "What the categories of the InfoGAN generate", said)
 
 
 def traversal_rows(
     gan: InfoGAN, rng: torch.Generator, columns: int, caption: str, scores: pd.DataFrame | None = None
 ) -> "Figure":
     """The panels of the continuous codes with what they mean."""
-    panels = traversal_panels(gan, rng, columns, scores)
-    if not panels:
-        return draw_panels([], "This InfoGAN has no continuous code.")
     said = f"{caption} Each row: one code from left to right, with all else fixed. {explain_outside(gan)}"
-    return draw_panels(panels, "What the continuous codes of the InfoGAN change", said)
+    panels = traversal_panels(gan, rng, columns, scores)
+    return _draw_codes(panels, "continuous", "What the continuous codes of the InfoGAN change", said)
+
+
+def _draw_codes(panels: list[Panel], kind: str, title: str, caption: str) -> "Figure":
+    return draw_panels(panels, title, caption) if panels else draw_panels([], f"This InfoGAN has no {kind} code.")
 
 
 def explain_outside(gan: InfoGAN) -> str:

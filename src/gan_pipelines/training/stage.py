@@ -107,6 +107,11 @@ class Stage:
             self.batches.restore({name: state[f"batches.{name}"] for name in ("order", "position")})
 
 
+def forked_random_state(device: torch.device) -> AbstractContextManager[None]:
+    """Within the context, whatever is drawn leaves PyTorch's random state of CPU and device as it was."""
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+
+
 def stage_seed(seed: int, name: str) -> int:
     """A 63-bit seed derived from the experiment's seed and a name."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8]) >> 1
@@ -132,7 +137,7 @@ def seeded_stage(run: RunParameters, name: str, streams: str = "") -> Iterator[S
     device = find_device(run.device)
     with (
         _GLOBAL_STATE,
-        torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
+        forked_random_state(device),
         kernels(run),
     ):
         torch.manual_seed(stage_seed(run.seed, f"{streams}/weights"))

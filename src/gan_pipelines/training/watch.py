@@ -15,7 +15,7 @@ from torch import Tensor
 from gan_pipelines.parameters import WatchParameters
 from gan_pipelines.training.observer import Row
 from gan_pipelines.training.players import Player
-from gan_pipelines.training.stage import Stage, stage_seed
+from gan_pipelines.training.stage import Stage, forked_random_state, stage_seed
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Watch:
             return {}
         if self._stage.ranks.is_first:
             device = self._stage.device
-            with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.no_grad():
+            with forked_random_state(device), torch.no_grad():
                 torch.manual_seed(0)  # for initial weights of the copies, which are replaced
                 rng = torch.Generator().manual_seed(stage_seed(self._stage.run.seed, f"{self._stage.name}/watch"))
                 found = self._scoring(*self._draw(self._parameters.samples, rng), device)

@@ -1,14 +1,12 @@
 """Train the InfoGAN."""
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.metrics import QuickScores
 from gan_pipelines.models import Encoder, InfoGAN
 from gan_pipelines.models.plan import plan_infogan
 from gan_pipelines.parameters import EvaluationParameters, InfoGANParameters, RunParameters
-from gan_pipelines.reporting.curves import describe_watch, watch_curve
 from gan_pipelines.tracking import stage_run
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.infogan import fit_infogan
@@ -75,8 +73,3 @@ def _train(
         pixels = train_images.pixels()
         trained, history = fit_infogan(run, spec, pixels, observer, checkpoints, initial, scoring)
     return trained, pd.DataFrame(history).assign(stage="infogan")
-
-
-def draw_watch_curve(infogan: InfoGANParameters, history: pd.DataFrame) -> go.Figure:
-    """The scores over the steps."""
-    return watch_curve(history, describe_watch("InfoGAN", infogan.watch))

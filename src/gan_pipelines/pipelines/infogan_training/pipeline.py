@@ -5,7 +5,8 @@ from collections.abc import Collection
 from kedro.pipeline import Node, Pipeline
 
 from gan_pipelines.parameters import INITIAL
-from gan_pipelines.pipelines.infogan_training.nodes import draw_watch_curve, train_infogan, train_watched_infogan
+from gan_pipelines.pipelines.infogan_training.nodes import train_infogan, train_watched_infogan
+from gan_pipelines.pipelines.watching import SCORING, draw_infogan_watch
 
 
 def create_pipeline(initial: Collection[str] = (), watched: bool = False) -> Pipeline:
@@ -16,7 +17,7 @@ def create_pipeline(initial: Collection[str] = (), watched: bool = False) -> Pip
         watched: whether it is scored while it trains, and the scores are drawn.
     """
     start = [name for name in (f"{INITIAL}infogan",) if name in initial]
-    scoring = ["params:evaluation", "judge", "validation_images"] if watched else []
+    scoring = SCORING if watched else ()
     nodes = [
         Node(
             train_watched_infogan if watched else train_infogan,
@@ -26,8 +27,6 @@ def create_pipeline(initial: Collection[str] = (), watched: bool = False) -> Pip
         )
     ]
     if watched:
-        curve = "infogan_watch_curve"
-        nodes.append(
-            Node(draw_watch_curve, inputs=["params:infogan", "history_infogan"], outputs=curve, name="draw_watch_curve")
-        )
+        inputs, curve = ["params:infogan", "history_infogan"], "infogan_watch_curve"
+        nodes.append(Node(draw_infogan_watch, inputs=inputs, outputs=curve, name="draw_watch_curve"))
     return Pipeline(nodes, namespace="infogan", prefix_datasets_with_namespace=False)

@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from gan_pipelines.data.images import LabelledImages, Representation
 from gan_pipelines.metrics import QuickScores
 from gan_pipelines.models import Encoder, LevelGAN, StackedGenerator, assemble_stack
 from gan_pipelines.parameters import EvaluationParameters, ExperimentError, RunParameters, SGANParameters
-from gan_pipelines.reporting.curves import describe_watch, watch_curve
 from gan_pipelines.tracking import stage_run
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.joint import fit_joint
@@ -97,11 +95,6 @@ def assemble_levels(encoder: Encoder, *levels: LevelGAN) -> StackedGenerator:
         levels: from the top down to the pixels.
     """
     return assemble_stack(levels, encoder.spec.classes)
-
-
-def draw_watch_curve(sgan: SGANParameters, history: pd.DataFrame) -> go.Figure:
-    """The scores over the steps."""
-    return watch_curve(history, describe_watch("Joint training", sgan.joint.watch))
 
 
 def _require_same_parameters(level: LevelGAN, sgan: SGANParameters) -> None:

@@ -7,10 +7,10 @@ from kedro.pipeline import Node, Pipeline
 from gan_pipelines.parameters import INITIAL, PIXELS
 from gan_pipelines.pipelines.sgan_joint.nodes import (
     assemble_levels,
-    draw_watch_curve,
     train_joint_levels,
     train_watched_joint_levels,
 )
+from gan_pipelines.pipelines.watching import SCORING, draw_joint_watch
 
 INDEPENDENT, JOINT = "level", "joint_level"
 """How the datasets of levels begin that were trained alone, and end to end."""
@@ -45,7 +45,7 @@ def create_training(levels: Sequence[str], initial: Collection[str] = (), watche
     starts = [f"{INITIAL}{JOINT}_{name}" for name in levels]
     starts = [x if x in initial else f"{INDEPENDENT}_{name}" for x, name in zip(starts, levels, strict=True)]
     encoded = [f"representation_{name}" for name in levels if name != PIXELS]
-    scoring = ["params:evaluation", "judge", "validation_images"] if watched else []
+    scoring = SCORING if watched else ()
     nodes = [
         Node(
             train_watched_joint_levels if watched else train_joint_levels,
@@ -55,10 +55,8 @@ def create_training(levels: Sequence[str], initial: Collection[str] = (), watche
         )
     ]
     if watched:
-        curve = "joint_watch_curve"
-        nodes.append(
-            Node(draw_watch_curve, inputs=["params:sgan", "history_joint"], outputs=curve, name="draw_watch_curve")
-        )
+        inputs, curve = ["params:sgan", "history_joint"], "joint_watch_curve"
+        nodes.append(Node(draw_joint_watch, inputs=inputs, outputs=curve, name="draw_watch_curve"))
     return Pipeline(nodes, namespace="joint", prefix_datasets_with_namespace=False)
 
 
