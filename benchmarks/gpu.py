@@ -10,6 +10,7 @@ The first reports, in which networks are compiled, do not count. Nothing else sh
 """
 
 import argparse
+import itertools
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -147,12 +148,10 @@ if __name__ == "__main__":
     print(environment())
     peaks = {name: matrix_peak(getattr(torch, name)) / 1e12 for name in ("float32", "bfloat16")}
     print(f"{torch.cuda.get_device_name()}; matrix products at best, TFLOP/s: {peaks}.\n")
-    rows = []
-    for case in arguments.cases:
-        for mode in arguments.compile:
-            rows += [measure(case, precision, mode) for precision in ("float32", "bfloat16")]
-        rows.append(measure(case, "float32", "off", over_nccl=True))
+    cases, modes, precisions = arguments.cases, arguments.compile, ("float32", "bfloat16")
+    print_table(HEADER, (measure(*row) for row in itertools.product(cases, precisions, modes)))
+    for case in cases:
         for deterministic in (True, False):
             same = repeats_bits(case, deterministic=deterministic)
-            print(f"{case}: two trainings with run.deterministic={deterministic}: {'same' if same else 'other'} bits")
-    print_table(HEADER, rows)
+            print(f"\n{case}: two trainings with run.deterministic={deterministic}: {'same' if same else 'other'} bits")
+    print_table(HEADER, (measure(case, "float32", "off", over_nccl=True) for case in cases))

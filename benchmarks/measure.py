@@ -15,7 +15,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -167,10 +167,10 @@ def environment() -> str:
     )
 
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a markdown table."""
-    for row in (header, ["---"] * len(header), *rows):
-        print(f"| {' | '.join(row)} |")
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a markdown table, each row as soon as it is there."""
+    for row in itertools.chain((header, ["---"] * len(header)), rows):
+        print(f"| {' | '.join(row)} |", flush=True)
 
 
 def spread(values: Sequence[float], digits: int) -> str:
