@@ -34,8 +34,7 @@ from gan_pipelines.models.standing import PICTURES
 from gan_pipelines.parameters import EvaluationParameters, JudgeParameters, RunParameters
 from gan_pipelines.progress import track
 from gan_pipelines.project import project_folder
-from gan_pipelines.reporting.curves import Seen, confusion_matrices
-from gan_pipelines.reporting.panels import to_image
+from gan_pipelines.reporting.confusion import Seen, confusion_matrices
 from gan_pipelines.reporting.pictures import least_confident, nearest_images, sample_grid
 from gan_pipelines.reporting.tables import score_table
 from gan_pipelines.tracking import stage_run
@@ -265,7 +264,7 @@ def draw_samples(
     """
     said = f"The first of {_drawn(samples)}, in that order; real images: {_real(evaluation, test_images)}."
     title = f"{generator}: samples beside real images"
-    return to_image(sample_grid(samples, evaluation.grid_columns, title, said, test_images))
+    return sample_grid(samples, evaluation.grid_columns, title, said, test_images)
 
 
 def draw_nearest(
@@ -290,7 +289,7 @@ def draw_nearest(
     )
     title = f"{generator}: samples beside their nearest training images"
     columns = evaluation.grid_columns
-    return to_image(nearest_images(samples, train_images, columns, title, said, test_images))
+    return nearest_images(samples, train_images, columns, title, said, test_images)
 
 
 def draw_judged(
@@ -328,7 +327,7 @@ def draw_judged(
         Seen("samples", samples.classes, first.labels, logits),
         Seen("real images", classes, test_images.labels, real_logits),
     ]
-    return to_image(grid), confusion_matrices(found, classes, f"{generator}: what the judge sees, in %", f"{said}.")
+    return grid, confusion_matrices(found, classes, f"{generator}: what the judge sees, in %", f"{said}.")
 
 
 def _drawn(samples: LabelledImages) -> str:
