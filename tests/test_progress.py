@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from gan_pipelines import progress
-from gan_pipelines.progress import FIRST_LINE_SECONDS, LINE_EVERY_SECONDS, Bars, Stage, make_display
+from gan_pipelines.bars import Bars, make_display
+from gan_pipelines.progress import FIRST_LINE_SECONDS, LINE_EVERY_SECONDS, Stage
 
 
 class Clock:

@@ -19,7 +19,6 @@ from gan_pipelines.metrics.features import LabelledFeatures, RealFeatures
 from gan_pipelines.model_file import Model, read_model, write_model
 from gan_pipelines.parameters import ExperimentError, FeatureNetworkName, Schema
 from gan_pipelines.parameters.base import in_short
-from gan_pipelines.reporting.panels import to_image
 from gan_pipelines.reporting.pictures import sample_grid
 from gan_pipelines.tensor_file import (
     FileError,
@@ -187,7 +186,7 @@ class ImagesDataset(FileDataset[LabelledImages]):
         """Ten pictures a class, for kedro-viz."""
         images, name = self.load(), PurePosixPath(self._filepath).stem
         title, caption = f"{name}: the first of each class", f"N = {len(images):,}."
-        return _as_preview(to_image(sample_grid(images, 10, title, caption)))
+        return _as_preview(sample_grid(images, 10, title, caption))
 
 
 class RepresentationDataset(FileDataset[Representation]):

@@ -18,12 +18,12 @@ from gan_pipelines.pipelines import (
     classifier,
     compare,
     data_preparation,
-    evaluation,
     export,
     infogan,
     infogan_training,
     judge,
     pictures,
+    real_evaluation,
     register,
     sample,
     sgan,
@@ -49,7 +49,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     parts = {
         "data_preparation": data_preparation.create_pipeline(validation, listed),
         "judge": judge.create_pipeline(),
-        "real_evaluation": evaluation.create_real(),
+        "real_evaluation": real_evaluation.create_pipeline(),
         "classifier": classifier.create_pipeline(levels, initial),
     }
     shared = parts["data_preparation"] + parts["judge"] + parts["real_evaluation"]

@@ -17,7 +17,8 @@ from kedro.framework.project import configure_project, pipelines
 from gan_pipelines import project
 from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader
 from gan_pipelines.data.images import LabelledImages, Representation
-from gan_pipelines.hooks.checks import CheckHooks, blocks_in_use
+from gan_pipelines.hooks.checks import CheckHooks
+from gan_pipelines.hooks.pipelines import blocks_in_use
 from gan_pipelines.models.plan import plan_infogan, plan_levels
 from gan_pipelines.parameters import Experiment
 from gan_pipelines.training.classifier import fit_classifier

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from kedro.io import Version
 
-from gan_pipelines.hooks.versions import pin_input, pin_output, remove_output, require_no_link, require_past
+from gan_pipelines.hooks.versions import pin_input, pin_output, remove_output, require_past, require_writable
 from gan_pipelines.parameters import ExperimentError
 from gan_pipelines.text_datasets import JSONDataset
 from tests.pipelines.rights import plain_user
@@ -40,11 +40,11 @@ def test_an_older_version_does_not_stand_in_for_one_that_may_not_be_read(saved: 
 
 
 def test_a_link_in_place_of_the_versions_is_refused(saved: Path, tmp_path: Path) -> None:
-    require_no_link("scores", saved)
+    require_writable("scores", saved)
     for target in (saved, tmp_path / "nowhere", tmp_path / "link"):
         (tmp_path / "link").symlink_to(target)
         with pytest.raises(ExperimentError, match=r"^scores: .*/link is a symbolic link"):
-            require_no_link("scores", tmp_path / "link")
+            require_writable("scores", tmp_path / "link")
         (tmp_path / "link").unlink()
 
 

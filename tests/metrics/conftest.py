@@ -91,7 +91,7 @@ def digits() -> Digits:
         pixels[turns].to(torch.uint8).view(-1, 1, 28, 28), labels[turns], tuple(map(str, range(10)))
     )
     train, test, fresh = (images.subset(torch.arange(*ends)) for ends in ((0, 1500), (1500, 1900), (1900, 2300)))
-    judge = FeatureExtractor("judge", 49, LinearJudge(train), torch.device("cpu"), 500)
+    judge = FeatureExtractor("judge", LinearJudge(train), torch.device("cpu"), 500)
     second_judge = NearestMean(train)
     features = extract_real_features({"judge": judge}, second_judge, train, test, len(train), torch.Generator())
     return Digits(Reference(train, test, features), fresh, judge, second_judge)

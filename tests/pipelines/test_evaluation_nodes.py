@@ -7,7 +7,8 @@ from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.models import Encoder
 from gan_pipelines.models.plan import plan_classifier
 from gan_pipelines.parameters import Experiment, RunParameters
-from gan_pipelines.pipelines.evaluation.nodes import extract_real, score_real, score_samples
+from gan_pipelines.pipelines.evaluation.nodes import score_samples
+from gan_pipelines.pipelines.real_evaluation.nodes import extract_real, score_real
 
 RUN = RunParameters(threads=1)
 NETWORK = "efficientnet_lite0"

@@ -5,23 +5,23 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from matplotlib.figure import Figure
+from PIL import Image
 
-from gan_pipelines.reporting.panels import to_image
-
-
-@pytest.fixture
-def said() -> Callable[[Figure], str]:
-    """Everything that is written in a figure, from above and from the left, in one line."""
-    return lambda figure: " ".join(text.get_text() for text in figure.texts)
+from gan_pipelines.reporting.panels import DESCRIPTION
 
 
 @pytest.fixture
-def shown() -> Callable[[Figure, torch.Tensor, int], list[tuple[int, int]]]:
+def said() -> Callable[[Image.Image], str]:
+    """Everything that is written on a figure, panel by panel, in one line."""
+    return lambda figure: figure.info[DESCRIPTION]
+
+
+@pytest.fixture
+def shown() -> Callable[[Image.Image, torch.Tensor, int], list[tuple[int, int]]]:
     """Where in a figure, row and column in pixels, a picture stands that is enlarged by so much; none chosen."""
 
-    def find(figure: Figure, picture: torch.Tensor, factor: int) -> list[tuple[int, int]]:
-        sheet = np.asarray(to_image(figure))
+    def find(figure: Image.Image, picture: torch.Tensor, factor: int) -> list[tuple[int, int]]:
+        sheet = np.asarray(figure)
         wanted = np.kron(picture.permute(1, 2, 0).numpy(), np.ones((factor, factor, 1), dtype=np.uint8))
         wanted = np.broadcast_to(wanted, (*wanted.shape[:2], 3))
         height, width = wanted.shape[:2]

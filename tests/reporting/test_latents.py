@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 import torch
-from matplotlib.figure import Figure
+from PIL import Image
 from torch.testing import assert_close
 
 from gan_pipelines.data.images import to_bytes
@@ -21,7 +21,7 @@ from gan_pipelines.reporting.latents import (
 )
 from gan_pipelines.reporting.panels import Panel
 
-Said = Callable[[Figure], str]
+Said = Callable[[Image.Image], str]
 CATEGORY, STYLE = {"distribution": "categorical", "classes": 4}, {"distribution": "uniform"}
 COLUMNS = 4
 
@@ -161,7 +161,7 @@ def test_coloured_pictures_keep_their_colours(infogan_spec: Callable[..., InfoGA
 def test_a_missing_kind_of_code_is_replaced_by_a_sentence(
     infogan_spec: Callable[..., InfoGANSpec],
     said: Said,
-    draw: Callable[..., Figure],
+    draw: Callable[..., Image.Image],
     codes: dict[str, object],
     missing: str,
 ) -> None:

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from matplotlib.figure import Figure
+from PIL import Image
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.reporting.pictures import ablation_grids, least_confident, nearest_images, sample_grid
 
-Find = Callable[[Figure, torch.Tensor, int], list[tuple[int, int]]]
-Said = Callable[[Figure], str]
+Find = Callable[[Image.Image, torch.Tensor, int], list[tuple[int, int]]]
+Said = Callable[[Image.Image], str]
 CLASSES = ("a", "b")
 
 
@@ -20,7 +20,7 @@ def random_images(count: int, classes: tuple[str, ...] = CLASSES, seed: int = 3)
     return LabelledImages(images, torch.arange(count) % len(classes), classes)
 
 
-def places(shown: Find, figure: Figure, pictures: torch.Tensor) -> list[tuple[int, int]]:
+def places(shown: Find, figure: Image.Image, pictures: torch.Tensor) -> list[tuple[int, int]]:
     """In units of rows and columns from the first picture, which must each be shown once."""
     found = [shown(figure, picture, 2) for picture in pictures]
     assert [len(each) for each in found] == [1] * len(pictures)

@@ -1,9 +1,7 @@
 """Bad input is refused before anything runs, and a run keeps to one version of every file."""
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -16,10 +14,11 @@ from kedro.pipeline.node import Node
 
 from gan_pipelines import project
 from gan_pipelines.data.images import LabelledImages
-from gan_pipelines.datasets import CheckpointDataset, ModelDataset
+from gan_pipelines.datasets import ModelDataset
 from gan_pipelines.hooks.belonging import require_belonging, require_readable, require_same_levels
 from gan_pipelines.hooks.memory import require_memory
 from gan_pipelines.hooks.outputs import require_places
+from gan_pipelines.hooks.pipelines import blocks_in_use, checkpoint_folders, command_for, only_reads_the_record
 from gan_pipelines.hooks.references import find_model, require_generators
 from gan_pipelines.hooks.stamping import require_scores_of
 from gan_pipelines.hooks.versions import (
@@ -27,8 +26,8 @@ from gan_pipelines.hooks.versions import (
     loaded_version,
     pin_input,
     pin_output,
-    require_no_link,
     require_past,
+    require_writable,
     versioned_files,
 )
 from gan_pipelines.metrics import require_networks
@@ -38,17 +37,13 @@ from gan_pipelines.models.initial import require_joint_start, require_start
 from gan_pipelines.models.memory import plan_memory
 from gan_pipelines.models.requirements import check_experiment, check_rows, check_unsupervised, check_watched
 from gan_pipelines.parameters import INITIAL, Experiment, ExperimentError
-from gan_pipelines.parameters.ablation import row_settings
-from gan_pipelines.pipelines.compare import READS_THE_RECORD
+from gan_pipelines.parameters.ablation import ROW_SETTINGS, row_settings
 from gan_pipelines.pipelines.data_preparation import PICTURE_TABLE
 from gan_pipelines.pipelines.infogan_encoder import UNSUPERVISED
 from gan_pipelines.pipelines.pictures import find_folder
 from gan_pipelines.pipelines.watching import VALIDATION
 from gan_pipelines.training.interruption import stop_on_signals
 from gan_pipelines.training.machine import require_machine
-
-ROW_SETTINGS = "ablation_rows"
-"""The parameter block with the settings of each row of the ablation, derived from the others."""
 
 
 class CheckHooks:
@@ -101,7 +96,7 @@ class CheckHooks:
             )
         outputs = versioned_files(pipeline.all_outputs(), catalog)
         for name, dataset in outputs.items():
-            _require_writable(name, folder(dataset))
+            require_writable(name, folder(dataset))
             require_past(name, dataset)
         for checkpoints in checkpoint_folders(pipeline, catalog):
             checkpoints.version = run_params["run_id"]
@@ -109,6 +104,11 @@ class CheckHooks:
         if not run_params["only_missing_outputs"]:  # with it, Kedro goes by what lies there
             for dataset in outputs.values():
                 pin_output(dataset)
+        made = set() if run_params["only_missing_outputs"] else pipeline.all_outputs()
+        self._check_start(self._read_start(pipeline, catalog), made, catalog)
+
+    def _read_start(self, pipeline: Pipeline, catalog: DataCatalog) -> dict[str, Any]:
+        """Find the models from which trainings start; pin the versions of all other files, and read them."""
         starts = {name: start for name, start in self.experiment.initial_models.items() if name in pipeline.inputs()}
         for name, start in starts.items():
             catalog[name] = find_model(start.where, start.reference, catalog, project.project_folder())
@@ -118,8 +118,7 @@ class CheckHooks:
             inputs |= versioned_files([self.experiment.evaluation.scored_images], catalog)
         for name, dataset in inputs.items():
             pin_input(name, dataset)
-        made = set() if run_params["only_missing_outputs"] else pipeline.all_outputs()
-        self._check_start({name: _load(name, dataset) for name, dataset in inputs.items()}, made, catalog)
+        return {name: _load(name, dataset) for name, dataset in inputs.items()}
 
     def _require_what_is_scored(self, pipeline: Pipeline) -> None:
         """Check the networks that a pipeline scores with, and the folder of pictures that it scores."""
@@ -207,37 +206,6 @@ class CheckHooks:
             checkpoints.load().clear()
 
 
-def only_reads_the_record(pipeline: Pipeline) -> bool:
-    """Whether a run trains and samples nothing; it leaves no trace in the record that it reads."""
-    return all(READS_THE_RECORD in node.tags for node in pipeline.nodes)
-
-
-def blocks_in_use(pipeline: Pipeline) -> frozenset[str]:
-    """Parameter blocks of nodes that train, `sgan` for a row of the ablation, `evaluation` if some are scored."""
-    trained = {name for node in pipeline.nodes if node.short_name.startswith("train") for name in node.inputs}
-    shown = {name for node in pipeline.nodes if node.namespace != "data" for name in node.inputs}
-    parameters = trained | ({"params:evaluation"} & shown)
-    blocks = {name.removeprefix("params:") for name in parameters if name.startswith("params:")}
-    return frozenset("sgan" if block.startswith(f"{ROW_SETTINGS}.") else block for block in blocks)
-
-
-def checkpoint_folders(pipeline: Pipeline, catalog: DataCatalog) -> list[CheckpointDataset]:
-    """Where the trainings of a pipeline keep their checkpoints."""
-    datasets = [catalog.get(name) for name in sorted(pipeline.inputs()) if not name.startswith("params:")]
-    return [dataset for dataset in datasets if isinstance(dataset, CheckpointDataset)]
-
-
-def command_for(name: str) -> str:
-    """The command that makes a dataset anew, and what its own pipeline makes from it."""
-    makers = {key: pipeline for key, pipeline in pipelines.items() if name in pipeline.all_outputs()}
-    if not makers:  # a dataset that somebody put there
-        return "kedro run"
-    key = min(makers, key=lambda key: len(makers[key].nodes))
-    (node,) = (node.name for node in makers[key].nodes if name in node.outputs)
-    rest = len(makers[key].from_nodes(node).nodes)
-    return f"kedro run --pipelines={key}" + ("" if rest == len(makers[key].nodes) else f" --from-nodes={node}")
-
-
 def _with_split(name: str, images: LabelledImages, catalog: DataCatalog) -> LabelledImages:
     """Images with the digest of the training images that they were split from, if their data card is there."""
     try:
@@ -252,19 +220,3 @@ def _load(name: str, dataset: AbstractDataset[Any, Any]) -> Any:
         return dataset.load()
     except DatasetError as error:
         raise DatasetError(f"{str(error).rstrip('.')}. `{command_for(name)}` makes {name} anew.") from None
-
-
-def _require_writable(name: str, folder: Path) -> None:
-    """Better refuse now than lose the result of a night to a folder that takes no files."""
-    there = folder
-    try:
-        require_no_link(name, folder)
-        while not there.exists():
-            there = there.parent
-        with tempfile.TemporaryFile(dir=there):
-            pass
-    except OSError as error:
-        raise ExperimentError(
-            f"{name}: {there} cannot be written ({error.strerror or error}), and the result belongs there. "
-            f"Nothing was run."
-        ) from None

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from gan_pipelines import tracking
 from gan_pipelines.datasets import ImagesDataset, ModelDataset
-from gan_pipelines.hooks.checks import only_reads_the_record
 from gan_pipelines.hooks.makers import find_makers, made_parameters, overridden, stage_parameters
+from gan_pipelines.hooks.pipelines import only_reads_the_record
 from gan_pipelines.hooks.recorded import find_made, find_recorded
 from gan_pipelines.hooks.versions import VersionedDataset, loaded_version, saved_files, versioned_files
 from gan_pipelines.metrics.definitions import JUDGE, SECOND_JUDGE

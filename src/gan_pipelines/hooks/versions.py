@@ -1,6 +1,7 @@
 """One version of each file per run; these lines alone know Kedro's private attributes of versioned datasets."""
 
 import shutil
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -70,12 +71,28 @@ def _require_all_readable(name: str, versions: Path) -> None:
         ) from None
 
 
-def require_no_link(name: str, versions: Path) -> None:
-    """Refuse to write versions through a symbolic link.
+def require_writable(name: str, versions: Path) -> None:
+    """Better refuse now than lose the result of a night to a folder that takes no files.
 
     Raises:
-        ExperimentError: their folder is one.
+        ExperimentError: the folder of the versions cannot be written, or is a symbolic link.
     """
+    there = versions
+    try:
+        _require_no_link(name, versions)
+        while not there.exists():
+            there = there.parent
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise ExperimentError(
+            f"{name}: {there} cannot be written ({error.strerror or error}), and the result belongs there. "
+            f"Nothing was run."
+        ) from None
+
+
+def _require_no_link(name: str, versions: Path) -> None:
+    """Results are not written through a symbolic link."""
     if versions.is_symlink():
         raise ExperimentError(
             f"{name}: {versions} is a symbolic link, and results are not written through one. Put a folder in its "

@@ -2,7 +2,7 @@
 
 from gan_pipelines.metrics.calibration import best_temperature, expected_calibration_error
 from gan_pipelines.metrics.codes import score_codes
-from gan_pipelines.metrics.definitions import JUDGE, JUDGED_BY, REAL, SCORES
+from gan_pipelines.metrics.definitions import JUDGE, REAL, SCORES
 from gan_pipelines.metrics.diversity import level_variations
 from gan_pipelines.metrics.features import (
     LabelledFeatures,
@@ -14,6 +14,7 @@ from gan_pipelines.metrics.features import (
     extract_real_features,
 )
 from gan_pipelines.metrics.generators import Kind, score_classification, score_levels, score_pictures
+from gan_pipelines.metrics.judges import without_ignorant_judges
 from gan_pipelines.metrics.networks import FeatureExtractor, Features, judge_network, open_networks, require_networks
 from gan_pipelines.metrics.scores import Score, missing_score
 from gan_pipelines.metrics.verdicts import find_verdicts
@@ -21,7 +22,6 @@ from gan_pipelines.metrics.watch import QuickScores
 
 __all__ = [
     "JUDGE",
-    "JUDGED_BY",
     "REAL",
     "SCORES",
     "FeatureExtractor",
@@ -48,4 +48,5 @@ __all__ = [
     "score_codes",
     "score_levels",
     "score_pictures",
+    "without_ignorant_judges",
 ]

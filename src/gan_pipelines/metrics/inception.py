@@ -28,8 +28,6 @@ class InceptionV3(nn.Module):
         ExperimentError: the weights are missing and cannot be downloaded, or are not the right ones.
     """
 
-    FEATURES = 2048
-
     def __init__(self, weights: Path | None) -> None:
         super().__init__()
         path = _find_inception_weights() if weights is None else weights

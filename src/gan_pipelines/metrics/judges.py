@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from jaxtyping import Int64
 from torch import Tensor
 
-from gan_pipelines.metrics.definitions import JUDGE, JUDGES, SECOND_JUDGE
+from gan_pipelines.metrics.definitions import JUDGE, JUDGED_BY, JUDGES, SECOND_JUDGE
 from gan_pipelines.metrics.scores import Score, missing_score, share_score
 
 
@@ -56,3 +56,21 @@ def score_agreement(samples: Opinions, real: Opinions) -> Score:
     """
     same, real_same = (seen.judge == seen.second_judge for seen in (samples, real))
     return share_score("judge_agreement", JUDGES, same, real_same.double().mean().item())
+
+
+def without_ignorant_judges(scores: Sequence[Score], classes: Sequence[str]) -> list[Score]:
+    """The scores, without what judges say that had a single class to learn from.
+
+    Args:
+        scores: of any spaces.
+        classes: that the judges know.
+    """
+    if len(classes) > 1:
+        return list(scores)
+    note = "all images are of one class, and a judge that has nothing to distinguish learns nothing"
+    return [
+        replace(missing_score(score.score, score.space, score.samples, note), of_class=score.of_class)
+        if score.space in JUDGED_BY
+        else score
+        for score in scores
+    ]

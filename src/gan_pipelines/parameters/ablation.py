@@ -24,6 +24,8 @@ ROWS = (*SINGLE_LEVEL_TERMS, INDEPENDENT, JOINT, NO_ENTROPY)
 """All rows; after those of the bottom level the whole stack: without joint training, with it, and with it but without
 the entropy loss, a row that the paper does not have."""
 JOINTLY_TRAINED = (JOINT, NO_ENTROPY)
+ROW_SETTINGS = "ablation_rows"
+"""The parameter block with the settings of each row, derived from the other blocks."""
 
 
 class AblationParameters(Schema):

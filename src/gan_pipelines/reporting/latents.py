@@ -1,19 +1,17 @@
 """Figures of what the latents of a generator do: one noise, or one code, moves while all others stay as they are."""
 
 from collections.abc import Hashable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import torch
+from PIL import Image
 from torch import Tensor
 
 from gan_pipelines.data.images import to_bytes
 from gan_pipelines.models import InfoGAN, StackedGenerator
 from gan_pipelines.parameters import CategoricalCode, ContinuousCode
 from gan_pipelines.reporting.panels import Panel, draw_panels
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 TRAVERSALS = 5
 """For how many random settings of everything else each continuous code is moved."""
@@ -51,7 +49,7 @@ def noise_variations(
     title: str,
     caption: str,
     scores: pd.DataFrame | None = None,
-) -> "Figure":
+) -> Image.Image:
     """One panel per level of a stack, in which its noise alone moves.
 
     Args:
@@ -134,7 +132,7 @@ def traversal_panels(
 
 def category_rows(
     gan: InfoGAN, rng: torch.Generator, columns: int, caption: str, scores: pd.DataFrame | None = None
-) -> "Figure":
+) -> Image.Image:
     """The panels of the categorical codes with what they mean."""
     said = f"{caption} Each row: one category; each column: the same noise and other codes."
     panels = category_panels(gan, rng, columns, scores)
@@ -143,14 +141,14 @@ def category_rows(
 
 def traversal_rows(
     gan: InfoGAN, rng: torch.Generator, columns: int, caption: str, scores: pd.DataFrame | None = None
-) -> "Figure":
+) -> Image.Image:
     """The panels of the continuous codes with what they mean."""
     said = f"{caption} Each row: one code from left to right, with all else fixed. {explain_outside(gan)}"
     panels = traversal_panels(gan, rng, columns, scores)
     return _draw_codes(panels, "continuous", "What the continuous codes of the InfoGAN change", said)
 
 
-def _draw_codes(panels: list[Panel], kind: str, title: str, caption: str) -> "Figure":
+def _draw_codes(panels: list[Panel], kind: str, title: str, caption: str) -> Image.Image:
     return draw_panels(panels, title, caption) if panels else draw_panels([], f"This InfoGAN has no {kind} code.")
 
 

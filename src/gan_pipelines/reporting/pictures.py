@@ -4,19 +4,16 @@ Samples stand in the order in which they were drawn, never selected, unless the 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, UInt8
+from PIL import Image
 from torch import Tensor
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.metrics.neighbours import nearest_pictures
 from gan_pipelines.models.sampler import Asked, Sampler
 from gan_pipelines.reporting.panels import Panel, draw_panels
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Pictures = UInt8[Tensor, "count channels height width"]
 
@@ -26,7 +23,7 @@ REAL_SHARE = 3
 
 def sample_grid(
     samples: LabelledImages, columns: int, title: str, caption: str = "", real: LabelledImages | None = None
-) -> "Figure":
+) -> Image.Image:
     """One row per class with its first `columns` pictures, beside real images; those of a single class fill a square.
 
     Args:
@@ -53,7 +50,7 @@ def nearest_images(
     title: str,
     caption: str = "",
     real: LabelledImages | None = None,
-) -> "Figure":
+) -> Image.Image:
     """One row per class: samples, each with the training image nearest to it in pixels on its right (SGAN, figure 3).
 
     Args:
@@ -101,7 +98,7 @@ def least_confident(
     columns: int,
     title: str,
     caption: str,
-) -> "Figure":
+) -> Image.Image:
     """One row per class: the samples in which the judge sees it least, beside the real images in which it does so.
 
     Args:
@@ -161,7 +158,7 @@ def _lowest(
     return Panel([pictures.images[row] for row in chosen], title, _row_names(pictures), below=below)
 
 
-def interpolations(sampler: Sampler, start: Asked, end: Asked, columns: int, title: str, caption: str) -> "Figure":
+def interpolations(sampler: Sampler, start: Asked, end: Asked, columns: int, title: str, caption: str) -> Image.Image:
     """One row per pair of pictures: the first, then those on the way to the second, through noise and codes.
 
     Args:
@@ -182,7 +179,7 @@ def interpolations(sampler: Sampler, start: Asked, end: Asked, columns: int, tit
     return draw_panels([panel], title, f"{caption} {said}")
 
 
-def ablation_grids(samples: Mapping[str, LabelledImages], columns: int, across: int, caption: str) -> "Figure":
+def ablation_grids(samples: Mapping[str, LabelledImages], columns: int, across: int, caption: str) -> Image.Image:
     """One panel per variant, with its name as title: the first samples, one row per class if they have labels.
 
     Args:

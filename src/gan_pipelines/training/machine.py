@@ -17,7 +17,7 @@ def kernels(run: RunParameters) -> Iterator[None]:
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     benchmark = torch.backends.cudnn.benchmark
     torch.set_num_threads(run.threads or threads)
-    torch.use_deterministic_algorithms(run.deterministic)
+    _use_deterministic_algorithms(run.deterministic)
     torch.backends.cudnn.benchmark = not run.deterministic
     if run.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS requires it
@@ -25,8 +25,13 @@ def kernels(run: RunParameters) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic)
+        _use_deterministic_algorithms(deterministic)
         torch.backends.cudnn.benchmark = benchmark
+
+
+def _use_deterministic_algorithms(wanted: bool) -> None:
+    if wanted != torch.are_deterministic_algorithms_enabled():  # PyTorch would load its compiler for seconds anyway
+        torch.use_deterministic_algorithms(wanted)
 
 
 def describe_machine(run: RunParameters) -> dict[str, str]:

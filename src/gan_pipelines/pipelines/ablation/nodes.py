@@ -11,7 +11,7 @@ from gan_pipelines.parameters.ablation import JOINTLY_TRAINED, ROWS
 from gan_pipelines.reporting.ablation import ablation_order, ablation_table
 from gan_pipelines.reporting.latents import noise_panel
 from gan_pipelines.reporting.model_card import describe_seeds
-from gan_pipelines.reporting.panels import draw_panels, to_image
+from gan_pipelines.reporting.panels import draw_panels
 from gan_pipelines.reporting.pictures import ablation_grids
 from gan_pipelines.training.stage import seeded_stage
 
@@ -47,7 +47,7 @@ def draw_grids(evaluation: EvaluationParameters, train_images: LabelledImages, *
         f"The first of N = {len(samples[0]):,} samples per row, drawn with seed {samples[0].seed}, none chosen; "
         f"rows without labels fill a square. {REAL}: the first training images of each class."
     )
-    return to_image(ablation_grids(shown, evaluation.grid_columns, PANELS_PER_ROW, said))
+    return ablation_grids(shown, evaluation.grid_columns, PANELS_PER_ROW, said)
 
 
 def compare_noise_variations(
@@ -69,4 +69,4 @@ def compare_noise_variations(
         f"levels stay. Stack {describe_seeds(stacks[0])}. Without the entropy loss, pictures of a row may look alike."
     )
     title = "What the noise of the lowest level changes, with the entropy loss and without it"
-    return to_image(draw_panels(panels, title, said, across=len(panels)))
+    return draw_panels(panels, title, said, across=len(panels))

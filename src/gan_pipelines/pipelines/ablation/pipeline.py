@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from kedro.pipeline import Node, Pipeline
 
 from gan_pipelines.parameters import PIXELS
-from gan_pipelines.parameters.ablation import JOINTLY_TRAINED, ROWS, SINGLE_LEVEL_TERMS, seed_name
+from gan_pipelines.parameters.ablation import JOINTLY_TRAINED, ROW_SETTINGS, ROWS, SINGLE_LEVEL_TERMS, seed_name
 from gan_pipelines.pipelines import evaluation, sgan_joint, sgan_levels
 from gan_pipelines.pipelines.ablation.nodes import collect_scores, compare_noise_variations, draw_grids
 
@@ -65,8 +65,8 @@ def create_row(row: str, seed: int, levels: Sequence[str]) -> Pipeline:
         inputs=shared,
         outputs={name: dataset(row, seed, name) for name in pipeline.all_outputs()},
         parameters={
-            "params:run": f"params:ablation_rows.{row}.{seed_name(seed)}.run",
-            "params:sgan": f"params:ablation_rows.{row}.{seed_name(seed)}.sgan",
+            "params:run": f"params:{ROW_SETTINGS}.{row}.{seed_name(seed)}.run",
+            "params:sgan": f"params:{ROW_SETTINGS}.{row}.{seed_name(seed)}.sgan",
             "params:evaluation": "params:evaluation",
         },
     )

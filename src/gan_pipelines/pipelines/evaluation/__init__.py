@@ -3,10 +3,9 @@
 from gan_pipelines.pipelines.evaluation.pipeline import (
     create_drawing,
     create_pipeline,
-    create_real,
     create_sampling,
     create_scoring,
     in_namespace,
 )
 
-__all__ = ["create_drawing", "create_pipeline", "create_real", "create_sampling", "create_scoring", "in_namespace"]
+__all__ = ["create_drawing", "create_pipeline", "create_sampling", "create_scoring", "in_namespace"]

@@ -1,6 +1,5 @@
 """Sample a generator, train a classifier on its samples, score both, draw samples."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -12,20 +11,17 @@ from PIL import Image
 from gan_pipelines.data.images import LabelledImages, labels_in_proportion
 from gan_pipelines.metrics import (
     JUDGE,
-    JUDGED_BY,
     Kind,
     RealFeatures,
     Reference,
-    Score,
     class_logits,
     extract_features,
     extract_labelled,
-    extract_real_features,
     judge_network,
-    missing_score,
     open_networks,
     score_classification,
     score_pictures,
+    without_ignorant_judges,
 )
 from gan_pipelines.metrics.comparisons import influence_table
 from gan_pipelines.models import Encoder, InfoGAN, StackedGenerator, standing_infogan, standing_stack
@@ -34,14 +30,13 @@ from gan_pipelines.models.standing import PICTURES
 from gan_pipelines.parameters import EvaluationParameters, JudgeParameters, RunParameters
 from gan_pipelines.progress import track
 from gan_pipelines.project import project_folder
-from gan_pipelines.reporting.curves import Seen, confusion_matrices
-from gan_pipelines.reporting.panels import to_image
+from gan_pipelines.reporting.confusion import Seen, confusion_matrices
 from gan_pipelines.reporting.pictures import least_confident, nearest_images, sample_grid
 from gan_pipelines.reporting.tables import score_table
 from gan_pipelines.tracking import stage_run
 from gan_pipelines.training.checkpoint import CheckpointFolder
 from gan_pipelines.training.classifier import fit_classifier
-from gan_pipelines.training.stage import Stage, seeded_stage
+from gan_pipelines.training.stage import seeded_stage
 
 JUDGED = 1000
 """So many samples are shown to the judge for figures, or more if classes would be too short."""
@@ -131,34 +126,6 @@ def train_classifier_on_samples(
     return trained, pd.DataFrame(history).assign(stage=name)
 
 
-def extract_real(
-    run: RunParameters,
-    evaluation: EvaluationParameters,
-    judge: Encoder,
-    second_judge: Encoder,
-    train_images: LabelledImages,
-    test_images: LabelledImages,
-) -> RealFeatures:
-    """Extract the features of the real images in every network, once for all generators.
-
-    Args:
-        run: seed, device, threads.
-        evaluation: names the networks.
-        judge: a classifier that no generator has seen.
-        second_judge: another one.
-        train_images: the training images.
-        test_images: the test images.
-    """
-    with seeded_stage(run, "real_features") as stage:
-        networks = open_networks(evaluation, judge, stage.device, project_folder())
-        second_judge.to(stage.device)
-        samples, rng = evaluation.samples, stage.rng
-        features = extract_real_features(networks, second_judge, train_images, test_images, samples, rng)
-    images = {"train_images": train_images.digest(), evaluation.scored_images: test_images.digest()}
-    judges = {"judge": judge.digest(), "second_judge": second_judge.digest()}
-    return replace(features, representation=evaluation.features, made_from={**judges, **images})
-
-
 def score_samples(
     run: RunParameters,
     evaluation: EvaluationParameters,
@@ -194,62 +161,11 @@ def score_samples(
         second_opinion = class_logits(second_judge.to(stage.device), samples.images).argmax(dim=1)
         scores = score_pictures(features, second_opinion, samples, reference, kind, stage.rng)
         if classifier is not None:
-            scores.append(_score_classifier(stage, evaluation, classifier, test_images, len(samples)))
-    scores = _without_ignorant_judge(scores, train_images)
+            trained = judge_network(classifier.to(stage.device), evaluation.features)
+            logits = extract_features(trained, test_images.images).logits
+            scores.append(score_classification(logits, test_images, len(samples)))
+    scores = without_ignorant_judges(scores, train_images.classes)
     return score_table(scores), influence_table(scores)
-
-
-def score_real(
-    run: RunParameters,
-    evaluation: EvaluationParameters,
-    judge: Encoder,
-    train_images: LabelledImages,
-    test_images: LabelledImages,
-    real_features: RealFeatures,
-) -> pd.DataFrame:
-    """Score the real training images as if they were samples, as a reference for the scores of generators.
-
-    The classifier trained on them is the judge itself.
-
-    Args:
-        run: seed, device, threads.
-        evaluation: the judge's representation.
-        judge: a classifier that no generator has seen.
-        train_images: the pictures that are scored.
-        test_images: the pictures that they are compared with.
-        real_features: of both, in every network.
-
-    Returns:
-        One row per score.
-    """
-    reference = Reference(train_images, test_images, real_features)
-    with seeded_stage(run, "scores") as stage:
-        train = reference.features.train
-        scores = score_pictures(train, real_features.second_opinion, train_images, reference, "real", stage.rng)
-        scores.append(_score_classifier(stage, evaluation, judge, test_images, len(train_images)))
-    return score_table(_without_ignorant_judge(scores, train_images))
-
-
-def _without_ignorant_judge(scores: Sequence[Score], train_images: LabelledImages) -> list[Score]:
-    """The scores, without what judges say that had a single class to learn from."""
-    if len(train_images.classes) > 1:
-        return list(scores)
-    note = "all images are of one class, and a judge that has nothing to distinguish learns nothing"
-    return [
-        replace(missing_score(score.score, score.space, score.samples, note), of_class=score.of_class)
-        if score.space in JUDGED_BY
-        else score
-        for score in scores
-    ]
-
-
-def _score_classifier(
-    stage: Stage, evaluation: EvaluationParameters, classifier: Encoder, test_images: LabelledImages, samples: int
-) -> Score:
-    """The accuracy on real test images of a classifier that was trained on that many samples."""
-    network = judge_network(classifier.to(stage.device), evaluation.features)
-    logits = extract_features(network, test_images.images).logits
-    return score_classification(logits, test_images, samples)
 
 
 def draw_samples(
@@ -265,7 +181,7 @@ def draw_samples(
     """
     said = f"The first of {_drawn(samples)}, in that order; real images: {_real(evaluation, test_images)}."
     title = f"{generator}: samples beside real images"
-    return to_image(sample_grid(samples, evaluation.grid_columns, title, said, test_images))
+    return sample_grid(samples, evaluation.grid_columns, title, said, test_images)
 
 
 def draw_nearest(
@@ -290,7 +206,7 @@ def draw_nearest(
     )
     title = f"{generator}: samples beside their nearest training images"
     columns = evaluation.grid_columns
-    return to_image(nearest_images(samples, train_images, columns, title, said, test_images))
+    return nearest_images(samples, train_images, columns, title, said, test_images)
 
 
 def draw_judged(
@@ -328,7 +244,7 @@ def draw_judged(
         Seen("samples", samples.classes, first.labels, logits),
         Seen("real images", classes, test_images.labels, real_logits),
     ]
-    return to_image(grid), confusion_matrices(found, classes, f"{generator}: what the judge sees, in %", f"{said}.")
+    return grid, confusion_matrices(found, classes, f"{generator}: what the judge sees, in %", f"{said}.")
 
 
 def _drawn(samples: LabelledImages) -> str:

@@ -14,9 +14,7 @@ from gan_pipelines.pipelines.evaluation.nodes import (
     draw_judged,
     draw_nearest,
     draw_samples,
-    extract_real,
     sample_generator,
-    score_real,
     score_samples,
     train_classifier_on_samples,
 )
@@ -24,20 +22,6 @@ from gan_pipelines.pipelines.evaluation.nodes import (
 SETTINGS = ("params:run", "params:evaluation")
 REAL_IMAGES = ("train_images", "test_images")
 JUDGES = ("judge", "second_judge")
-
-
-def create_real() -> Pipeline:
-    """Extract the features of the real images once; score the training images like samples."""
-    nodes = [
-        Node(extract_real, inputs=[*SETTINGS, *JUDGES, *REAL_IMAGES], outputs="real_features", name="extract_features"),
-        Node(
-            score_real,
-            inputs=[*SETTINGS, "judge", *REAL_IMAGES, "real_features"],
-            outputs="real_scores",
-            name="score",
-        ),
-    ]
-    return in_namespace(nodes, "real")
 
 
 def create_pipeline(generator: str, labelled: bool, matching: str | None = None) -> Pipeline:

@@ -18,7 +18,6 @@ from gan_pipelines.models.program import export_programs
 from gan_pipelines.models.sampler import InfoGANSampler, StackSampler, open_sampler
 from gan_pipelines.parameters import ExportParameters, RunParameters
 from gan_pipelines.reporting.model_card import Evidence, model_card, seeds
-from gan_pipelines.reporting.panels import to_image
 from gan_pipelines.reporting.pictures import sample_grid
 from gan_pipelines.training.stage import seeded_stage
 
@@ -61,7 +60,7 @@ def draw_samples(run: RunParameters, export: ExportParameters, generator: Model)
         count = COLUMNS * (len(classes) if sampler.classes else COLUMNS)
         pictures = LabelledImages(sampler.sample(count), torch.arange(count) % len(classes), classes)
     title, said = f"{export.name}: samples", f"Pictures 0 to {count - 1} of seed 0, N = {count}, none of them chosen."
-    return to_image(sample_grid(pictures, COLUMNS, title, said))
+    return sample_grid(pictures, COLUMNS, title, said)
 
 
 def export_program(run: RunParameters, export: ExportParameters, generator: Model) -> dict[str, bytes]:

@@ -11,7 +11,6 @@ from gan_pipelines.parameters import CategoricalCode, EvaluationParameters, RunP
 from gan_pipelines.reporting.curves import EACH_POINT, Onset, information_curve, loss_curves
 from gan_pipelines.reporting.latents import category_rows, traversal_rows
 from gan_pipelines.reporting.model_card import describe_seeds
-from gan_pipelines.reporting.panels import to_image
 from gan_pipelines.reporting.tables import score_table
 from gan_pipelines.training.stage import seeded_stage
 
@@ -37,9 +36,7 @@ def draw_categories(
 ) -> Image.Image:
     """One row per category of each categorical code, everything else random."""
     with seeded_stage(run, "categories") as stage:
-        return to_image(
-            category_rows(infogan, stage.rng, evaluation.grid_columns, _drawn(run, infogan, scores), scores)
-        )
+        return category_rows(infogan, stage.rng, evaluation.grid_columns, _drawn(run, infogan, scores), scores)
 
 
 def draw_traversals(
@@ -47,9 +44,7 @@ def draw_traversals(
 ) -> Image.Image:
     """Each continuous code along its traversal, everything else fixed."""
     with seeded_stage(run, "traversals") as stage:
-        return to_image(
-            traversal_rows(infogan, stage.rng, evaluation.grid_columns, _drawn(run, infogan, scores), scores)
-        )
+        return traversal_rows(infogan, stage.rng, evaluation.grid_columns, _drawn(run, infogan, scores), scores)
 
 
 def _drawn(run: RunParameters, infogan: InfoGAN, scores: pd.DataFrame) -> str:

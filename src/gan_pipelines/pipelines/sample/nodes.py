@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import torch
@@ -16,12 +15,9 @@ from gan_pipelines.models.sampler import Asked, InfoGANSampler, Sampler, StackSa
 from gan_pipelines.parameters import ExperimentError, RunParameters, SampleParameters
 from gan_pipelines.picture_folder import NamedPictures
 from gan_pipelines.reporting.latents import category_panels, explain_outside, noise_variations, traversal_panels
-from gan_pipelines.reporting.panels import draw_panels, to_image
+from gan_pipelines.reporting.panels import draw_panels
 from gan_pipelines.reporting.pictures import interpolations, nearest_images, sample_grid
 from gan_pipelines.training.stage import seeded_stage
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 STAGE = "sample"
 SAFE = " ,=+"
@@ -109,10 +105,10 @@ def draw_figures(
         if train_images is not None:
             title = f"{sample.name}: samples beside their nearest training images"
             figures.append(nearest_images(pictures, train_images, COLUMNS, title, said, test_images))
-        return tuple(map(to_image, figures))
+        return tuple(figures)
 
 
-def _draw_interpolation(sample: SampleParameters, sampler: Sampler) -> "Figure":
+def _draw_interpolation(sample: SampleParameters, sampler: Sampler) -> Image.Image:
     """From one picture to another of the same class, a row per class."""
     rows, first = len(sample.classes or sampler.classes) or COLUMNS, sample.first
     start, end = (_ask(sampler, sample, rows, number) for number in (first, first + rows))
@@ -121,7 +117,7 @@ def _draw_interpolation(sample: SampleParameters, sampler: Sampler) -> "Figure":
     return interpolations(sampler, start, replace(end, labels=start.labels), COLUMNS, title, said)
 
 
-def _draw_variations(sample: SampleParameters, sampler: StackSampler | InfoGANSampler) -> "Figure":
+def _draw_variations(sample: SampleParameters, sampler: StackSampler | InfoGANSampler) -> Image.Image:
     """Of a stack, one level's noise varied alone (SGAN, figures 3c and 3d); of an InfoGAN, one code."""
     rng, said = picture_rng(sample.seed, sample.first), f"Drawn with seed {sample.seed}."
     match sampler:

@@ -14,7 +14,6 @@ from gan_pipelines.parameters import PIXELS, EvaluationParameters, RunParameters
 from gan_pipelines.reporting.curves import EACH_POINT, loss_curves
 from gan_pipelines.reporting.latents import noise_variations
 from gan_pipelines.reporting.model_card import describe_seeds
-from gan_pipelines.reporting.panels import to_image
 from gan_pipelines.reporting.tables import score_table
 from gan_pipelines.training.stage import seeded_stage
 
@@ -61,7 +60,7 @@ def draw_noise_variations(
     said = f"{made}; measured on N = {CONDITIONS * NOISES:,} pictures."
     with seeded_stage(run, "noise_variations") as stage:
         title = f"{stack.spec.name}: what the noise of each level changes"
-        return to_image(noise_variations(stack, stage.rng, evaluation.grid_columns, title, said, scores))
+        return noise_variations(stack, stage.rng, evaluation.grid_columns, title, said, scores)
 
 
 def draw_loss_curves(stack: StackedGenerator, *histories: pd.DataFrame) -> go.Figure:
