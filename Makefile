@@ -66,7 +66,7 @@ viz: $(READY) ## open the graph of the pipelines in kedro-viz on this machine, P
 ui: $(READY) ## open MLflow on this machine, PORT=5000, to compare runs
 	@$(EXPERIMENT) $(BIN)/python -m gan_pipelines.pages ui $(if $(PORT),--port $(PORT))
 
-serve: $(READY) ## serve the champion of the experiment over HTTP on this machine, PORT=5001
+serve: $(READY) ## serve the champion of the experiment over HTTP on this machine, with a page to play with, PORT=5001
 	@$(EXPERIMENT) $(BIN)/python -m gan_pipelines.pages serve $(if $(PORT),--port $(PORT))
 
 # no lock has JupyterLab: it gets an environment of its own, whose kernel is this project's Python

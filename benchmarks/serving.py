@@ -2,8 +2,9 @@
 
     .venv/bin/python benchmarks/serving.py --model data/06_models/base/joint_stack.safetensors
 
-Starts `mlflow models serve` on this machine for a model that takes labels; bare sampling is `gan_pipelines.load` in
-this process. Memory is that of the server and all that it started. Nothing else should run on the machine meanwhile.
+Starts two servers on this machine for a model that takes labels: the one of `make serve`, and `mlflow models serve`.
+Bare sampling is `gan_pipelines.load` in this process. The load is on the first server; memory is that of the server
+and all that it started. Nothing else should run on the machine meanwhile.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -26,10 +27,11 @@ import psutil
 from gan_pipelines import load, serving
 from gan_pipelines.model_file import read_generator, write_model
 from gan_pipelines.models.sampler import Sampler
-from gan_pipelines.pages import ENVIRONMENT, HOST
+from gan_pipelines.pages import ENVIRONMENT, HOST, SERVER
 from measure import environment, print_table, spread
 
 MANY = serving.MOST_ROWS
+OWN, MLFLOW = "make serve", "mlflow models serve"
 WARM_SECONDS = 10
 """Of load before memory is looked at first."""
 
@@ -50,11 +52,17 @@ def save(file: str, folder: Path) -> Path:
     return folder / "model"
 
 
+def commands(model: Path, port: int) -> dict[str, tuple[list[str], int]]:
+    """The command of each server, and its port."""
+    own = [sys.executable, "-P", str(SERVER), "--model", str(model), "--port", str(port)]
+    place = ["--env-manager", "local", "--host", HOST, "--port", str(port + 1), "--workers", "1"]
+    mlflows = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(model), *place]
+    return {OWN: (own, port), MLFLOW: (mlflows, port + 1)}
+
+
 @contextmanager
-def server(model: Path, port: int) -> Iterator[psutil.Process]:
-    """MLflow's server of a model, ready to answer."""
-    place = ["--env-manager", "local", "--host", HOST, "--port", str(port), "--workers", "1"]
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(model), *place]
+def server(command: list[str], port: int) -> Iterator[psutil.Process]:
+    """A server of a model, ready to answer."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     settings = {**os.environ, **ENVIRONMENT, "PATH": path, "PYTHONWARNINGS": "ignore"}
     process = subprocess.Popen(command, env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -102,12 +110,16 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def race(sampler: Sampler, port: int, count: int, repeats: int) -> list[list[str]]:
-    """Bare sampling and both formats in turns."""
+def race(sampler: Sampler, ports: dict[str, int], count: int, repeats: int) -> list[list[str]]:
+    """Bare sampling, and both formats of each server, in turns."""
     labels = [sampler.classes[row % len(sampler.classes)] for row in range(count)]
     ways: dict[str, Callable[[], object]] = {
         "bare": lambda: sampler.sample(count),
-        **{form: lambda form=form: ask(port, labels, form) for form in serving.FORMATS},
+        **{
+            f"{form}, {name}": lambda port=port, form=form: ask(port, labels, form)
+            for name, port in ports.items()
+            for form in serving.FORMATS
+        },
     }
     times: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(repeats + 1):
@@ -160,12 +172,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     options = parser.parse_args()
     sampler = load(options.model)
-    with tempfile.TemporaryDirectory() as folder, server(save(options.model, Path(folder)), options.port) as process:
-        rows = race(sampler, options.port, 1, 10 * options.repeats) + race(sampler, options.port, MANY, options.repeats)
-        load_test(sampler, options.port, options.clients, WARM_SECONDS)
-        before = resident_mebibytes(process)
-        taken, failed = load_test(sampler, options.port, options.clients, options.seconds)
-        after = resident_mebibytes(process)
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as servers:
+        started = commands(save(options.model, Path(folder)), options.port)
+        processes = {name: servers.enter_context(server(*started[name])) for name in started}
+        ports = {name: port for name, (_, port) in started.items()}
+        rows = [
+            row
+            for count, repeats in ((1, 10 * options.repeats), (MANY, options.repeats))
+            for row in race(sampler, ports, count, repeats)
+        ]
+        load_test(sampler, ports[OWN], options.clients, WARM_SECONDS)
+        before = resident_mebibytes(processes[OWN])
+        taken, failed = load_test(sampler, ports[OWN], options.clients, options.seconds)
+        after = resident_mebibytes(processes[OWN])
     print(environment())
     print_table(("pictures", "ms, median (min..max)", "times bare sampling"), rows)
     middle, slow = 1000 * median(taken), 1000 * quantiles(taken, n=100)[98]

@@ -1,4 +1,4 @@
-"""Opens the pages of MLflow (`ui`) and kedro-viz (`viz`), or serves the champion of the experiment (`serve`).
+"""Opens the pages of MLflow (`ui`) and kedro-viz (`viz`), or serves the experiment's champion with one (`serve`).
 
 All of them on this machine alone: `python -m gan_pipelines.pages ui`.
 """
@@ -50,6 +50,9 @@ TRACKING = "MLFLOW_TRACKING_URI"
 STORE = "MLFLOW_BACKEND_STORE_URI"
 """Environment variable: the store of MLflow's pages. All users of a machine see the arguments of a command."""
 
+SERVER = Path(__file__).with_name("server.py")
+"""Started by its path: what imports this package would serve with it, and not with the copy that a model brings."""
+
 MODEL_TRAINING = "workflowType=machine_learning"
 """MLflow opens on its pages for language models without it."""
 BOXES_ONLY = "types=nodes"
@@ -70,8 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         uri = store_address(options.conf_source) if options.page != "viz" else ""
         if options.page == "serve":
             name = require_champion(uri)
-            address, command = f"http://{HOST}:{port}/invocations", serve_command(port, name)
-            environment |= {TRACKING: uri, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"}
+            address, command = f"http://{HOST}:{port}", serve_command(port, name)
+            environment[TRACKING] = uri
         elif options.page == "ui":
             if server := server_address(uri):
                 print(f"Runs are recorded on a server of its own: {server}/#/experiments?{MODEL_TRAINING}")
@@ -84,7 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"Error: {error}")
     except store_errors() as error:
         sys.exit(f"Error: the record of runs at {mask(uri)} cannot be read: {describe_error(error)}")
-    print(f"Starting; then {'send requests to' if options.page == 'serve' else 'open'} {address}", flush=True)
+    requests = f", or send requests to {address}/invocations" if options.page == "serve" else ""
+    print(f"Starting; then open {address}{requests}", flush=True)
     os.execve(command[0], command, environment)  # noqa: S606 - a list of arguments, and no shell
 
 
@@ -157,9 +161,7 @@ def require_champion(uri: str) -> str:
 
 def serve_command(port: int, name: str) -> list[str]:
     """The command that serves the champion among a name's versions, to this machine alone."""
-    place = ["--host", HOST, "--port", str(port), "--workers", "1"]
-    model = f"models:/{name}@{CHAMPION}"
-    return [sys.executable, "-m", "mlflow", "models", "serve", "-m", model, "--env-manager", "local", *place]
+    return [sys.executable, "-P", str(SERVER), "--model", f"models:/{name}@{CHAMPION}", "--port", str(port)]
 
 
 def viz_command(port: int) -> list[str]:

@@ -77,6 +77,10 @@ class ServedGenerator:
             pictures = torch.cat(list(_draw(self.sampler, numbers, asked)))
         return [_png(picture) for picture in pictures] if chosen["format"] == "png" else pictures.numpy()
 
+    def get_raw_model(self) -> StackSampler | InfoGANSampler:
+        """What draws the pictures; MLflow asks for it by this name."""
+        return self.sampler
+
 
 def _load_pyfunc(path: str) -> ServedGenerator:
     """Open a model file; MLflow finds this function by its name."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gan_pipelines.model_file import write_model
@@ -53,3 +54,43 @@ def test_a_level_of_another_stack_is_refused_by_name(project: Project) -> None:
     start: dict[str, Any] = {"sgan": {"levels": {"fc3": {"initialise": {"from": "other.safetensors"}}}}}
     with pytest.raises(ExperimentError, match=r"sgan\.levels\.fc3\.initialise\.from"):
         project.run(start, pipeline_names=["sgan_levels"], namespaces=["fc3"])
+
+
+def other_data(project: Project, name: str, side: int = 28, classes: int = 10) -> dict[str, Any]:
+    """Parameters of a data set of synthetic pictures, a class in turn."""
+    rng, file = np.random.default_rng(5), f"data/01_raw/{name}.npz"
+    counts = {"train": 120, "test": 30}
+    arrays = {f"x_{split}": rng.integers(0, 256, (n, side, side), dtype=np.uint8) for split, n in counts.items()}
+    labels = {f"y_{split}": np.arange(n) % classes for split, n in counts.items()}
+    np.savez(project.folder / file, **arrays, **labels)
+    return {"source": {"name": "npz", "path": file}}
+
+
+def test_models_are_fine_tuned_on_other_data_of_the_same_shape_and_classes_alone(project: Project) -> None:
+    first = {name: project.model(name) for name in ("encoder", "infogan")}
+    files = {name: project.newest(f"{name}.safetensors").relative_to(project.folder).as_posix() for name in first}
+    start: dict[str, Any] = {
+        "classifier": {"initialise": {"from": files["encoder"]}, "training": {"steps": 2}},
+        "infogan": {"initialise": {"from": files["infogan"]}, "training": {"steps": 2}},
+    }
+    for field, other in (("image_shape", other_data(project, "larger", side=32)),
+                         ("classes", other_data(project, "fewer", classes=7))):  # fmt: skip
+        before = len(project.files("*"))
+        with pytest.raises(ExperimentError, match=rf"classifier\.initialise\.from: .* its {field}") as caught:
+            project.run({"data": other, **start}, pipeline_names=["data_preparation", "classifier"])
+        assert "\n" not in str(caught.value)
+        assert len(project.files("*")) == before
+
+    project.run(
+        {"data": other_data(project, "other"), **start},
+        pipeline_names=["data_preparation", "classifier", "infogan_training"],
+    )
+    card = project.json("data_card")
+    assert card["source"] == "npz"
+    for name, model in first.items():
+        tuned = project.model(name)
+        made = tuned.spec.provenance
+        assert tuned.spec.data_digest == card["train"]["sha256"] != model.spec.data_digest
+        assert made.initial == {"initial": model.spec.provenance}
+        assert made.inputs["initial"] == model.digest()
+        assert not made.lengthens

@@ -90,6 +90,13 @@ def test_the_head_has_the_form_that_the_hub_documents(project: Project) -> None:
         for metric in result["metrics"]:
             assert set(metric) == {"type", "value", "name"}
             assert isinstance(metric["value"], float)
+    (error,) = (metric for metric in result["metrics"] if metric["type"] == "classification_error")
+    codes = project.table("code_scores").set_index(["score", "space"])
+    assert error["value"] == codes.loc[("classification_error", "category"), "value"]
+    assert error["name"].startswith("error of the categories (category, N = 24)")
+    text = (exported(project) / "README.md").read_text()
+    for title in ("error of the categories | category", "L\\_I | style\\_1", "information under distortion | category"):
+        assert f"| {title} |" in text
 
 
 def test_a_model_file_is_published_as_not_scored_whatever_the_experiment(project: Project) -> None:
@@ -113,7 +120,7 @@ def test_a_model_file_is_published_as_not_scored_whatever_the_experiment(project
         ({"model": "encoder"}, r"export\.model: must be one of .*infogan.*found 'encoder'"),
         ({"model": "real"}, r"export\.model: must be one of .*found 'real'"),
         ({"license": "My Licence"}, r"export\.license"),
-        ({"model": "nothing.safetensors"}, r"nothing\.safetensors: the file does not exist"),
+        ({"model": "nothing.safetensors"}, r"export\.model: there is no file .*nothing\.safetensors"),
     ],
 )
 def test_what_cannot_be_exported_is_refused_and_nothing_is_written(
@@ -135,7 +142,6 @@ def test_scores_of_another_model_or_other_data_are_refused(project: Project) -> 
 def refuse(project: Project, export: dict[str, Any], message: str) -> None:
     """Check that an export is refused and changes no file."""
     before = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in project.files("*")}
-    with pytest.raises(Exception, match=message) as error:
+    with pytest.raises(ExperimentError, match=message):
         project.run({"export": export}, pipeline_names=EXPORT)
-    assert isinstance(error.value, ExperimentError) or "does not exist" in str(error.value)
     assert {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in project.files("*")} == before

@@ -1,24 +1,30 @@
 """`kedro run --pipelines=register` on models and scores that were put there by hand: nothing has been trained."""
 
 import ast
+import http.client
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
 from mlflow.entities import LoggedModel
 from mlflow.entities.model_registry import ModelVersion
 
@@ -116,6 +122,12 @@ def put(project: Project, name: str, model: Model, distance: float, share: float
         }
     )
     scores.assign(**stamp).to_csv(place(project, "08_reporting", f"{name}_scores.csv"), index=False, quoting=2)
+    if name == "infogan":
+        codes = pd.DataFrame({"score": ["information_nats", "leakage"], "space": "category", "samples": 200})
+        codes = codes.assign(
+            value=[1.5, 0.25], low=[1.25, 0.0], high=[1.75, 0.5], expected=None, of_class=None, note=None
+        )
+        codes.assign(**stamp).to_csv(place(project, "08_reporting", "code_scores.csv"), index=False, quoting=2)
     influences = pd.DataFrame({"score": ["frechet_distance_infinity"], "space": "judge", "samples_variance": 0.005})
     influences = influences.assign(**dict.fromkeys(GROUP_COLUMNS, 0.0), **stamp)
     influences.to_parquet(place(project, "08_reporting", f"{name}_influences.parquet"))
@@ -184,6 +196,12 @@ def test_the_page_of_a_model_has_its_scores_its_verdict_and_what_made_them(regis
         "interval/label_accuracy.judge.200.low": 0.89,
         "interval/label_accuracy.judge.200.high": 0.91,
         "interval/label_accuracy.judge.200.expected": 0.9,
+        "information_nats.category.200": 1.5,
+        "interval/information_nats.category.200.low": 1.25,
+        "interval/information_nats.category.200.high": 1.75,
+        "leakage.category.200": 0.25,
+        "interval/leakage.category.200.low": 0.0,
+        "interval/leakage.category.200.high": 0.5,
     }
     assert model.name == "infogan"
     assert str(model.status) == "READY"
@@ -199,6 +217,7 @@ def test_the_page_of_a_model_has_its_scores_its_verdict_and_what_made_them(regis
     assert version.tags["model_id"] == model.model_id
     assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": NAME, "version": 2}]
     assert "| Frechet at infinity | 1.00 +- 0.10 |" in version.description
+    assert "| L_I | category | 1.500 +- 0.250 |" in version.description
     assert "Verdict: collapsed" in version.description
     assert registered.version(1).tags["verdict"] == "none"
 
@@ -322,6 +341,49 @@ def imports(file: Path) -> Iterator[str]:
 
 
 @contextmanager
+def recording_server(folder: Path, empty_store: Path) -> Iterator[str]:
+    """The address of a server of MLflow's with a store and files of its own."""
+    folder.mkdir()
+    shutil.copy(empty_store, folder)
+    port = find_ports(1)
+    place = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    holds = ["--backend-store-uri", store(Project(folder)), "--artifacts-destination", str(folder / "files")]
+    command = [sys.executable, "-m", "mlflow", "server", *place, *holds]
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(
+            command, env={**os.environ, **pages.ENVIRONMENT}, stdout=log, stderr=subprocess.STDOUT
+        )
+        try:
+            assert answers(f"http://127.0.0.1:{port}/health"), (folder / "log").read_text()
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def test_a_server_of_mlflow_holds_the_registry(
+    scored_project: Project,
+    empty_store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    project = scored_project.copy(tmp_path / "a copy")
+    with recording_server(tmp_path / "a server", empty_store) as uri:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        monkeypatch.setenv("KEDRO_ENV", "smoke")
+        monkeypatch.chdir(project.folder)
+        found = register(project, "joint_stack")
+        assert (found["version"], found["alias"]) == ("1", "champion")
+        assert f"MLflow: open {uri}/#/experiments/" in capsys.readouterr().out
+        assert pages.require_champion(pages.store_address(None)) == NAME
+        source = MlflowClient(uri).get_model_version_by_alias(NAME, "champion").source
+        assert source.startswith("mlflow-artifacts:/")
+        served = download_artifacts(f"{source}/data/joint_stack.safetensors", dst_path=str(tmp_path), tracking_uri=uri)
+    assert Path(served).read_bytes() == project.newest("joint_stack.safetensors").read_bytes()
+
+
+@contextmanager
 def serving_champion(project: Project, log: Path) -> Iterator[str]:
     """`make serve`, as the Makefile calls it."""
     port = find_ports(1)
@@ -352,6 +414,23 @@ def ask(address: str, body: object, kind: str = "application/json") -> tuple[int
         return error.code, error.read().decode()
 
 
+def get(address: str, host: str = "127.0.0.1") -> tuple[int, str, Message]:
+    """Status, text and headers of a page."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, headers={"Host": host}), timeout=60) as answer:
+            return answer.status, answer.read().decode(), answer.headers
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode(), error.headers
+
+
+def announce(address: str, length: int) -> int:
+    """The status that a request of this length gets before its body is sent."""
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
+    with closing(connection):
+        connection.request("POST", "/invocations", headers={"Content-Length": str(length)})
+        return connection.getresponse().status
+
+
 def test_the_server_answers_with_pictures_and_refuses_what_is_wrong(registered: Registered, tmp_path: Path) -> None:
     sampler = load(registered.project.newest("joint_stack.safetensors"))
     with serving_champion(registered.project, tmp_path / "server.log") as address:
@@ -376,3 +455,14 @@ def test_the_server_answers_with_pictures_and_refuses_what_is_wrong(registered: 
             status, answer = ask(address, body)
             assert status == 400, body
             assert says in answer
+        posted = urllib.request.Request(address, json.dumps(rows).encode(), {"Content-Type": "application/json"})
+        with urllib.request.urlopen(posted, timeout=60) as answer:
+            assert b" " not in answer.read()  # MLflow's own writer, which is slow, puts spaces between numbers
+        assert announce(address, 2**20 + 1) == 413
+        page = address.removesuffix("invocations")
+        status, text, headers = get(page)
+        assert status == 200
+        assert "script-src 'unsafe-inline'; " in headers["Content-Security-Policy"]
+        assert not re.search(r"https?://|src=\"[^$]", text)  # nothing from elsewhere
+        assert json.loads(get(f"{page}choices")[1]) == {"classes": list(CLASSES), "codes": {}}
+        assert get(page, host="rebound.example")[0] == 400

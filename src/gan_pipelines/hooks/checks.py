@@ -14,7 +14,6 @@ from kedro.pipeline.node import Node
 
 from gan_pipelines import project
 from gan_pipelines.data.images import LabelledImages
-from gan_pipelines.datasets import ModelDataset
 from gan_pipelines.hooks.belonging import require_belonging, require_readable, require_same_levels
 from gan_pipelines.hooks.memory import require_memory
 from gan_pipelines.hooks.outputs import require_places
@@ -66,13 +65,6 @@ class CheckHooks:
         loader["parameters"] = {**experiment.model_dump(mode="json"), ROW_SETTINGS: rows}
         project.enter(context.project_path, experiment)
 
-    @hook_impl
-    def after_catalog_created(self, catalog: DataCatalog) -> None:
-        """Give model files that are sampled or exported a place in the catalog."""
-        for chosen in self.experiment.chosen_models.values():
-            if chosen.file:
-                catalog[chosen.dataset] = ModelDataset(filepath=str(project.project_folder() / chosen.file))
-
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Check machine, folders and files, pin versions, and look at what the pipeline starts from."""
@@ -87,6 +79,7 @@ class CheckHooks:
                 f"without labels is trained here, which must not be chosen by them. Leave it out. Nothing was run."
             )
         self._require_what_is_scored(pipeline)
+        self._find_chosen_files(pipeline, catalog)
         require_generators(self.experiment, pipeline, catalog)
         require_places(pipeline, pipelines.values(), catalog)
         if PICTURE_TABLE in pipeline.inputs() and not catalog.exists(PICTURE_TABLE):
@@ -119,6 +112,12 @@ class CheckHooks:
         for name, dataset in inputs.items():
             pin_input(name, dataset)
         return {name: _load(name, dataset) for name, dataset in inputs.items()}
+
+    def _find_chosen_files(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Give model files that are sampled or exported a place in the catalog."""
+        for block, chosen in self.experiment.chosen_models.items():
+            if chosen.file and chosen.dataset in pipeline.inputs():
+                catalog[chosen.dataset] = find_model(f"{block}.model", chosen.file, catalog, project.project_folder())
 
     def _require_what_is_scored(self, pipeline: Pipeline) -> None:
         """Check the networks that a pipeline scores with, and the folder of pictures that it scores."""

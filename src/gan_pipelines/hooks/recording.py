@@ -150,7 +150,8 @@ class RecordingHooks:
         for name in find_made(files, catalog)["picture"].values():
             tracking.log_artifact(files[name], names.FIGURES)
         if address := tracking.finish_run("FINISHED"):
-            print(f"MLflow: make ui, then open {address}")
+            own = address.startswith(f"http://127.0.0.1:{tracking.PAGE_PORT}/")  # else a server shows its page itself
+            print(f"MLflow: {'make ui, then open' if own else 'open'} {address}")
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:

@@ -12,9 +12,8 @@ from gan_pipelines.hooks.versions import folder, known_versions
 from gan_pipelines.models.program import require_onnx
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import Experiment, ExperimentError
+from gan_pipelines.parameters.chosen_model import SUFFIX
 from gan_pipelines.tensor_file import FileError, read_description
-
-SUFFIX = ".safetensors"
 
 
 def find_model(where: str, reference: str, catalog: DataCatalog, project: Path) -> ModelDataset:

@@ -77,9 +77,10 @@ def require_scores_of(data: Mapping[str, Any], remedy: Remedy) -> None:
         ExperimentError: names the scores, and what they were measured on.
     """
     for name, generator in data.items():
-        tables = {key: data[key] for key in (f"{name}_scores", f"{name}_influences") if key in data}
         if not isinstance(generator, StackedGenerator | InfoGAN):
             continue
+        own = (f"{name}_scores", f"{name}_influences", *(["code_scores"] if name == "infogan" else []))
+        tables = {key: data[key] for key in own if key in data}
         if tables and "data_card" in data:
             _require_card(name, data["data_card"], _stamp(next(iter(tables.values())), "data"))
         wanted = {"model": _join("", [generator.digest()[:SHORT]])}

@@ -1,4 +1,9 @@
-"""How a trained generator is named: by a dataset of the experiment, or by a model file."""
+"""How a trained generator is named: by a dataset of the experiment, or by a model file.
+
+A model that a training starts from (`start.py`) may be an older version of what the run makes, so it is a dataset
+beside the graph, and its version is part of its name. This one is in the graph under its own name: its scores and its
+data come with it, and `--load-versions` chooses the version of each.
+"""
 
 from pathlib import PurePath
 from typing import Annotated, ClassVar

@@ -19,7 +19,7 @@ from gan_pipelines.models.latent import Part
 from gan_pipelines.models.program import program_inputs
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import CategoricalCode, ContinuousCode, ExportParameters, UniformPrior
-from gan_pipelines.reporting.tables import explained_verdict, overall
+from gan_pipelines.reporting.tables import explained_verdict, main_code_scores, overall
 from gan_pipelines.version import __version__
 
 TASK = "unconditional-image-generation"
@@ -50,12 +50,14 @@ class Evidence:
         scores: of the model.
         real_scores: of the training images, scored as if they were samples.
         command: makes the model anew.
+        code_scores: of an InfoGAN.
     """
 
     data_card: Mapping[str, Any]
     scores: pd.DataFrame
     real_scores: pd.DataFrame
     command: str
+    code_scores: pd.DataFrame | None = None
 
     @property
     def split(self) -> str:
@@ -107,7 +109,8 @@ def model_card(export: ExportParameters, generator: StackedGenerator | InfoGAN, 
         inputs={name: _draw(latent, generator) for name, latent in program_inputs(generator).items()},
         evidence=evidence,
         verdict=explained_verdict(evidence.scores) if evidence else "",
-        rows=list(_rows(evidence)) if evidence else [],
+        rows=list(_rows(evidence.scores, evidence.real_scores)) if evidence else [],
+        code_rows=list(_rows(_code_scores(evidence))) if evidence else [],
         least_read=_least_read(evidence.scores) if evidence else None,
         provenances=_provenances(generator),
         version=__version__,
@@ -138,7 +141,8 @@ def _head(export: ExportParameters, generator: StackedGenerator | InfoGAN, evide
     head["tags"] = ["gan", kind, "image-generation", "pytorch", *(["onnx"] if export.onnx else [])]
     if evidence is None:
         return head
-    source, rows = evidence.data_card["source"], overall(evidence.scores).to_dict("records")
+    source = evidence.data_card["source"]
+    rows = pd.concat([overall(evidence.scores), _code_scores(evidence)]).to_dict("records")
     if source in ON_THE_HUB:
         head["datasets"] = [ON_THE_HUB[source]]
     metrics = [
@@ -160,20 +164,30 @@ def _title(row: Mapping[Any, Any]) -> str:
     return f"{SCORES[row['score']].title} ({row['space']}, N = {row['samples']:,})"
 
 
-def _rows(evidence: Evidence) -> Iterator[Row]:
+def _code_scores(evidence: Evidence) -> pd.DataFrame:
+    """The most important scores of codes; no rows of a model that has none."""
+    scores = evidence.code_scores
+    return evidence.scores.iloc[:0] if scores is None else main_code_scores(scores)
+
+
+def _rows(scores: pd.DataFrame, real_scores: pd.DataFrame | None = None) -> Iterator[Row]:
     """One per score that is not about a single class."""
-    real = {(row["score"], row["space"]): row for row in overall(evidence.real_scores).to_dict("records")}
-    for row in overall(evidence.scores).to_dict("records"):
+    real = {} if real_scores is None else _by_score(real_scores)
+    for row in overall(scores).to_dict("records"):
         definition, beside = SCORES[row["score"]], real.get((row["score"], row["space"]))
         yield Row(
             title=definition.title,
-            space=row["space"].replace("_", " "),
+            space=row["space"],
             samples=f"{row['samples']:,}",
             value=_cell(row),
             real=_beside(row, beside) if beside else "",
             better=BETTER.get(definition.better, definition.better).format(row["expected"]),
             worse=beside is not None and _worse(row, beside, definition.better),
         )
+
+
+def _by_score(scores: pd.DataFrame) -> dict[tuple[str, str], Mapping[Any, Any]]:
+    return {(row["score"], row["space"]): row for row in overall(scores).to_dict("records")}
 
 
 def _worse(row: Mapping[Any, Any], real: Mapping[Any, Any], better: str) -> bool:

@@ -12,6 +12,8 @@ from gan_pipelines.metrics.comparisons import difference, outcome
 
 SUMMARY = {"label_accuracy": "3f", "frechet_distance_infinity": "2f", "within_class_diversity": "2f"}
 """The scores that are printed at the end of a run, and their number formats."""
+CODE_SCORES = ("information_nats", "prior_entropy_nats", "classification_error", "invariant_information")
+"""The scores of an InfoGAN's codes that the pages of a model show."""
 MADE_BY = ("data", "judge", "model")
 """Columns of every saved table of scores that say what made it."""
 
@@ -59,6 +61,18 @@ def summary_markdown(table: pd.DataFrame) -> str:
     rows = zip([SCORES[score].title for score in SUMMARY], cells, strict=True)
     lines = [f"| score, {samples} samples | value |", "|---|---|", *(f"| {title} | {cell} |" for title, cell in rows)]
     return "\n".join(lines)
+
+
+def main_code_scores(table: pd.DataFrame) -> pd.DataFrame:
+    """Those scores of codes that the pages of a model show."""
+    return table[table["score"].isin(CODE_SCORES)]
+
+
+def codes_markdown(table: pd.DataFrame) -> str:
+    """The most important scores of an InfoGAN's codes as a table in Markdown."""
+    rows = main_code_scores(table).to_dict("records")
+    lines = [f"| {SCORES[row['score']].title} | {row['space']} | {_cell(row, '3f')} |" for row in rows]
+    return "\n".join(["| score of a code | code | value |", "|---|---|---|", *lines])
 
 
 def explained_verdict(table: pd.DataFrame) -> str:

@@ -35,6 +35,7 @@ def write_card(
     data_card: dict[str, Any] | None = None,
     scores: pd.DataFrame | None = None,
     real_scores: pd.DataFrame | None = None,
+    code_scores: pd.DataFrame | None = None,
 ) -> str:
     """The model card.
 
@@ -45,10 +46,12 @@ def write_card(
         data_card: of its training images; like the scores, unknown of a model that came as a file.
         scores: its own.
         real_scores: of the training images, scored as if they were samples.
+        code_scores: of an InfoGAN.
     """
     model, evidence = require_generator(generator, f"export.model: {export.model}"), None
     if data_card is not None and scores is not None and real_scores is not None:
-        evidence = Evidence(data_card, scores, real_scores, _command(export.name, experiment_name, seeds(model)))
+        command = _command(export.name, experiment_name, seeds(model))
+        evidence = Evidence(data_card, scores, real_scores, command, code_scores)
     return model_card(export, model, evidence)
 
 

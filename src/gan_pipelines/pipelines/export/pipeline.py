@@ -13,6 +13,8 @@ def create_pipeline(generator: str, own: bool) -> Pipeline:
         own: whether it was made in this experiment, which then knows its data and its scores.
     """
     known = ["experiment_name", "data_card", f"{generator}_scores", "real_scores"] if own else []
+    if own and generator == "infogan":
+        known.append("code_scores")
     parts = ("exported_card", "exported_grid", "exported_programs")
     nodes = [
         Node(write_card, inputs=["params:export", generator, *known], outputs=parts[0], name="write_card"),

@@ -1,7 +1,7 @@
 """Register a generator with its scores, as champion or challenger of its experiment."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from gan_pipelines.model_file import Model, require_generator, write_model
 from gan_pipelines.models import InfoGAN, StackedGenerator
 from gan_pipelines.models.sampler import open_sampler
 from gan_pipelines.parameters import EvaluationParameters, ExperimentError, RegistryParameters
-from gan_pipelines.reporting.tables import summary_markdown, table_verdict
+from gan_pipelines.reporting.tables import codes_markdown, summary_markdown, table_verdict
 from gan_pipelines.tracking import names, score_metrics
 from gan_pipelines.tracking.registry import INFLUENCES_FILE, SCORES_FILE, Page, Registry, Servable
 from gan_pipelines.tracking.store import describe_error, mask, store_errors
@@ -27,8 +27,19 @@ def register_model(
     scores: pd.DataFrame,
     influences: pd.DataFrame,
     data_card: dict[str, Any],
+    code_scores: pd.DataFrame | None = None,
 ) -> dict[str, str]:
     """Log a model to MLflow, register it, and decide which alias its version gets.
+
+    Args:
+        tracking_uri: of MLflow's store.
+        registry: names the model.
+        evaluation: against which real images it was scored.
+        generator: the model.
+        scores: its own.
+        influences: how far each group of test images moves them.
+        data_card: of the images.
+        code_scores: of an InfoGAN.
 
     Returns:
         `name`, `version`, `alias`, `reason`, `model_id`, and `champion`, the version that was champion before.
@@ -44,7 +55,7 @@ def register_model(
         decision = decide(verdict, ours, compared_scores(*champion[1:]) if champion else None)
         with tempfile.TemporaryDirectory() as folder:
             servable = _servable(registry.model, model, scores, influences, Path(folder))
-            page = _page(registry.model, model, scores, data_card, evaluation.split, decision)
+            page = _page(registry.model, model, scores, code_scores, data_card, evaluation.split, decision)
             version, model_id = store.add(servable, page, decision.alias)
     except store_errors() as error:
         raise ExperimentError(f"register: MLflow at {mask(tracking_uri)} fails: {describe_error(error)}") from None
@@ -77,6 +88,7 @@ def _page(
     name: str,
     generator: StackedGenerator | InfoGAN,
     scores: pd.DataFrame,
+    code_scores: pd.DataFrame | None,
     card: Mapping[str, Any],
     split: str,
     decision: Decision,
@@ -93,13 +105,9 @@ def _page(
         names.DECISION: f"{decision.alias}: {decision.reason}",
     }
     # a model's page has its scores alone, so their names need no generator
-    metrics = {key.removeprefix(f"{name}/"): value for key, value in score_metrics(scores, name).items()}
-    return Page(metrics, tags, "\n\n".join(_description(name, scores, card, split, verdict, decision)))
-
-
-def _description(
-    name: str, scores: pd.DataFrame, card: Mapping[str, Any], split: str, verdict: str, decision: Decision
-) -> Iterator[str]:
-    yield f"**{name}** of {card['source']}, scored against {split} images. Verdict: {verdict or 'none'}."
-    yield summary_markdown(scores)
-    yield f"Registered as {decision.alias}: {decision.reason}."
+    found = score_metrics(scores, name) | ({} if code_scores is None else score_metrics(code_scores, name))
+    metrics = {key.removeprefix(f"{name}/"): value for key, value in found.items()}
+    head = f"**{name}** of {card['source']}, scored against {split} images. Verdict: {verdict or 'none'}."
+    codes = [] if code_scores is None else [codes_markdown(code_scores)]
+    said = [head, summary_markdown(scores), *codes, f"Registered as {decision.alias}: {decision.reason}."]
+    return Page(metrics, tags, "\n\n".join(said))

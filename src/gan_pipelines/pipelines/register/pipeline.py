@@ -12,6 +12,9 @@ def create_pipeline(generator: str) -> Pipeline:
         generator: its dataset; its scores and influences are named after it.
     """
     made = [generator, f"{generator}_scores", f"{generator}_influences"]
+    codes = ["code_scores"] if generator == "infogan" else []
     settings = ["tracking_uri", "params:registry", "params:evaluation"]
-    node = Node(register_model, inputs=[*settings, *made, "data_card"], outputs="registration", name="register_model")
+    node = Node(
+        register_model, inputs=[*settings, *made, "data_card", *codes], outputs="registration", name="register_model"
+    )
     return Pipeline([node], namespace="register", prefix_datasets_with_namespace=False)
