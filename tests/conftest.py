@@ -1,6 +1,7 @@
 """Small shared material: synthetic images, tiny networks, an observer that remembers."""
 
 import os
+import pickle
 import resource
 import signal
 from collections import Counter
@@ -142,12 +143,19 @@ def global_seed() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def parsed_once() -> Iterator[None]:
-    """Sessions read the same YAML over and over, which takes longer than the rest of what begins them."""
-    load, patch = OmegaConf.load, pytest.MonkeyPatch()
-    parsed = cache(lambda text: load(StringIO(text)))
-    patch.setattr(OmegaConf, "load", lambda file: parsed(file.read()) if isinstance(file, StringIO) else load(file))
-    yield
-    patch.undo()
+    """Sessions read the same YAML over and over, which takes longer than the rest of what begins them.
+
+    Each gets a copy of its own, since Kedro merges in place; pickle copies thirty times as fast as the parser reads.
+    """
+    load = OmegaConf.load
+    parsed = cache(lambda text: pickle.dumps(load(StringIO(text))))
+
+    def read(file: Any) -> Any:
+        return pickle.loads(parsed(file.read())) if isinstance(file, StringIO) else load(file)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OmegaConf, "load", read)
+        yield
 
 
 @pytest.fixture
