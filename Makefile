@@ -14,8 +14,8 @@ SEED ?= $(shell date +%s)
 # where `make ui`, `make viz`, `make serve`, `make cluster` and `make notebook` listen; 5000, 4141, 5001, 8786 and 8888 unless named
 PORT =
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps
-# a file's tests stay together, and share what they have trained
-PYTEST = $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+# a file's tests stay together, and share what they have trained; tests/conftest.py orders the files
+PYTEST = $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 EXPERIMENT = $(if $(ENV),KEDRO_ENV=$(ENV))
 export KEDRO_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true

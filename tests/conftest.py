@@ -1,9 +1,14 @@
 """Small shared material: synthetic images, tiny networks, an observer that remembers."""
 
+import os
+import pickle
 import resource
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from io import StringIO
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,6 +21,7 @@ from kedro.io import DataCatalog
 from kedro.io.core import generate_timestamp
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
+from omegaconf import OmegaConf
 from PIL import Image
 
 from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader
@@ -40,7 +46,8 @@ settings.register_profile("quick", _CASES, max_examples=100, derandomize=True)
 settings.register_profile("nightly", _CASES, max_examples=2200, derandomize=False)
 settings.load_profile("quick")
 
-torch.set_num_threads(2)  # on any machine, since sums in another order train to other weights
+torch.set_num_threads(1)  # on any machine, since sums in another order train to other weights; workers fill the cores
+os.environ["OMP_NUM_THREADS"] = "1"  # likewise in processes that tests start
 
 CONF = Path(__file__).parents[1] / "conf"
 CLASSES = ("top left", "top right", "bottom left", "bottom right")
@@ -90,6 +97,20 @@ PROVENANCE = Provenance(
 """The provenance of an invented training."""
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with many slow tests begin, so that no worker waits for one in the end.
+
+    Slow tests and Kedro sessions do not count for coverage, but for what their fixtures run: measuring it makes Python
+    three to four times slower, most of all Kedro's, MLflow's and Plotly's.
+    """
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
+    for item in items:
+        if item.get_closest_marker("slow") or "new_checkout" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.no_cover)
+
+
 class Recorder:
     """An observer that records everything, and calls back at each report."""
 
@@ -117,6 +138,23 @@ def global_seed() -> Iterator[None]:
     """Initialisation draws from torch's global state; every test starts from the same one and leaves no trace."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def parsed_once() -> Iterator[None]:
+    """Sessions read the same YAML over and over, which takes longer than the rest of what begins them.
+
+    Each gets a copy of its own, since Kedro merges in place; pickle copies thirty times as fast as the parser reads.
+    """
+    load = OmegaConf.load
+    parsed = cache(lambda text: pickle.dumps(load(StringIO(text))))
+
+    def read(file: Any) -> Any:
+        return pickle.loads(parsed(file.read())) if isinstance(file, StringIO) else load(file)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OmegaConf, "load", read)
         yield
 
 
@@ -352,6 +390,14 @@ class Record:
             client.set_terminated(child)
         client.set_terminated(run, status)
         return run
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's tables without any run; making them takes seconds, so projects start from a copy."""
+    store = tmp_path_factory.mktemp("empty store") / "mlflow.db"
+    open_client(f"sqlite:///{store}")
+    return store
 
 
 @pytest.fixture(scope="session")

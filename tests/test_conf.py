@@ -1,8 +1,8 @@
 """Every experiment under conf/ is valid, its networks fit its data, and all its weights learn."""
 
 import re
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -36,17 +36,19 @@ def raw_parameters(experiment: str) -> dict[str, Any]:
     return ExperimentLoader(str(ROOT / "conf"), experiment, **LOADER_ARGUMENTS)["parameters"]
 
 
-@pytest.fixture
-def graphs(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, Pipeline]]:
+@pytest.fixture(scope="module")
+def graphs() -> Iterator[Callable[[str], dict[str, Pipeline]]]:
     """The pipelines of an experiment by name."""
-    monkeypatch.setattr(project, "_session", project._Session())
 
+    @cache
     def build(experiment: str) -> dict[str, Pipeline]:
         configure_project("gan_pipelines")
         project.enter(ROOT, Experiment.read(raw_parameters(experiment)))
         return dict(pipelines)
 
-    return build
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(project, "_session", project._Session())
+        yield build
 
 
 def one_step(experiment: Experiment) -> Experiment:

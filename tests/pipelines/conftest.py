@@ -21,7 +21,6 @@ from mlflow.entities import Run
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.datasets import ImagesDataset
 from gan_pipelines.model_file import read_model
-from gan_pipelines.tracking.store import open_client
 
 if TYPE_CHECKING:
     from tests.pipelines.processes import Process
@@ -157,14 +156,6 @@ class Project:
 
 
 @pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow's tables without any run; making them takes seconds, so projects start from a copy."""
-    store = tmp_path_factory.mktemp("store") / STORE
-    open_client(f"sqlite:///{store}")
-    return store
-
-
-@pytest.fixture(scope="session")
 def new_checkout(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Project]:
     """Makes projects with this repository's configuration and nothing else."""
 
@@ -222,7 +213,7 @@ def unmade_project(project: Project) -> Project:
     return project
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def kedro_run(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Callable[..., Process]]":
     """Starts `kedro run` as a process of its own; see `processes.Launcher.run`."""
     from tests.pipelines.processes import Launcher  # which knows projects

@@ -9,18 +9,10 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from gan_pipelines.tracking.store import Settings, open_client
+from gan_pipelines.tracking.store import Settings
 from tests.conftest import Record
 
 SETTINGS = Settings(tracking_uri="sqlite:///records/mlflow.db", artifacts="mlartifacts")
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a store without runs, to be copied."""
-    file = tmp_path_factory.mktemp("empty store") / "mlflow.db"
-    open_client(f"sqlite:///{file}")
-    return file
 
 
 @pytest.fixture(scope="session")
