@@ -53,12 +53,12 @@ def format_summary(tables: Mapping[str, pd.DataFrame], split: str) -> str:
     return "\n".join([*(line.rstrip() for line in lines), *notes])
 
 
-def summary_markdown(table: pd.DataFrame) -> str:
-    """The most important scores of a generator as a table in Markdown."""
-    _, samples, *cells = _summary_row("", table)
-    rows = zip([SCORES[score].title for score in SUMMARY], cells, strict=True)
-    lines = [f"| score, {samples} samples | value |", "|---|---|", *(f"| {title} | {cell} |" for title, cell in rows)]
-    return "\n".join(lines)
+def summary_markdown(tables: Mapping[str, pd.DataFrame]) -> str:
+    """The most important scores as a table in Markdown, one row per generator and the real images last."""
+    head = ["generator", "N", *(SCORES[score].title for score in SUMMARY)]
+    rows = [_summary_row(name, tables[name]) for name in sorted(tables, key=lambda name: name == REAL)]
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def explained_verdict(table: pd.DataFrame) -> str:

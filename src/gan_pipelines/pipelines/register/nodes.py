@@ -101,5 +101,5 @@ def _description(
     name: str, scores: pd.DataFrame, card: Mapping[str, Any], split: str, verdict: str, decision: Decision
 ) -> Iterator[str]:
     yield f"**{name}** of {card['source']}, scored against {split} images. Verdict: {verdict or 'none'}."
-    yield summary_markdown(scores)
+    yield summary_markdown({name: scores})
     yield f"Registered as {decision.alias}: {decision.reason}."

@@ -1,0 +1,103 @@
+"""What a run is called in MLflow, and what its page there says at the top, in Markdown."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import pandas as pd
+from kedro.io import DataCatalog
+
+from gan_pipelines.hooks.showing import describe_made
+from gan_pipelines.metrics.definitions import REAL
+from gan_pipelines.parameters.base import flatten
+from gan_pipelines.reporting.tables import explained_verdict, summary_markdown
+from gan_pipelines.tracking import names
+
+DEFAULT = "__default__"
+LONGEST_VALUE = 24
+"""Letters of a parameter's value in the name of a run."""
+MOST_VALUES = 3
+GRID = "_sample_grid"
+"""How the names of the pictures end that a run's page shows."""
+
+
+def pipeline_name(run_params: Mapping[str, Any]) -> str:
+    """The pipelines that a run was asked for, such as `sgan+infogan`."""
+    return "+".join(run_params["pipeline_names"] or [DEFAULT])
+
+
+def what_ran(run_params: Mapping[str, Any]) -> str:
+    """The pipeline, or the namespaces, nodes or tags of it that were selected, such as `pixels`."""
+    parts = next((run_params[key] for key in ("namespaces", "node_names", "tags") if run_params.get(key)), None)
+    ran = "+".join(parts) if parts else pipeline_name(run_params).replace(DEFAULT, "default")
+    for word, keys in {"from": ("from_nodes", "from_inputs"), "to": ("to_nodes", "to_outputs")}.items():
+        if ends := [name for key in keys for name in run_params.get(key) or ()]:
+            ran += f" {word} {'+'.join(ends)}"
+    return ran
+
+
+def name_run(run_params: Mapping[str, Any], made: Mapping[str, Any]) -> str:
+    """Name a run by what sets it apart: what ran, the seed, and what else was given on the command line.
+
+    Args:
+        run_params: what Kedro was asked for.
+        made: the parameters that made the models; their values count, not those asked for.
+    """
+    found, given = dict(flatten(made)), run_params.get("runtime_params")
+    asked = {key: found.get(key, value) for key, value in flatten(given)} if given else {}
+    seed = asked.pop(names.SEED, found[names.SEED])
+    others = [f"{'.'.join(key.split('.')[-2:])}={_short(value)}" for key, value in asked.items()]
+    if len(others) > MOST_VALUES:
+        others[MOST_VALUES:] = [f"and {len(others) - MOST_VALUES} more"]
+    return names.run_name(what_ran(run_params), seed, others)
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= LONGEST_VALUE else f"{value[:LONGEST_VALUE]}..."
+
+
+def describe_run(
+    run_params: Mapping[str, Any],
+    experiment: str,
+    run_id: str,
+    made: Mapping[str, Mapping[str, str]],
+    files: Mapping[str, Any],
+    catalog: DataCatalog,
+) -> str:
+    """What a run was, its verdicts and main scores, and its grids of samples, as Markdown.
+
+    Args:
+        run_params: what Kedro was asked for.
+        experiment: its experiment.
+        run_id: in MLflow, which serves the pictures.
+        made: the datasets that it saved, by what is recorded of them and what they are about.
+        files: the datasets that it saved.
+        catalog: where they are.
+    """
+    return "\n\n".join(_paragraphs(run_params, experiment, run_id, made, files, catalog))
+
+
+def _paragraphs(
+    run_params: Mapping[str, Any],
+    experiment: str,
+    run_id: str,
+    made: Mapping[str, Mapping[str, str]],
+    files: Mapping[str, Any],
+    catalog: DataCatalog,
+) -> Iterator[str]:
+    yield f"**{what_ran(run_params)}** of the experiment `{experiment}`, version `{run_params['run_id']}`."
+    tables: dict[str, pd.DataFrame] = {under: catalog.load(name) for under, name in made["scores"].items()}
+    verdicts = {name: said for name in tables if (said := explained_verdict(tables[name]))}
+    for name, said in verdicts.items():
+        yield f"Verdict on {name}: **{said}**. Its other scores say little."
+    if tables:
+        if not verdicts and {*tables} - {REAL}:
+            yield "No verdict: no generator has certainly collapsed, copies, or makes something else."
+        yield summary_markdown(tables)
+    elif found := describe_made(made, files, catalog):
+        yield "\n".join(f"- {line}" for line in found)
+    pictures = {name: f"{names.FIGURES}/{files[name].name}" for name in made["picture"].values() if name.endswith(GRID)}
+    for name, path in pictures.items():
+        yield f"![{name}](get-artifact?{urlencode({'path': path, 'run_uuid': run_id})})"
+    if made["picture"] or made["figure"]:
+        yield f"All pictures and figures: *Artifacts*, folder `{names.FIGURES}`."
