@@ -21,7 +21,7 @@ from kedro.pipeline import node, pipeline
 
 from gan_pipelines.cli import require_runner
 from gan_pipelines.cluster import checks
-from gan_pipelines.parameters import ExperimentError, RunParameters
+from gan_pipelines.parameters import ExperimentError, RunParameters, packages
 from gan_pipelines.tracking.names import parse_training_name
 from tests.pipelines.conftest import PARENT, STORE, Project
 from tests.pipelines.processes import PATIENCE_SECONDS, SEED, Process, checkpoints, wait_for_steps
@@ -218,7 +218,7 @@ def test_a_worker_that_listens_to_the_network_is_refused() -> None:
 
 
 def test_without_dask_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "find_spec", lambda _: None)
+    monkeypatch.setattr(packages, "find_spec", lambda _: None)
     require_runner(RUNNER, {"address": "tcp://127.0.0.1:8786"})
     assert "pip install 'distributed>=" in refusal(lambda: checks.connect("tcp://127.0.0.1:8786"))
 

@@ -67,7 +67,7 @@ def test_it_writes_a_report_with_the_pictures_of_each_run(compared_project: Proj
     assert "3 runs" in page
     assert "sgan.joint.upstream_weight" in page
     assert page.count('src="data:image/webp;base64,') == 3
-    assert "any of these may be the best: R3 seed 0: joint_stack (5), R2 seed 1: joint_stack (5.4)" in page
+    assert "any of these may be the best: joint_stack of R3, seed 0 (5); joint_stack of R2, seed 1 (5.4)" in page
 
 
 def test_it_gives_each_generator_a_place(compared_project: Project) -> None:
@@ -109,9 +109,7 @@ def test_it_says_where_the_report_is_and_who_leads(
     assert "frechet_distance.judge.200" in lines[1]
     assert lines[1].endswith(" R3 joint_stack 5 + 1")
     assert max(len(line) for line in lines[:2]) <= 80
-    assert any(
-        line.startswith("By the Frechet distance (judge, N = 200) any of these may be the best") for line in lines
-    )
+    assert any(line.startswith("By Frechet distance (judge, N = 200) any of these may be the best") for line in lines)
     report = next(line for line in lines if line.startswith("Report: ")).removeprefix("Report: ")
     assert (recorded_project.folder / report).is_file()
     assert report.endswith("comparison_report.html")

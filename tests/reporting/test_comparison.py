@@ -196,7 +196,7 @@ def test_a_page_of_large_pictures_stays_light_and_shows_grids_of_samples_first()
 
 def test_the_answer_stands_first_and_details_are_folded() -> None:
     text = Page(write()).text
-    order = ["By the Frechet distance", "What differs", "Pictures", "How to read the scores", "All scores", "Curves"]
+    order = ["By Frechet distance", "What differs", "Pictures", "How to read the scores", "All scores", "Curves"]
     places = [text.index(heading) for heading in order]
     assert places == sorted(places)
     assert write().count("<details open>") == 2  # the grids of samples, and what is missing
@@ -216,12 +216,12 @@ BEST = [
     [
         (
             [0, 1, 2, 3, 4],
-            "any of these may be the best: R1 first: a (5), R2 second: a (5.2).",
-            ["not told apart", "certainly worse", "R1 first: b (9)", "R2 second: b (collapsed)", "R3 third: a (1)"],
+            "any of these may be the best: a of R1, first (5); a of R2, second (5.2).",
+            ["not told apart", "ruled out by a verdict: R2 b (collapsed)", "excludes 0: R1 b;", "test images: R3 a."],
         ),
-        ([0, 3], "R1 first: a (5) is the best.", ["Certainly worse, by an interval that excludes 0: R1 first: b (9)."]),
-        ([1], "R2 second: a (5.2) is the best.", ["There is no other one to compare it with."]),
-        ([2], "no run may be called the best.", ["Ruled out by a verdict: R2 second: b (collapsed)."]),
+        ([0, 3], "a of R1, first (5) is the best.", ["Certainly worse, by an interval that excludes 0: R1 b."]),
+        ([1], "a of R2, second (5.2) is the best.", ["There is no other one to compare it with."]),
+        ([2], "no run may be called the best.", ["Ruled out by a verdict: R2 b (collapsed)."]),
     ],
 )
 def test_two_sentences_say_which_runs_may_be_the_best_and_why_no_more_is_known(
@@ -231,7 +231,7 @@ def test_two_sentences_say_which_runs_may_be_the_best_and_why_no_more_is_known(
     measured = {"score": "frechet_distance", "space": "judge", "samples": 100, "reference": "t", "expected": NAN}
     scores = pd.DataFrame(BEST, columns=columns).assign(**measured).iloc[chosen]
     found = leader_sentences(find_leaders(scores), {"R1": "first", "R2": "second", "R3": "third"})
-    assert found[0] == f"By the Frechet distance (judge, N = 100) {who}"
+    assert found[0] == f"By Frechet distance (judge, N = 100) {who}"
     for reason in why:
         assert reason in found[1]
     nothing = leader_sentences(find_leaders(scores.assign(score="recall")), {})
@@ -246,9 +246,9 @@ def test_the_summary_sets_generators_of_one_kind_below_each_other_the_best_first
         ["real images", f"R1 {EVIL}"],
     ]
     assert [row[2:] for row in rows] == [
-        ["5.123 ± 0.5", "the best", ""],
-        ["7 ± 0.5", "worse", "collapsed & <b>"],
-        ["0.5", "", ""],
+        ["the best", "5.123 ± 0.5", ""],
+        ["worse", "7 ± 0.5", "collapsed & <b>"],
+        ["", "0.5", ""],
     ]
 
 

@@ -8,7 +8,6 @@ import pandas as pd
 from kedro.io import DataCatalog
 
 from gan_pipelines.hooks.showing import describe_made
-from gan_pipelines.metrics.definitions import REAL
 from gan_pipelines.parameters.base import flatten
 from gan_pipelines.reporting.tables import explained_verdict, summary_markdown
 from gan_pipelines.tracking import names
@@ -85,16 +84,15 @@ def _paragraphs(
     files: Mapping[str, Any],
     catalog: DataCatalog,
 ) -> Iterator[str]:
-    yield f"**{what_ran(run_params)}** of the experiment `{experiment}`, version `{run_params['run_id']}`."
     tables: dict[str, pd.DataFrame] = {under: catalog.load(name) for under, name in made["scores"].items()}
-    verdicts = {name: said for name in tables if (said := explained_verdict(tables[name]))}
-    for name, said in verdicts.items():
-        yield f"Verdict on {name}: **{said}**. Its other scores say little."
-    if tables:
-        if not verdicts and {*tables} - {REAL}:
-            yield "No verdict: no generator has certainly collapsed, copies, or makes something else."
+    if tables:  # first, since MLflow folds all but the beginning
         yield summary_markdown(tables)
-    elif found := describe_made(made, files, catalog):
+        yield "Measured by the judge; +-: half of a 95 % interval, over other pictures of the same generator."
+    yield f"**{what_ran(run_params)}** of the experiment `{experiment}`, version `{run_params['run_id']}`."
+    for name, table in tables.items():
+        if said := explained_verdict(table):
+            yield f"Verdict on {name}: {said}."
+    if not tables and (found := describe_made(made, files, catalog)):
         yield "\n".join(f"- {line}" for line in found)
     pictures = {name: f"{names.FIGURES}/{files[name].name}" for name in made["picture"].values() if name.endswith(GRID)}
     for name, path in pictures.items():

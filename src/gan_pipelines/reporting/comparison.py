@@ -64,7 +64,7 @@ def comparison_page(
         sections=list(_sections(scores, names)),
         definitions=SCORES,
         seeds=seeds.to_dict("records"),
-        main_seeds=[row for row in seeds.to_dict("records") if row["score"] in main and row["space"] == JUDGE],
+        main_seeds=[row for row in seeds.to_dict("records") if _is_main(row, main)],
         not_averaged=not_averaged.to_dict("records"),
         differing=differing.fillna("").to_dict("records"),
         panels=curve_panels(histories, names),
@@ -72,6 +72,10 @@ def comparison_page(
         styles=line_styles(names),
         pictures=list(_picture_rows(pictures, names)),
     )
+
+
+def _is_main(row: dict[Any, Any], main: list[str]) -> bool:
+    return row["score"] in main and row["space"] == JUDGE and row["generator"] != REAL
 
 
 def format_verdict(runs: pd.DataFrame, scores: pd.DataFrame) -> str:

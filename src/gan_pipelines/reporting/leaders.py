@@ -86,19 +86,19 @@ def leader_sentences(leaders: Leaders, names: Mapping[str, str]) -> tuple[str, s
     """
     if not leaders.title:
         return "Nothing says which run is the best: none has a Frechet distance.", "The scores stand under Details."
-    reasons = "; ".join(_reasons(leaders, names))
+    reasons = "; ".join(_reasons(leaders))
     return _who(leaders, names), f"{reasons[:1].upper()}{reasons[1:]}."
 
 
 def _who(leaders: Leaders, names: Mapping[str, str]) -> str:
     if not leaders.best:
-        return f"By the {leaders.title} no run may be called the best."
+        return f"By {leaders.title} no run may be called the best."
     if len(leaders.best) == 1:
-        return f"By the {leaders.title} {_named(leaders.best, names)} is the best."
-    return f"By the {leaders.title} any of these may be the best: {_named(leaders.best, names)}."
+        return f"By {leaders.title} {_named(leaders.best, names)} is the best."
+    return f"By {leaders.title} any of these may be the best: {_named(leaders.best, names)}."
 
 
-def _reasons(leaders: Leaders, names: Mapping[str, str]) -> Iterator[str]:
+def _reasons(leaders: Leaders) -> Iterator[str]:
     if len(leaders.best) > 1:
         yield (
             "they are not told apart, since the 95 % interval of each one's difference from the best value contains 0, "
@@ -106,22 +106,26 @@ def _reasons(leaders: Leaders, names: Mapping[str, str]) -> Iterator[str]:
         )
     elif not (leaders.worse or leaders.barred or leaders.apart):
         yield "there is no other one to compare it with"
-    if leaders.worse:
-        yield f"certainly worse, by an interval that excludes 0: {_named(leaders.worse, names)}"
     if leaders.barred:
-        said = ", ".join(f"{_name(row, names)} ({row['verdict']})" for row in leaders.barred[:MOST_NAMED])
-        yield f"ruled out by a verdict: {said}{_more(leaders.barred)}"
+        yield f"ruled out by a verdict: {_listed(leaders.barred, 'verdict')}"
+    if leaders.worse:
+        yield f"certainly worse, by an interval that excludes 0: {_listed(leaders.worse)}"
     if leaders.apart:
-        reason = "for want of an interval, or of the same judge and test images"
-        yield f"not comparable, {reason}: {_named(leaders.apart, names)}"
+        yield f"not comparable, for want of an interval or of the same judge and test images: {_listed(leaders.apart)}"
 
 
 def _named(rows: Sequence[Row], names: Mapping[str, str]) -> str:
-    return ", ".join(f"{_name(row, names)} ({row['value']:.4g})" for row in rows[:MOST_NAMED]) + _more(rows)
+    """With the names of their runs and their values."""
+    shown = (
+        f"{row['generator']} of {row['run']}, {names[row['run']]} ({row['value']:.4g})" for row in rows[:MOST_NAMED]
+    )
+    return "; ".join(shown) + _more(rows)
 
 
-def _name(row: Row, names: Mapping[str, str]) -> str:
-    return f"{row['run']} {names[row['run']]}: {row['generator']}"
+def _listed(rows: Sequence[Row], reason: str = "") -> str:
+    """In few words."""
+    shown = (f"{row['run']} {row['generator']}{f' ({row[reason]})' if reason else ''}" for row in rows[:MOST_NAMED])
+    return ", ".join(shown) + _more(rows)
 
 
 def _more(rows: Sequence[Row]) -> str:

@@ -54,9 +54,12 @@ def format_summary(tables: Mapping[str, pd.DataFrame], split: str) -> str:
 
 
 def summary_markdown(tables: Mapping[str, pd.DataFrame]) -> str:
-    """The most important scores as a table in Markdown, one row per generator and the real images last."""
-    head = ["generator", "N", *(SCORES[score].title for score in SUMMARY)]
-    rows = [_summary_row(name, tables[name]) for name in sorted(tables, key=lambda name: name == REAL)]
+    """Verdicts and the most important scores as a table in Markdown, a row per generator and the real images last."""
+    head = ["generator", "N", *(SCORES[score].title for score in SUMMARY), "verdict"]
+    rows = [
+        [*_summary_row(name, tables[name]), f"**{said}**" if (said := table_verdict(tables[name])) else "none"]
+        for name in sorted(tables, key=lambda name: name == REAL)
+    ]
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 

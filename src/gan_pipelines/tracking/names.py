@@ -85,7 +85,9 @@ PARTS = ("value", "low", "high", "expected", "spread")
 of a mean over seeds, its standard deviation."""
 
 _VALUE = "{generator}/{score}.{space}.{samples}"
-_INTERVAL = "{generator}/interval/{score}.{space}.{samples}.{part}"
+_UNCERTAINTY = "uncertainty/{generator}/{score}.{space}.{samples}.{part}"
+_BEFORE = "{generator}/interval/{score}.{space}.{samples}.{part}"
+"""What earlier versions wrote instead."""
 _FIELDS = {
     "generator": r"[^/]+",
     "score": "|".join(SCORES),
@@ -114,12 +116,12 @@ class ScoreMetric(NamedTuple):
 
 
 def metric_name(generator: str, score: str, space: str, samples: int, part: str = "value") -> str:
-    """Name a score's metric; MLflow shows what precedes the last slash as a section of charts.
+    """Name a score's metric; MLflow shows what precedes the last slash as a section of charts, sorted by name.
 
-    Values are named `<generator>/<score>.<space>.<samples>`; the ends of their intervals and their spread,
-    `<generator>/interval/<score>.<space>.<samples>.<part>`.
+    Values are named `<generator>/<score>.<space>.<samples>`; the ends of their intervals and their spread, which come
+    after all values, `uncertainty/<generator>/<score>.<space>.<samples>.<part>`.
     """
-    template = _VALUE if part == "value" else _INTERVAL
+    template = _VALUE if part == "value" else _UNCERTAINTY
     return template.format(generator=generator, score=score, space=space, samples=samples, part=part)
 
 
@@ -136,7 +138,7 @@ def _pattern(template: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"\\{(\w+)\\}", lambda field: f"(?P<{field[1]}>{_FIELDS[field[1]]})", re.escape(template)))
 
 
-_PATTERNS = [_pattern(_VALUE), _pattern(_INTERVAL)]
+_PATTERNS = [_pattern(template) for template in (_VALUE, _UNCERTAINTY, _BEFORE)]
 
 
 def run_name(ran: str, seed: str, others: Iterable[str] = ()) -> str:

@@ -31,8 +31,8 @@ from gan_pipelines.training.stage import Stage, training_stage
 from gan_pipelines.training.turns import Terms, Turn
 from gan_pipelines.training.workers import shared_by_workers
 
-PREVIEW_PICTURES = 100
-"""Ten of each class, where there are ten."""
+PREVIEW_ROWS, PREVIEW_COLUMNS = 10, 10
+"""One column for each class, where there are ten."""
 
 
 def discriminator_terms(
@@ -219,8 +219,8 @@ def fit_level(
 def preview_pictures(levels: Sequence[LevelGAN], top: Representation, stage: Stage) -> Callable[[], Tensor]:
     """Prepare pictures for the observer: conditions of all classes sent through the levels, always with the same noise.
 
-    They are spread evenly over the training images, after these are sorted by their labels if the first level is
-    conditioned on labels. Data sets are mostly sorted by class, so that the first conditions alone show a single one.
+    They are spread evenly over the training images, column by column, after these are sorted by their labels if the
+    first level is conditioned on labels. Data sets are mostly sorted by class: their first images alone show one class.
 
     Args:
         levels: neighbours, from the top down; the last one generates the pixels.
@@ -230,8 +230,8 @@ def preview_pictures(levels: Sequence[LevelGAN], top: Representation, stage: Sta
     Returns:
         A function that generates the pictures from the current weights.
     """
-    count = min(PREVIEW_PICTURES, len(top.values))
-    chosen = torch.arange(count) * len(top.values) // count
+    spread = torch.arange(PREVIEW_ROWS * PREVIEW_COLUMNS) * len(top.values) // (PREVIEW_ROWS * PREVIEW_COLUMNS)
+    chosen = spread.unflatten(0, (PREVIEW_COLUMNS, PREVIEW_ROWS)).T.flatten()
     if top.name == LABELS:
         chosen = top.values.argmax(dim=1).argsort(stable=True).cpu()[chosen]
     above = top.batch(chosen).to(stage.device)

@@ -93,7 +93,7 @@ def _page(
         names.DECISION: f"{decision.alias}: {decision.reason}",
     }
     # a model's page has its scores alone, so their names need no generator
-    metrics = {key.removeprefix(f"{name}/"): value for key, value in score_metrics(scores, name).items()}
+    metrics = {key.replace(f"{name}/", "", 1): value for key, value in score_metrics(scores, name).items()}
     return Page(metrics, tags, "\n\n".join(_description(name, scores, card, split, verdict, decision)))
 
 
