@@ -18,7 +18,7 @@ OTHERS = {"sgan": {"joint": {"upstream_weight": 0.5, "a": 1, "b": 2}}, "run": {"
         ({"pipeline_names": ["sgan", "infogan"]}, "sgan+infogan seed=1"),
         ({"namespaces": ["fc3", "pixels"]}, "fc3+pixels seed=1"),
         ({"pipeline_names": ["sgan"], "node_names": ["joint.train_joint_levels"]}, "joint.train_joint_levels seed=1"),
-        ({"pipeline_names": ["sgan"], "from_nodes": ["a"], "to_outputs": ["b"]}, "sgan from a to b seed=1"),
+        ({"pipeline_names": ["sgan"], "from_nodes": ["a"], "to_outputs": ["b"]}, "sgan seed=1 from=a to=b"),
         ({"runtime_params": {"run": {"seed": 9}}}, "default seed=1"),  # the models at hand were made with seed 1
         ({"runtime_params": {"_widths": {"dense": "x" * 30}}}, f"default seed=1 _widths.dense={'x' * 24}..."),
         ({"runtime_params": OTHERS}, "default seed=1 joint.upstream_weight=1.0 joint.a=1 joint.b=2 and 1 more"),

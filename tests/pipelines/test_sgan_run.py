@@ -281,7 +281,7 @@ def test_mlflow_names_runs_by_what_sets_them_apart_and_describes_them(finished_p
     assert record.children["joint"].info.run_name == "joint seed=0"
     note = record.parent.data.tags["mlflow.note.content"]
     accuracy = finished_project.scores("joint_stack").loc[("label_accuracy", "judge"), "value"]
-    (row,) = [line for line in note.splitlines() if line.startswith("| joint_stack | 200 |")]
+    (row,) = [line for line in note.splitlines() if line.startswith("| joint_stack&emsp;| 200&emsp;|")]
     assert f" {accuracy:.3f} +- " in row
     assert row.endswith(f"| **{record.parent.data.tags['verdict.joint_stack']}** |")
     address = urlsplit(next(line for line in note.splitlines() if line.startswith("![joint_stack_sample_grid]"))[:-1])

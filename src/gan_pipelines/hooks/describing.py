@@ -1,6 +1,7 @@
 """What a run is called in MLflow, and what its page there says at the top, in Markdown."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -28,11 +29,7 @@ def pipeline_name(run_params: Mapping[str, Any]) -> str:
 def what_ran(run_params: Mapping[str, Any]) -> str:
     """The pipeline, or the namespaces, nodes or tags of it that were selected, such as `pixels`."""
     parts = next((run_params[key] for key in ("namespaces", "node_names", "tags") if run_params.get(key)), None)
-    ran = "+".join(parts) if parts else pipeline_name(run_params).replace(DEFAULT, "default")
-    for word, keys in {"from": ("from_nodes", "from_inputs"), "to": ("to_nodes", "to_outputs")}.items():
-        if ends := [name for key in keys for name in run_params.get(key) or ()]:
-            ran += f" {word} {'+'.join(ends)}"
-    return ran
+    return "+".join(parts) if parts else pipeline_name(run_params).replace(DEFAULT, "default")
 
 
 def name_run(run_params: Mapping[str, Any], made: Mapping[str, Any]) -> str:
@@ -45,7 +42,9 @@ def name_run(run_params: Mapping[str, Any], made: Mapping[str, Any]) -> str:
     found, given = dict(flatten(made)), run_params.get("runtime_params")
     asked = {key: found.get(key, value) for key, value in flatten(given)} if given else {}
     seed = asked.pop(names.SEED, found[names.SEED])
-    others = [f"{'.'.join(key.split('.')[-2:])}={_short(value)}" for key, value in asked.items()]
+    ends = {"from": ("from_nodes", "from_inputs"), "to": ("to_nodes", "to_outputs")}
+    others = [f"{end}={'+'.join(run_params[key])}" for end, keys in ends.items() for key in keys if run_params.get(key)]
+    others += [f"{'.'.join(key.split('.')[-2:])}={_short(value)}" for key, value in asked.items()]
     if len(others) > MOST_VALUES:
         others[MOST_VALUES:] = [f"and {len(others) - MOST_VALUES} more"]
     return names.run_name(what_ran(run_params), seed, others)
@@ -60,30 +59,19 @@ def describe_run(
     experiment: str,
     run_id: str,
     made: Mapping[str, Mapping[str, str]],
-    files: Mapping[str, Any],
+    files: Mapping[str, Path],
     catalog: DataCatalog,
-) -> str:
-    """What a run was, its verdicts and main scores, and its grids of samples, as Markdown.
+) -> Iterator[str]:
+    """What a run was, its verdicts and main scores, and its grids of samples, as paragraphs of Markdown.
 
     Args:
         run_params: what Kedro was asked for.
         experiment: its experiment.
         run_id: in MLflow, which serves the pictures.
         made: the datasets that it saved, by what is recorded of them and what they are about.
-        files: the datasets that it saved.
-        catalog: where they are.
+        files: where it saved them.
+        catalog: loads them.
     """
-    return "\n\n".join(_paragraphs(run_params, experiment, run_id, made, files, catalog))
-
-
-def _paragraphs(
-    run_params: Mapping[str, Any],
-    experiment: str,
-    run_id: str,
-    made: Mapping[str, Mapping[str, str]],
-    files: Mapping[str, Any],
-    catalog: DataCatalog,
-) -> Iterator[str]:
     tables: dict[str, pd.DataFrame] = {under: catalog.load(name) for under, name in made["scores"].items()}
     if tables:  # first, since MLflow folds all but the beginning
         yield summary_markdown(tables)

@@ -153,8 +153,8 @@ class RecordingHooks:
         for name in made["picture"].values():
             tracking.log_artifact(files[name], names.FIGURES)
         run_id = tracking.active_run_id()
-        note = describe_run(run_params, self.experiment, run_id, made, files, catalog) if run_id else ""
-        if address := tracking.finish_run("FINISHED", note):
+        note = describe_run(run_params, self.experiment, run_id, made, files, catalog) if run_id else ()
+        if address := tracking.finish_run("FINISHED", "\n\n".join(note)):
             print(f"MLflow: make ui, then open {address}")
 
     @hook_impl

@@ -60,8 +60,9 @@ def summary_markdown(tables: Mapping[str, pd.DataFrame]) -> str:
         [*_summary_row(name, tables[name]), f"**{said}**" if (said := table_verdict(tables[name])) else "none"]
         for name in sorted(tables, key=lambda name: name == REAL)
     ]
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    space = "&emsp;| "  # MLflow leaves none between cells
+    lines = [f"| {space.join(cells)} |" for cells in (head, *rows)]
+    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
 
 
 def explained_verdict(table: pd.DataFrame) -> str:
