@@ -519,7 +519,10 @@ def test_a_training_is_named_by_its_own_seed_and_by_what_sets_its_run_apart(
     parent = begin(tags={"mlflow.runName": "sgan seed=7 joint.upstream_weight=1.0"})
     with stage_run("joint") as observer:
         observer.start(200, 64, TRAINED)
-    assert children(store, parent)["joint"].info.run_name == "joint seed=1 joint.upstream_weight=1.0"
+    run = children(store, parent)["joint"]
+    assert run.info.run_name == "joint seed=1 joint.upstream_weight=1.0"
+    place = f"[sgan seed=7 joint.upstream_weight=1.0](#/experiments/{run.info.experiment_id}/runs/{parent})"
+    assert f"{place}: 200 steps of 64 images." in run.data.tags["mlflow.note.content"]
 
 
 def test_a_stage_that_goes_on_says_from_where_and_has_the_whole_curve(

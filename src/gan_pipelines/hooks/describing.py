@@ -10,6 +10,7 @@ from kedro.io import DataCatalog
 
 from gan_pipelines.hooks.showing import describe_made
 from gan_pipelines.parameters.base import flatten
+from gan_pipelines.reporting.ablation import format_ablation
 from gan_pipelines.reporting.tables import explained_verdict, summary_markdown
 from gan_pipelines.tracking import names
 
@@ -80,6 +81,8 @@ def describe_run(
     for name, table in tables.items():
         if said := explained_verdict(table):
             yield f"Verdict on {name}: {said}."
+    for name in made["ablation_scores"].values():
+        yield f"```text\n{format_ablation(catalog.load(name))}\n```"
     if not tables and (found := describe_made(made, files, catalog)):
         yield "\n".join(f"- {line}" for line in found)
     pictures = {name: f"{names.FIGURES}/{files[name].name}" for name in made["picture"].values() if name.endswith(GRID)}

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 5.0
 """Time between two batches of metrics."""
+TRAINING_NOTE = (
+    "The training `{stage}` of [{parent.run_name}](#/experiments/{parent.experiment_id}/runs/{parent.run_id}): {steps} "
+    f"steps of {{batch_size}} images. Its curves, and the film `{names.SAMPLES}` of a generator, are under "
+    f"*Model metrics*; what decides its result, among its *Artifacts*, `{names.PROVENANCE_FILE}`."
+)
+"""The description at the top of a training's page."""
 GRID_PIXELS = 640
 """Width that a grid of samples has at most after it was enlarged."""
 
@@ -105,8 +111,11 @@ class _Stage:
         """Name the run by its seed, and record what decides the result; what is shown, MLflow writes above pictures."""
 
         def call(client: "MlflowClient") -> None:
-            parent = client.get_run(os.environ[RUN_ID]).info.run_name
-            client.update_run(str(self._run_id), name=names.training_name(self._title, provenance.seed, parent))
+            parent = client.get_run(os.environ[RUN_ID]).info
+            name = names.training_name(self._title, provenance.seed, parent.run_name)
+            client.update_run(str(self._run_id), name=name)
+            note = TRAINING_NOTE.format(stage=self._title, parent=parent, **shown)
+            client.set_tag(str(self._run_id), names.NOTE, note)
             client.log_dict(str(self._run_id), provenance.model_dump(mode="json"), names.PROVENANCE_FILE)
 
         send(call)
