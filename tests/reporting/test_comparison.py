@@ -212,6 +212,7 @@ BEST = [
     ["R2", "b", "collapsed", 5.1, "not told apart", "j"],
     ["R1", "b", "", 9.0, "worse", "j"],
     ["R3", "a", "", 1.0, "best", "another"],
+    ["R3", "b", "copies", 2.0, "better", "j"],
 ]
 
 
@@ -223,6 +224,7 @@ BEST = [
             "any of these may be the best: a of R1, first (5); a of R2, second (5.2).",
             ["not told apart", "ruled out by a verdict: R2 b (collapsed)", "excludes 0: R1 b;", "test images: R3 a."],
         ),
+        ([0, 5], "a of R1, first (5) is the best.", ["Ruled out by a verdict: R3 b (copies)."]),
         ([0, 3], "a of R1, first (5) is the best.", ["Certainly worse, by an interval that excludes 0: R1 b."]),
         ([1], "a of R2, second (5.2) is the best.", ["There is no other one to compare it with."]),
         ([2], "no run may be called the best.", ["Ruled out by a verdict: R2 b (collapsed)."]),

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from gan_pipelines.metrics.comparisons import EQUAL, LEADER, MEASURED, MEASURED_BY, WORSE, badness
+from gan_pipelines.metrics.comparisons import BETTER, EQUAL, LEADER, MEASURED, MEASURED_BY, WORSE, badness
 from gan_pipelines.metrics.definitions import JUDGE, REAL, SCORES
 from gan_pipelines.reporting.tables import SUMMARY
 
@@ -24,7 +24,7 @@ class Leaders(NamedTuple):
         title: of the score, with network and sample count; empty if no score decides.
         best: those that may be the best, the one with the best value first.
         barred: those that would be among them, but for their verdict.
-        worse: those that are certainly worse than the best value.
+        worse: those that are certainly worse than the best one.
         apart: those that cannot be compared with it.
     """
 
@@ -46,10 +46,10 @@ def find_leaders(scores: pd.DataFrame) -> Leaders:
     if rows.empty:
         return Leaders("", [], [], [], [])
     score, space, samples = rows[MEASURED].iloc[0]
-    groups = [group for _, group in rows.groupby(MEASURED_BY, sort=False)]
+    groups = [group for _, group in rows.groupby(MEASURED_BY, sort=False, dropna=False)]
     largest = max(groups, key=len)  # the first of equals, with the newest run
     ordered = sorted(_records(largest), key=lambda row: badness(row, SCORES[score].better))
-    first = [row for row in ordered if row["outcome"] == LEADER]
+    first = [row for row in ordered if row["outcome"] in (LEADER, BETTER)]
     equal = [row for row in ordered if row["outcome"] == EQUAL]
     others = [row for group in groups if group is not largest for row in _records(group)]
     return Leaders(
@@ -57,7 +57,7 @@ def find_leaders(scores: pd.DataFrame) -> Leaders:
         [row for row in first + equal if not row["verdict"]],
         [row for row in first + equal if row["verdict"]],
         [row for row in ordered if row["outcome"] == WORSE],
-        [*(row for row in ordered if row["outcome"] not in (LEADER, EQUAL, WORSE)), *others],
+        [*(row for row in ordered if row["outcome"] not in (LEADER, BETTER, EQUAL, WORSE)), *others],
     )
 
 
