@@ -370,7 +370,7 @@ class Record:
         run = client.create_run(where, tags={**origin, **(tags or {})}, run_name=name).info.run_id
         values = {"judge.test_accuracy": 0.9, "category.information_nats": 2.0, "joint_stack/unknown.judge.10": 1.0}
         for score, value in scores.items():
-            beside = score.replace("/", "/interval/")
+            beside = f"uncertainty/{score}"
             names = (score, f"{beside}.low", f"{beside}.high")
             values |= dict(zip(names, value, strict=True)) if isinstance(value, tuple) else {score: value}
         settings = {"run.seed": str(seed), "sgan.joint.upstream_weight": "0.01", **(parameters or {})}

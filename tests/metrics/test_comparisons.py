@@ -158,6 +158,12 @@ def of_runs(score: str, *intervals: tuple[float, float, float]) -> pd.DataFrame:
     return table(*rows)
 
 
+def test_a_generator_with_a_verdict_is_not_the_best_while_there_is_one_without() -> None:
+    scores = of_runs("frechet_distance", *around(1, 5, 9)).assign(verdict=["copies", "", ""])
+    assert ranked(scores) == (["1", "2", "3"], ["better", "best", "worse"])
+    assert ranked(scores.assign(verdict="copies"))[1] == ["best", "worse", "worse"]
+
+
 def around(*values: float, half: float = 1.0) -> list[tuple[float, float, float]]:
     return [(value, value - half, value + half) for value in values]
 

@@ -13,10 +13,10 @@ from torch.testing import assert_close
 
 from gan_pipelines.data.images import to_bytes
 from gan_pipelines.models import InfoGAN, InfoGANSpec, LevelGAN, assemble_stack
-from gan_pipelines.models import program as programs
-from gan_pipelines.models.program import export_programs, program_inputs, require_onnx, require_same
+from gan_pipelines.models.program import export_programs, program_inputs, require_same
 from gan_pipelines.models.sampler import InfoGANSampler, StackSampler, open_sampler
 from gan_pipelines.parameters import ExperimentError
+from gan_pipelines.parameters.packages import require_packages
 
 CLASSES = ("a", "b", "c", "d")
 COUNT = 7
@@ -103,7 +103,6 @@ def test_a_program_that_differs_is_refused(difference: float) -> None:
         require_same(torch.sin, {"model.pt2": torch.sin, "model.onnx": lambda x: x.sin() + difference}, batches)
 
 
-def test_onnx_is_refused_by_the_names_of_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "ONNX_PACKAGES", ("torch", "no_such_package"))
+def test_packages_of_an_extra_are_refused_by_the_names_of_those_that_are_not_installed() -> None:
     with pytest.raises(ExperimentError, match=r"export\.onnx: needs no_such_package, which is not installed.*\[onnx\]"):
-        require_onnx("export.onnx")
+        require_packages("export.onnx", ["torch", "no_such_package"], "gan_pipelines[onnx]")

@@ -21,6 +21,7 @@ from mlflow.entities import Run
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.datasets import ImagesDataset
 from gan_pipelines.model_file import read_model
+from gan_pipelines.tracking.names import parse_training_name
 
 if TYPE_CHECKING:
     from tests.pipelines.processes import Process
@@ -136,7 +137,8 @@ class Project:
         runs = list(client.search_runs([known.experiment_id], max_results=1000))
         children: dict[str, dict[str, Run]] = {}
         for run in runs:
-            children.setdefault(run.data.tags.get(PARENT, ""), {})[run.info.run_name] = run
+            stage = parse_training_name(run.info.run_name)
+            children.setdefault(run.data.tags.get(PARENT, ""), {})[stage] = run
         parents = [run for run in runs if PARENT not in run.data.tags]
         return [Recorded(client, parent, children.get(parent.info.run_id, {})) for parent in parents]
 

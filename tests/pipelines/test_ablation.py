@@ -165,7 +165,7 @@ def test_the_table_and_the_metrics_hold_the_scores_of_the_rows(ablated: Project)
             else:
                 assert value == pytest.approx(scores[score, "judge"], rel=1e-12)
                 assert metrics[name] == pytest.approx(value, rel=1e-12)
-            assert f"{row}/interval/{score}.judge.{count}.spread" not in metrics  # one seed has none
+            assert f"uncertainty/{row}/{score}.judge.{count}.spread" not in metrics  # one seed has none
     assert not [name for name in metrics if name.startswith("ablation_")]
 
 

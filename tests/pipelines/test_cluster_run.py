@@ -21,7 +21,8 @@ from kedro.pipeline import node, pipeline
 
 from gan_pipelines.cli import require_runner
 from gan_pipelines.cluster import checks
-from gan_pipelines.parameters import ExperimentError, RunParameters
+from gan_pipelines.parameters import ExperimentError, RunParameters, packages
+from gan_pipelines.tracking.names import parse_training_name
 from tests.pipelines.conftest import PARENT, STORE, Project
 from tests.pipelines.processes import PATIENCE_SECONDS, SEED, Process, checkpoints, wait_for_steps
 
@@ -121,7 +122,7 @@ def statuses(project: Project) -> dict[str, list[str]]:
     record, found = project.record(), dict[str, list[str]]()
     for run in record.client.search_runs([record.parent.info.experiment_id]):
         if run.data.tags.get(PARENT) == record.parent.info.run_id:
-            found.setdefault(run.info.run_name, []).append(run.info.status)
+            found.setdefault(parse_training_name(run.info.run_name), []).append(run.info.status)
     return {"parent": [record.parent.info.status], **found}
 
 
@@ -129,7 +130,7 @@ def recorded(project: Project) -> set[str]:
     """Stages under way whose record has losses."""
     names = "select distinct name from runs join metrics using (run_uuid) where runs.status = 'RUNNING'"
     with closing(sqlite3.connect(f"file:{project.folder / STORE}?mode=ro", uri=True)) as connection:
-        return {name for (name,) in connection.execute(names)}
+        return {parse_training_name(name) for (name,) in connection.execute(names)}
 
 
 @pytest.mark.slow
@@ -217,7 +218,7 @@ def test_a_worker_that_listens_to_the_network_is_refused() -> None:
 
 
 def test_without_dask_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "find_spec", lambda _: None)
+    monkeypatch.setattr(packages, "find_spec", lambda _: None)
     require_runner(RUNNER, {"address": "tcp://127.0.0.1:8786"})
     assert "pip install 'distributed>=" in refusal(lambda: checks.connect("tcp://127.0.0.1:8786"))
 

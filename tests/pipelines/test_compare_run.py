@@ -66,7 +66,8 @@ def test_it_writes_a_report_with_the_pictures_of_each_run(compared_project: Proj
     page = compared_project.newest("comparison_report.html").read_text(encoding="utf-8")
     assert "3 runs" in page
     assert "sgan.joint.upstream_weight" in page
-    assert page.count('<img src="data:image/png;base64,') == 3
+    assert page.count('src="data:image/webp;base64,') == 3
+    assert "any of these may be the best: joint_stack of R3, seed 0 (5); joint_stack of R2, seed 1 (5.4)" in page
 
 
 def test_it_gives_each_generator_a_place(compared_project: Project) -> None:
@@ -108,6 +109,7 @@ def test_it_says_where_the_report_is_and_who_leads(
     assert "frechet_distance.judge.200" in lines[1]
     assert lines[1].endswith(" R3 joint_stack 5 + 1")
     assert max(len(line) for line in lines[:2]) <= 80
+    assert any(line.startswith("By Frechet distance (judge, N = 200) any of these may be the best") for line in lines)
     report = next(line for line in lines if line.startswith("Report: ")).removeprefix("Report: ")
     assert (recorded_project.folder / report).is_file()
     assert report.endswith("comparison_report.html")
@@ -118,7 +120,7 @@ def test_a_moved_project_finds_the_pictures_of_its_runs(recorded_project: Projec
     moved = Project(copy.folder.rename(tmp_path / "moved"))
     moved.run(CHOSEN, pipeline_names=["compare"])
     page = moved.newest("comparison_report.html").read_text(encoding="utf-8")
-    assert page.count('<img src="data:image/png;base64,') == 3
+    assert page.count('src="data:image/webp;base64,') == 3
 
 
 def test_a_machine_without_the_device_of_the_experiment_compares(recorded_project: Project) -> None:

@@ -24,7 +24,7 @@ ELSEWHERE = ("git", "docker", "pip", "hf", "curl", "uv", "pre-commit", "export",
 NAME = re.compile(r"[A-Za-z_][\w.]*\w")
 FILES = re.compile(r"[\w.<>*-]*(/[\w.<>*-]+)*/?")
 SOURCES = ("src", "conf", "tests", "benchmarks", "notebooks", "docs/site")
-READERS_OWN = re.compile(r"conf/(mine|<\w+>)/.*|\.\w+|/.*|.*://.*|<\w+>/.*|influences/.*|figures/.*")
+READERS_OWN = re.compile(r"conf/(mine|<\w+>)/.*|\.\w+|/.*|.*://.*|<\w+>/.*|influences/.*|figures/.*|uncertainty/.*")
 """Paths that a reader makes, kinds of files, places of the machine, and the names of things in MLflow."""
 TEXTS = (".py", ".yml", ".html", ".md", ".json", ".ipynb")
 

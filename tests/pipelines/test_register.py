@@ -189,19 +189,19 @@ def test_the_page_of_a_model_has_its_scores_its_verdict_and_what_made_them(regis
     model, version = registered.model(2), registered.version(2)
     assert {metric.key: metric.value for metric in model.metrics or []} == {
         "frechet_distance_infinity.judge.200": 1.0,
-        "interval/frechet_distance_infinity.judge.200.low": 0.9,
-        "interval/frechet_distance_infinity.judge.200.high": 1.1,
-        "interval/frechet_distance_infinity.judge.200.expected": 0.9,
+        "uncertainty/frechet_distance_infinity.judge.200.low": 0.9,
+        "uncertainty/frechet_distance_infinity.judge.200.high": 1.1,
+        "uncertainty/frechet_distance_infinity.judge.200.expected": 0.9,
         "label_accuracy.judge.200": 0.9,
-        "interval/label_accuracy.judge.200.low": 0.89,
-        "interval/label_accuracy.judge.200.high": 0.91,
-        "interval/label_accuracy.judge.200.expected": 0.9,
+        "uncertainty/label_accuracy.judge.200.low": 0.89,
+        "uncertainty/label_accuracy.judge.200.high": 0.91,
+        "uncertainty/label_accuracy.judge.200.expected": 0.9,
         "information_nats.category.200": 1.5,
-        "interval/information_nats.category.200.low": 1.25,
-        "interval/information_nats.category.200.high": 1.75,
+        "uncertainty/information_nats.category.200.low": 1.25,
+        "uncertainty/information_nats.category.200.high": 1.75,
         "leakage.category.200": 0.25,
-        "interval/leakage.category.200.low": 0.0,
-        "interval/leakage.category.200.high": 0.5,
+        "uncertainty/leakage.category.200.low": 0.0,
+        "uncertainty/leakage.category.200.high": 0.5,
     }
     assert model.name == "infogan"
     assert str(model.status) == "READY"

@@ -3,6 +3,7 @@
 import shutil
 from itertools import product
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
 import pytest
@@ -234,11 +235,11 @@ def test_the_parent_run_in_mlflow_has_parameters_scores_and_figures(finished_pro
         found = {
             metric: value
             for metric, value in run.metrics.items()
-            if metric.startswith(f"{generator}/")
+            if metric.removeprefix("uncertainty/").startswith(f"{generator}/")
             and (metric.split("/")[-1].split(".")[0] in LEVEL_SCORES) == name.endswith("_level")
         }
         assert found == pytest.approx(expected, abs=1e-9)
-    assert run.metrics["joint_stack/interval/kernel_distance.judge.200.expected"] == 0
+    assert run.metrics["uncertainty/joint_stack/kernel_distance.judge.200.expected"] == 0
     for classifier in ("encoder", "judge", "second_judge"):
         for name, value in finished_project.json(f"{classifier}_metrics").items():
             assert run.metrics[f"{classifier}.{name}"] == pytest.approx(value)
@@ -270,7 +271,23 @@ def test_mlflow_has_one_child_run_per_stage_with_the_same_metric_names(finished_
         assert child.data.tags["data_source"] == tags["data_source"] == "mnist_5k"
         assert child.data.tags["data_sha256"] == tags["data_sha256"]
     images = record.artifacts("images", child="joint")
-    assert len([name for name in images if name.endswith(".png")]) == 10
+    steps = {int(name.split("+")[2]) for name in images if name.endswith(".png")}
+    assert steps == set(range(11))  # the film begins before the first step
+
+
+def test_mlflow_names_runs_by_what_sets_them_apart_and_describes_them(finished_project: Project) -> None:
+    record = finished_project.record()
+    assert record.parent.info.run_name == "default seed=0"
+    assert record.children["joint"].info.run_name == "joint seed=0"
+    note = record.parent.data.tags["mlflow.note.content"]
+    accuracy = finished_project.scores("joint_stack").loc[("label_accuracy", "judge"), "value"]
+    (row,) = [line for line in note.splitlines() if line.startswith("| joint_stack&emsp;| 200&emsp;|")]
+    assert f" {accuracy:.3f} +- " in row
+    assert row.endswith(f"| **{record.parent.data.tags['verdict.joint_stack']}** |")
+    address = urlsplit(next(line for line in note.splitlines() if line.startswith("![joint_stack_sample_grid]"))[:-1])
+    asked = parse_qs(address.query)
+    assert asked["run_uuid"] == [record.parent.info.run_id]
+    assert Path(asked["path"][0]).name in record.artifacts("figures")
 
 
 @pytest.mark.slow

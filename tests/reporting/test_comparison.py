@@ -7,16 +7,21 @@ from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
-import plotly.graph_objects as go
 import pytest
+import torch
 from PIL import Image
 
 from gan_pipelines.metrics.definitions import SCORES
+from gan_pipelines.reporting import light
 from gan_pipelines.reporting.comparison import comparison_page, format_comparison
 from gan_pipelines.reporting.curves import overlaid_curves
+from gan_pipelines.reporting.leaders import find_leaders, leader_sentences
+from gan_pipelines.reporting.light import curve_panels
 
 ROOT = Path(__file__).parents[2]
 NAN = float("nan")
+HISTORIES = pd.DataFrame([["R1", "fc3", "a", 10, 2.0], ["R1", "fc3", "a", 20, 1.0]])
+HISTORIES.columns = pd.Index(["run", "stage", "term", "step", "value"])
 EVIL = "<script>alert('run')</script>"
 ADDRESSES = {"src", "href", "action", "data", "srcset", "poster"}
 
@@ -101,7 +106,7 @@ def write(
     seeds: pd.DataFrame | None = None,
     not_averaged: pd.DataFrame | None = None,
     differing: pd.DataFrame | None = None,
-    curves: go.Figure | None = None,
+    histories: pd.DataFrame | None = None,
     pictures: pd.DataFrame = PICTURES,
 ) -> str:
     nothing = pd.DataFrame()
@@ -112,19 +117,19 @@ def write(
         nothing if seeds is None else seeds,
         nothing if not_averaged is None else not_averaged,
         pd.DataFrame(columns=["kind", "name", "R1", "R2"]) if differing is None else differing,
-        go.Figure() if curves is None else curves,
+        HISTORIES.iloc[:0] if histories is None else histories,
         pictures,
     )
 
 
 def test_a_score_has_interval_place_spread_and_verdict_and_missing_ones_are_marked() -> None:
     page = Page(write())
-    assert ["network", "N", "generator", "R1", "R2"] in page.rows
+    assert ["network", "N", "generator", f"R1 {EVIL}", "R2 second"] in page.rows
     distance = "5.123 [4.5, 5.5] spread 0.25 place 1, best"
     assert ["judge", "100", "joint_stack", distance, "7 [6.5, 7.5] place 2, worse collapsed & <b>"] in page.rows
     assert ["judge", "100", "real images", "0.5 no interval", "not recorded"] in page.rows
     assert ["fc3", "100", "infogan", "not recorded", "not a number no interval"] in page.rows
-    assert page.classes.count("real") == 1
+    assert page.classes.count("real") == 2  # in the summary and among the details
     for score in ("frechet_distance", "coverage"):
         assert SCORES[score].meaning in page.text
     assert page.text.index("Frechet distance, lower is better") < page.text.index("coverage, higher is better")
@@ -165,30 +170,112 @@ def test_runs_that_are_not_averaged_are_listed_with_the_reason() -> None:
 def test_pictures_are_embedded_side_by_side_and_missing_ones_are_explained() -> None:
     page = Page(write())
     (picture,) = page.pictures
-    assert base64.b64decode(picture.removeprefix("data:image/png;base64,")) == png()
+    with Image.open(BytesIO(base64.b64decode(picture.removeprefix("data:image/webp;base64,")))) as shown:
+        assert shown.size == (4, 4)
+        assert shown.getpixel((0, 0)) == pytest.approx((7, 7, 7), abs=3)
     assert "the files of this run are gone" in page.text
     only_gaps = PICTURES.assign(picture=None, png=None, gap=["this run has no pictures", "gone"])
     page = Page(write(pictures=only_gaps))
     assert page.pictures == []
     assert "this run has no pictures" in page.text
     assert page.classes.count("gap") >= 2
-    more = pd.concat([PICTURES, pd.DataFrame([["R1", "infogan_categories", png(), ""]], columns=PICTURES.columns)])
-    assert Page(write(pictures=more.iloc[[0, 2]])).text.count("not drawn by this run") == 2
 
 
-def test_names_are_escaped_in_text_and_in_figures() -> None:
-    histories = pd.DataFrame([["R1", EVIL, EVIL, 1, 2.0]], columns=["run", "stage", "term", "step", "value"])
-    page = Page(write(curves=overlaid_curves(histories, {"R1": EVIL, "R2": "second"})))
+def test_a_page_of_large_pictures_stays_light_and_shows_grids_of_samples_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert light.PICTURE_BYTES * 4 / 3 < 1_000_000  # in base64, beside tables and curves
+    monkeypatch.setattr(light, "PICTURE_BYTES", 100_000)
+    noise = torch.randint(256, (600, 600, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    buffer = BytesIO()
+    Image.fromarray(noise.numpy()).save(buffer, "PNG", compress_level=0)
+    kinds = ["a_nearest_images", "joint_stack_sample_grid", "c", "d"]
+    rows = [[run, kind, buffer.getvalue(), ""] for run in ("R1", "R2") for kind in kinds]
+    page = Page(write(pictures=pd.DataFrame(rows, columns=PICTURES.columns)))
+    assert 2 <= len(page.pictures) < len(rows)
+    assert sum(map(len, page.pictures)) < 140_000
+    assert page.text.count("so that this page stays light") == len(rows) - len(page.pictures)
+    assert page.text.index("joint stack sample grid") < page.text.index("a nearest images")
+
+
+def test_the_answer_stands_first_and_details_are_folded() -> None:
+    text = Page(write()).text
+    order = ["By Frechet distance", "What differs", "Pictures", "How to read the scores", "All scores", "Curves"]
+    places = [text.index(heading) for heading in order]
+    assert places == sorted(places)
+    assert write().count("<details open>") == 2  # the grids of samples, and what is missing
+
+
+BEST = [
+    ["R1", "a", "", 5.0, "best", "j"],
+    ["R2", "a", "", 5.2, "not told apart", "j"],
+    ["R2", "b", "collapsed", 5.1, "not told apart", "j"],
+    ["R1", "b", "", 9.0, "worse", "j"],
+    ["R3", "a", "", 1.0, "best", "another"],
+    ["R3", "b", "copies", 2.0, "better", "j"],
+]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "who", "why"),
+    [
+        (
+            [0, 1, 2, 3, 4],
+            "any of these may be the best: a of R1, first (5); a of R2, second (5.2).",
+            ["not told apart", "ruled out by a verdict: R2 b (collapsed)", "excludes 0: R1 b;", "test images: R3 a."],
+        ),
+        ([0, 5], "a of R1, first (5) is the best.", ["Ruled out by a verdict: R3 b (copies)."]),
+        ([0, 3], "a of R1, first (5) is the best.", ["Certainly worse, by an interval that excludes 0: R1 b."]),
+        ([1], "a of R2, second (5.2) is the best.", ["There is no other one to compare it with."]),
+        ([2], "no run may be called the best.", ["Ruled out by a verdict: R2 b (collapsed)."]),
+    ],
+)
+def test_two_sentences_say_which_runs_may_be_the_best_and_why_no_more_is_known(
+    chosen: list[int], who: str, why: list[str]
+) -> None:
+    columns = ["run", "generator", "verdict", "value", "outcome", "judge"]
+    measured = {"score": "frechet_distance", "space": "judge", "samples": 100, "reference": "t", "expected": NAN}
+    scores = pd.DataFrame(BEST, columns=columns).assign(**measured).iloc[chosen]
+    found = leader_sentences(find_leaders(scores), {"R1": "first", "R2": "second", "R3": "third"})
+    assert found[0] == f"By Frechet distance (judge, N = 100) {who}"
+    for reason in why:
+        assert reason in found[1]
+    nothing = leader_sentences(find_leaders(scores.assign(score="recall")), {})
+    assert "none has a Frechet distance" in nothing[0]
+
+
+def test_the_summary_sets_generators_of_one_kind_below_each_other_the_best_first() -> None:
+    rows = [row for row in Page(write()).rows if row[0] in ("joint_stack", "real images")][:3]
+    assert [row[:2] for row in rows] == [
+        ["joint_stack", f"R1 {EVIL}"],
+        ["joint_stack", "R2 second"],
+        ["real images", f"R1 {EVIL}"],
+    ]
+    assert [row[2:] for row in rows] == [
+        ["the best", "5.123 ± 0.5", "none"],
+        ["worse", "7 ± 0.5", "collapsed & <b>"],
+        ["", "0.5", ""],
+    ]
+
+
+def test_names_are_escaped_in_text_and_curves_and_the_page_runs_and_loads_nothing() -> None:
+    histories = HISTORIES.assign(stage=EVIL)
+    found = write(histories=histories)
+    page = Page(found)
     assert EVIL in page.text
-    assert not [script for script in page.scripts if script.startswith("alert")]
-    assert EVIL not in write(curves=overlaid_curves(histories, {"R1": EVIL, "R2": "second"}))
-    assert len(page.scripts) == len(Page(write()).scripts)
-
-
-def test_the_page_contains_plotly_once_and_loads_nothing() -> None:
-    page = Page(write())
-    assert len([script for script in page.scripts if len(script) > 1_000_000]) == 1
+    assert EVIL not in found
+    assert page.scripts == []
     assert all(address.startswith("data:") for address in page.addresses)
+
+
+def test_curves_of_the_page_are_lines_from_the_first_to_the_last_step() -> None:
+    steps = pd.DataFrame({"run": "R1", "stage": "fc3", "term": "a", "step": range(1, 1001), "value": range(1000)})
+    (panel,) = curve_panels(pd.concat([steps, steps.assign(run="R2", value=NAN)]), ["R2", "R1"])
+    assert (panel["title"], panel["low"], panel["high"], panel["last"]) == ("fc3: a", 0, 999, 1000)
+    (line,) = panel["lines"]
+    points = [tuple(map(int, point.split(","))) for point in line["points"].split()]
+    assert len(points) <= 51
+    assert (points[0], points[-1]) == ((0, 110), (300, 0))
 
 
 def test_curves_have_one_panel_per_term_and_one_colour_per_run() -> None:
@@ -262,7 +349,7 @@ def test_a_score_that_something_else_measured_is_marked_and_has_no_common_leader
     scores = pd.DataFrame(rows, columns=COLUMNS[:-1]).assign(**{**same, measured_by: ["a", "a", "b"]})
     nothing = pd.DataFrame()
     differing = pd.DataFrame(columns=["kind", "name", "R1", "R2"])
-    page = Page(comparison_page(RUNS, nothing, scores, nothing, nothing, differing, go.Figure(), PICTURES))
+    page = Page(comparison_page(RUNS, nothing, scores, nothing, nothing, differing, HISTORIES, PICTURES))
     marked = f"0.9 [0.8, 1] place 1, best {mark}"
     assert ["judge", "100", "joint_stack", "0.5 [0.4, 0.6] place 1, best", marked] in page.rows
     assert ["judge", "100", "infogan", "0.2 [0.1, 0.3] place 2, worse", "not recorded"] in page.rows

@@ -9,6 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from gan_pipelines.tracking.names import parse_training_name
 from gan_pipelines.tracking.store import Settings
 from tests.conftest import Record
 
@@ -53,7 +54,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def children(store: MlflowClient, parent: str) -> dict[str, Run]:
-    """A run's child runs by name."""
+    """A run's child runs by stage."""
     experiment = store.get_run(parent).info.experiment_id
     runs = store.search_runs([experiment], f"tags.mlflow.parentRunId = '{parent}'")
-    return {run.info.run_name: run for run in runs}
+    return {parse_training_name(run.info.run_name): run for run in runs}

@@ -24,6 +24,11 @@ def test_a_metric_name_is_read_back_as_it_was_written(
     assert parse_metric_name(metric_name(*fields)) == fields
 
 
+def test_intervals_that_earlier_versions_recorded_are_read() -> None:
+    found = parse_metric_name("joint_stack/interval/coverage.judge.10.low")
+    assert found == ("joint_stack", "coverage", "judge", 10, "low")
+
+
 @pytest.mark.parametrize("generator", ["interval", "adv.seed_0", "a b"])
 def test_generators_may_have_odd_names(generator: str) -> None:
     for part in PARTS:
@@ -67,15 +72,15 @@ def test_metrics_are_the_scores_of_all_classes_with_their_intervals(kept: Callab
     )
     assert score_metrics(kept(table), "infogan") == {
         "infogan/frechet_distance.judge.10000": 1234.56,
-        "infogan/interval/frechet_distance.judge.10000.low": 1134.56,
-        "infogan/interval/frechet_distance.judge.10000.high": 1334.56,
+        "uncertainty/infogan/frechet_distance.judge.10000.low": 1134.56,
+        "uncertainty/infogan/frechet_distance.judge.10000.high": 1334.56,
         "infogan/kernel_distance.judge.10000": 0.5,
-        "infogan/interval/kernel_distance.judge.10000.low": 0.25,
-        "infogan/interval/kernel_distance.judge.10000.high": 0.75,
-        "infogan/interval/kernel_distance.judge.10000.expected": 0.0,
+        "uncertainty/infogan/kernel_distance.judge.10000.low": 0.25,
+        "uncertainty/infogan/kernel_distance.judge.10000.high": 0.75,
+        "uncertainty/infogan/kernel_distance.judge.10000.expected": 0.0,
         "infogan/copies.pixels.10000": 0.1,
-        "infogan/interval/copies.pixels.10000.low": 0.1,
-        "infogan/interval/copies.pixels.10000.high": 0.1,
+        "uncertainty/infogan/copies.pixels.10000.low": 0.1,
+        "uncertainty/infogan/copies.pixels.10000.high": 0.1,
     }
 
 
@@ -83,8 +88,8 @@ def test_codes_are_the_spaces_of_their_metrics(kept: Callable[..., pd.DataFrame]
     scores = [Score("information_nats", "style_1", 100, 1.5, 1.25, 1.75), Score("prior_entropy_nats", "c", 100, 2.5)]
     assert score_metrics(kept(score_table(scores)), "infogan") == {
         "infogan/information_nats.style_1.100": 1.5,
-        "infogan/interval/information_nats.style_1.100.low": 1.25,
-        "infogan/interval/information_nats.style_1.100.high": 1.75,
+        "uncertainty/infogan/information_nats.style_1.100.low": 1.25,
+        "uncertainty/infogan/information_nats.style_1.100.high": 1.75,
         "infogan/prior_entropy_nats.c.100": 2.5,
     }
 
@@ -105,7 +110,7 @@ def test_ablation_metrics_are_means_and_their_spread_without_empty_cells() -> No
     )
     assert ablation_metrics(table) == {
         "adv/frechet_distance.judge.200": 13.0,
-        "adv/interval/frechet_distance.judge.200.spread": 3.0,
+        "uncertainty/adv/frechet_distance.judge.200.spread": 3.0,
         "real/frechet_distance.judge.200": 0.5,
         "real/label_accuracy.judge.200": 0.99,
     }

@@ -33,7 +33,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, record: Callable[[Path], Any
     store.add("seed 0", {FRECHET: (5.0, 4.5, 5.5), "real/frechet_distance.judge.10000": 0.5}, curves=curves)
     store.add("seed 1", {FRECHET: (6.0, 5.4, 6.5)}, seed=1, tags={"verdict.joint_stack": "collapsed"})
     store.add("heavy", {FRECHET: 7.0}, seed=2, parameters={"sgan.joint.upstream_weight": "1.0", "new": "x"})
-    scores = {"infogan/coverage.fc3.500": (0.4, 0.3, 0.5), "infogan/interval/coverage.fc3.500.spread": 0.02}
+    scores = {"infogan/coverage.fc3.500": (0.4, 0.3, 0.5), "uncertainty/infogan/coverage.fc3.500.spread": 0.02}
     store.add("codes", scores, experiment="mnist", tags={"pipeline": "infogan"}, pictures=["infogan_categories"])
     store.add("classifier", {})
     store.add("stopped", {FRECHET: 1.0}, status="KILLED")

@@ -369,8 +369,8 @@ def test_pictures_become_a_film(begin: Callable[..., str], store: MlflowClient, 
     assert [path.name.split("+")[:3] for path in films] == [["samples", "step", "10"], ["samples", "step", "20"]]
     assert run.data.tags["mlflow.loggedImages"] == "True"
     with Image.open(films[0]) as picture:
-        assert picture.size == (10 * (8 + 2) + 2, 2 * (8 + 2) + 2)
-        assert (picture.getpixel((5, 5)), picture.getpixel((15, 5))) == ((255, 255, 255), (0, 0, 0))
+        assert picture.size == (6 * (10 * (8 + 2) + 2), 6 * (2 * (8 + 2) + 2))
+        assert (picture.getpixel((30, 30)), picture.getpixel((90, 30))) == ((255, 255, 255), (0, 0, 0))
 
 
 def test_the_engine_reports_through_it(begin: Callable[..., str], store: MlflowClient) -> None:
@@ -502,29 +502,27 @@ def test_a_signal_during_a_report_leaves_the_training_to_end_its_step(
 TRAINED = PROVENANCE.model_copy(update={"parameters": {"training": {"steps": 12, "ema_decay": None}, "trunk": LAYERS}})
 
 
-def test_a_stage_records_what_decides_its_result(begin: Callable[..., str], store: MlflowClient) -> None:
+def test_a_stage_records_what_decides_its_result(begin: Callable[..., str], store: MlflowClient, project: Path) -> None:
     parent = begin()
     with stage_run("fc3") as observer:
         observer.start(200, 64, TRAINED)
     run = children(store, parent)["fc3"]
-    assert run.data.params == {
-        "stage": "pixels",
-        "parameters.training.steps": "12",
-        "parameters.training.ema_decay": "null",
-        "parameters.trunk": '[{"layer":"linear","features":512},{"layer":"relu"}]',
-        "inputs.images": "abc",
-        "inputs.encoder": "def",
-        "seed": "1",
-        "code": "0.1.0+abc",
-        "torch": "2.0",
-        "device": "cpu (AVX2)",
-        "threads": "2",
-        "workers": "1",
-        "precision": "float32",
-        "compile": "off",
-        "deterministic": "false",
-    }
+    artifacts = project / "mlartifacts" / "mnist" / run.info.run_id / "artifacts"
+    assert json.loads((artifacts / "provenance.json").read_text()) == TRAINED.model_dump(mode="json")
+    assert run.data.params == {"seed": "1", "steps": "200", "batch_size": "64"}  # written above every picture
     assert "resumed_at_step" not in run.data.tags
+
+
+def test_a_training_is_named_by_its_own_seed_and_by_what_sets_its_run_apart(
+    begin: Callable[..., str], store: MlflowClient
+) -> None:
+    parent = begin(tags={"mlflow.runName": "sgan seed=7 joint.upstream_weight=1.0"})
+    with stage_run("joint") as observer:
+        observer.start(200, 64, TRAINED)
+    run = children(store, parent)["joint"]
+    assert run.info.run_name == "joint seed=1 joint.upstream_weight=1.0"
+    place = f"[sgan seed=7 joint.upstream_weight=1.0](#/experiments/{run.info.experiment_id}/runs/{parent})"
+    assert f"{place}: 200 steps of 64 images." in run.data.tags["mlflow.note.content"]
 
 
 def test_a_stage_that_goes_on_says_from_where_and_has_the_whole_curve(

@@ -196,7 +196,7 @@ def test_a_preview_in_evaluation_mode_does_not_stop_the_training_mode(recorder: 
 
 
 @pytest.mark.parametrize("steps", [10, 19, 25, 100, 109])
-def test_pictures_are_shown_at_ten_points_of_the_training(recorder: Callable, steps: int) -> None:
+def test_pictures_are_shown_before_the_training_and_at_ten_points_of_it(recorder: Callable, steps: int) -> None:
     model, observer = Scalar(0.0), recorder()
     train(
         Stage("toy"),
@@ -206,7 +206,8 @@ def test_pictures_are_shown_at_ten_points_of_the_training(recorder: Callable, st
         observer,
         lambda: model.weight.detach().clone().reshape(1, 1, 1, 1),
     )
-    assert len(observer.shown) == 10
+    assert len(observer.shown) == 1 + 10
+    assert observer.shown[0][0] == 0
     assert observer.shown[-1][0] >= 0.9 * steps
     for step, picture in observer.shown:
         assert_close(picture.item(), -0.1 * step, rtol=1e-3, atol=1e-4)  # from the weights after that step

@@ -119,9 +119,9 @@ def test_previews_and_checkpoints_do_not_count_as_training_time(
 
     monkeypatch.setattr(StageCheckpoints, "write", slow_write)
     history, observer = fit(take_a_second, slow_preview)
-    assert len(observer.shown) == 7
+    assert len(observer.shown) == 1 + 7
     assert [row["images_per_second"] for row in history] == [10.0, 10.0, 10.0]
-    assert clock[0] == 1000.0 + 7 * (1 + 100 + 1000)
+    assert clock[0] == 1000.0 + 1000 + 7 * (1 + 100 + 1000)
 
 
 def test_a_row_already_reported_keeps_its_speed(fit: Callable[..., Any]) -> None:

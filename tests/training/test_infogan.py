@@ -667,7 +667,7 @@ def test_previews_are_shown_and_do_not_change_the_training(
         recalibrate_batch_norm(plain, (images.pixels().batch(next(batches)) for _ in range(CALIBRATION_BATCHES)))
     assert_same(gan, plain)
     shown = [pictures for _, pictures in observer.shown]
-    assert [step for step, _ in observer.shown] == list(range(1, 11))
+    assert [step for step, _ in observer.shown] == list(range(11))
     assert all(pictures.shape == (40, 1, 8, 8) for pictures in shown)
     assert 0 <= torch.cat(shown).min() < torch.cat(shown).max() <= 1
     assert not torch.allclose(shown[0], shown[-1], rtol=0, atol=1e-4)

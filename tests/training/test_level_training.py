@@ -384,19 +384,22 @@ def test_previews_are_shown_and_do_not_change_the_training(
     for (name, found), expected in zip(level.state_dict().items(), plain.state_dict().values(), strict=True):
         assert_close(found, expected, rtol=0, atol=0, msg=lambda text, name=name: f"{name}: {text}")
     shown = [pictures for _, pictures in observer.shown]
-    assert [step for step, _ in observer.shown] == list(range(1, 11))
-    assert all(pictures.shape == (64, 1, 8, 8) for pictures in shown)
+    assert [step for step, _ in observer.shown] == list(range(11))
+    assert all(pictures.shape == (100, 1, 8, 8) for pictures in shown)
     assert 0 <= torch.cat(shown).min() < torch.cat(shown).max() <= 1
 
 
-def test_a_preview_shows_the_sampling_generator_on_fixed_noise(
+def test_a_preview_shows_the_sampling_generator_on_fixed_noise_class_by_class(
     level_spec: Callable[..., LevelSpec], encoder: Encoder, real: dict[str, Representation], recorder: Callable
 ) -> None:
     observer = recorder()
     spec = level_spec("pixels", training={"steps": 10, "batch_size": 16, "learning_rate": 1e-2, "ema_decay": 0.9})
     level, _ = fit_level(RUN, spec, encoder, real["pixels"], real["labels"], observer)
-    noise = level.latent.sample(64, torch.Generator().manual_seed(0))
-    expected = level.sampling_generator.eval()(real["labels"].values, noise)
+    noise = level.latent.sample(100, torch.Generator().manual_seed(0))
+    labels = real["labels"].values
+    by_column = labels[labels.argmax(dim=1).argsort(stable=True)][torch.arange(100) * 64 // 100].unflatten(0, (10, 10))
+    assert by_column[0].argmax(dim=1).unique().tolist() == [0]
+    expected = level.sampling_generator.eval()(by_column.transpose(0, 1).flatten(0, 1), noise)
     assert_close(observer.shown[-1][1], expected.detach())
     assert not torch.allclose(observer.shown[0][1], expected, rtol=0, atol=1e-3)
 

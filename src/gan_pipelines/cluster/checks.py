@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import requires, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -20,6 +19,7 @@ from kedro.pipeline import Pipeline
 from gan_pipelines.models.provenance import code_version
 from gan_pipelines.parameters import ExperimentError, RunParameters
 from gan_pipelines.parameters.base import in_short
+from gan_pipelines.parameters.packages import require_packages
 from gan_pipelines.project import project_folder
 from gan_pipelines.training.machine import describe_processor, find_device
 
@@ -33,15 +33,8 @@ PRIVATE = "tcp://127.0.0.1:<port>, which this machine alone reaches, or tls://<h
 
 
 def require_dask() -> None:
-    """Check that the extra `cluster` is installed.
-
-    Raises:
-        ExperimentError: it is not; has the command that installs it.
-    """
-    if find_spec("distributed") is None:
-        raise ExperimentError(
-            "--runner: DaskRunner needs Dask, which is not installed: pip install 'distributed>=2026.8,<2027'"
-        )
+    """Refuse to go on without the extra `cluster`; see `require_packages`."""
+    require_packages("--runner: DaskRunner", ["distributed"], "distributed>=2026.8,<2027")
 
 
 def connect(address: str) -> "Client":

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from gan_pipelines import tracking
 from gan_pipelines.datasets import ImagesDataset, ModelDataset
+from gan_pipelines.hooks.describing import describe_run, name_run, pipeline_name
 from gan_pipelines.hooks.makers import find_makers, made_parameters, overridden, stage_parameters
 from gan_pipelines.hooks.pipelines import only_reads_the_record
 from gan_pipelines.hooks.recorded import find_made, find_recorded
@@ -70,17 +71,18 @@ class RecordingHooks:
         if only_reads_the_record(pipeline):
             return
         logger.info("checked; opening the record of runs")
-        name = "+".join(run_params["pipeline_names"] or ["__default__"])
-        version = run_params["run_id"]
-        tags = {names.RUN_NAME: f"{name} {version}", names.PIPELINE: name, names.VERSION: version}
-        tags |= describe_machine(self.run)
         atexit.register(_end_interrupted_run, os.getpid())
         start = versioned_files(pipeline.inputs(), catalog)
         models = find_makers(_load_made(start), catalog)
         made = made_parameters(self.parameters, models, self._trains(pipeline))
         if sentence := overridden(self.parameters, made):
             logger.warning(sentence)
-        tracking.start_run(self.settings, self.project, self.experiment, made, tags)
+        tags = {
+            names.RUN_NAME: name_run(run_params, made),
+            names.PIPELINE: pipeline_name(run_params),
+            names.VERSION: run_params["run_id"],
+        }
+        tracking.start_run(self.settings, self.project, self.experiment, made, tags | describe_machine(self.run))
         stages = {"seed.evaluation": str(self.run.seed)} if _evaluates(pipeline) else {}
         for model in models.values():
             stages |= stage_parameters(model)
@@ -144,12 +146,15 @@ class RecordingHooks:
                 tracking.log_text(data.to_html(include_plotlyjs=True), f"{names.FIGURES}/{name}.html")
 
     @hook_impl
-    def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Record the pictures, end the run, say where its page is."""
+    def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Record the pictures, describe and end the run, say where its page is."""
         files = saved_files(pipeline.all_outputs(), catalog)
-        for name in find_made(files, catalog)["picture"].values():
+        made = find_made(files, catalog)
+        for name in made["picture"].values():
             tracking.log_artifact(files[name], names.FIGURES)
-        if address := tracking.finish_run("FINISHED"):
+        run_id = tracking.active_run_id()
+        note = describe_run(run_params, self.experiment, run_id, made, files, catalog) if run_id else ()
+        if address := tracking.finish_run("FINISHED", "\n\n".join(note)):
             own = address.startswith(f"http://127.0.0.1:{tracking.PAGE_PORT}/")  # else a server shows its page itself
             print(f"MLflow: {'make ui, then open' if own else 'open'} {address}")
 

@@ -9,10 +9,11 @@ from kedro.pipeline import Pipeline
 
 from gan_pipelines.datasets import CheckpointDataset, ModelDataset
 from gan_pipelines.hooks.versions import folder, known_versions
-from gan_pipelines.models.program import require_onnx
+from gan_pipelines.models.program import ONNX_PACKAGES
 from gan_pipelines.models.provenance import Provenance
 from gan_pipelines.parameters import Experiment, ExperimentError
 from gan_pipelines.parameters.chosen_model import SUFFIX
+from gan_pipelines.parameters.packages import require_packages
 from gan_pipelines.tensor_file import FileError, read_description
 
 
@@ -77,7 +78,7 @@ def require_generators(experiment: Experiment, pipeline: Pipeline, catalog: Data
             file = "" if block == "registry" else ", or the path of a model file, such as joint_stack.safetensors"
             raise ExperimentError(f"{block}.model: must be one of {', '.join(known)}{file}; found {model!r}.")
     if "params:export" in pipeline.inputs() and experiment.export.onnx:
-        require_onnx("export.onnx")
+        require_packages("export.onnx", ONNX_PACKAGES, "gan_pipelines[onnx]")
 
 
 def _is_generator(dataset: AbstractDataset[Any, Any] | None) -> bool:

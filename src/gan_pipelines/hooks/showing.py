@@ -23,7 +23,7 @@ from gan_pipelines.hooks.versions import saved_files
 from gan_pipelines.metrics.definitions import REAL
 from gan_pipelines.project import active_experiment
 from gan_pipelines.reporting.ablation import format_ablation, format_order
-from gan_pipelines.reporting.comparison import format_comparison
+from gan_pipelines.reporting.comparison import format_comparison, format_verdict
 from gan_pipelines.reporting.tables import format_codes, format_pairs, format_summary, main_scores, missing_scores
 from gan_pipelines.tracking.store import SERVE_PORT
 from gan_pipelines.tracking.telling import telling_numbers
@@ -119,7 +119,7 @@ def _results(
         yield format_summary(tables, split)
         if pairs := format_pairs({name: table for name, table in tables.items() if name in influences}, influences):
             yield pairs
-    elif found := [*_describe_data(made, catalog), *_describe_trainings(made, files, catalog)]:
+    elif found := describe_made(made, files, catalog):
         yield "\n".join(found)
     notes = [f"{key}: {note}" for key, table in tables.items() if key != REAL for note in missing_scores(table)]
     if notes:
@@ -129,7 +129,14 @@ def _results(
         for name in made[kind].values():
             yield describe(catalog.load(name))
     if REPORT in files:
-        yield format_comparison(catalog.load("compared_scores"))
+        scores = catalog.load("compared_scores")
+        yield format_comparison(scores)
+        yield format_verdict(catalog.load("compared_runs"), scores)
+
+
+def describe_made(made: Mapping[str, Mapping[str, str]], files: Iterable[str], catalog: DataCatalog) -> list[str]:
+    """Data and trainings of a run, one line each."""
+    return [*_describe_data(made, catalog), *_describe_trainings(made, files, catalog)]
 
 
 def _describe_data(made: Mapping[str, Mapping[str, str]], catalog: DataCatalog) -> Iterator[str]:

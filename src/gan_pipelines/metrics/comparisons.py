@@ -110,13 +110,14 @@ def rank_scores(scores: pd.DataFrame, influences: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         scores: columns `run`, `generator`, `score`, `space`, `samples`, `value`, `low`, `high`, `expected`, `judge`,
-            `reference`.
+            `reference`, and, if known, `verdict`.
         influences: of the scores, by `run`, `generator`, `score` and `space`.
 
     Returns:
         By row of the scores: `place`, from the number of generators that are certainly better or worse, such as `2` or
-        `1-3`, and `outcome` against the best value: `best`, `worse`, `not told apart` or `no interval`; both empty for
-        the real images, and for scores of which neither more nor less is better.
+        `1-3`, and `outcome` against the best one without a verdict: `best`, `worse`, `not told apart`, `no interval`,
+        or, with a verdict, `better`; both empty for the real images, and for scores of which neither more nor less is
+        better.
     """
     keys = ["run", "generator", "score", "space"]
     rows = scores.merge(
@@ -137,9 +138,10 @@ def rank_scores(scores: pd.DataFrame, influences: pd.DataFrame) -> pd.DataFrame:
 
 
 def _leader(records: Sequence[Mapping[Any, Any]], better: Better) -> int:
-    """The best of those that can be compared."""
+    """The best of those that can be compared; one with a verdict only if all have one."""
     found = [math.nan if difference(row, row, better) is None else badness(row, better) for row in records]
-    return int(np.nanargmin(found)) if not np.isnan(found).all() else 0
+    sound = [math.nan if row.get("verdict") else value for row, value in zip(records, found, strict=True)]
+    return next((int(np.nanargmin(values)) for values in (sound, found) if not np.isnan(values).all()), 0)
 
 
 def _place(others: Sequence[str]) -> str:

@@ -6,7 +6,6 @@ it is handed out.
 
 import io
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -26,6 +25,7 @@ TOLERANCE = 1e-5
 CHECKED_BATCHES = (20, 1, 33)
 """Numbers of pictures for which programs are compared with the original; they are traced with the first."""
 ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+"""Of the extra `onnx`."""
 
 Run = Callable[..., Tensor]
 
@@ -68,29 +68,13 @@ def program_inputs(generator: StackedGenerator | InfoGAN) -> dict[str, Latent | 
     return labels | {f"noise_{name}": latent for name, latent in generator.latents.items()}
 
 
-def require_onnx(field: str) -> None:
-    """Check that what writes and checks ONNX is installed.
-
-    Args:
-        field: of the YAML that asks for it.
-
-    Raises:
-        ExperimentError: a package is missing.
-    """
-    if missing := [name for name in ONNX_PACKAGES if find_spec(name) is None]:
-        raise ExperimentError(
-            f"{field}: needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed. Run "
-            f"`pip install 'gan_pipelines[onnx]'`, or set it to false. Nothing was run."
-        )
-
-
 @torch.no_grad()
 def export_programs(sampler: StackSampler | InfoGANSampler, onnx: bool) -> dict[str, bytes]:
     """A generator as `model.pt2`, which `torch.export.load` reads, and as `model.onnx` if wanted.
 
     Args:
         sampler: on the CPU; its networks, with their batch-norm statistics, are what is exported.
-        onnx: whether that file is wanted; `require_onnx` says whether it can be made.
+        onnx: whether that file is wanted; it needs `ONNX_PACKAGES`.
 
     Raises:
         ExperimentError: a program does not compute what the original does.

@@ -16,7 +16,7 @@ from gan_pipelines.parameters.noise import (
 )
 from gan_pipelines.parameters.start import Start
 from gan_pipelines.parameters.training import AdversarialLossName, TrainingParameters
-from gan_pipelines.parameters.watch import Watched
+from gan_pipelines.parameters.watch import Watched, check_watch
 
 BASELINE = "For a plain GAN keep the codes and set both information_weights to 0"
 
@@ -76,11 +76,7 @@ class InfoGANParameters(Schema):
     watch: Watched = None
     training: TrainingParameters
 
-    @model_validator(mode="after")
-    def _check_watch(self) -> Self:
-        if self.watch:
-            self.watch.check_against(self.training.report_every_steps)
-        return self
+    _check_watch = model_validator(mode="after")(check_watch)
 
     @model_validator(mode="after")
     def _check_codes(self) -> Self:

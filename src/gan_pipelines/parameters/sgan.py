@@ -12,7 +12,7 @@ from gan_pipelines.parameters.networks import DiscriminatorParameters, Generator
 from gan_pipelines.parameters.noise import Noise
 from gan_pipelines.parameters.start import ModelReference, Start
 from gan_pipelines.parameters.training import AdversarialLossName, TrainingParameters
-from gan_pipelines.parameters.watch import Watched
+from gan_pipelines.parameters.watch import Watched, check_watch
 
 
 class LossWeights(Schema):
@@ -142,11 +142,7 @@ class JointParameters(Schema):
     watch: Watched = None
     training: TrainingParameters
 
-    @model_validator(mode="after")
-    def _check_watch(self) -> Self:
-        if self.watch:
-            self.watch.check_against(self.training.report_every_steps)
-        return self
+    _check_watch = model_validator(mode="after")(check_watch)
 
     @property
     def initial_levels(self) -> dict[str, str]:

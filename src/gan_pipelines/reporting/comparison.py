@@ -1,19 +1,23 @@
 """Runs side by side: one HTML page that needs no other file and no network connection, and a short text."""
 
 import base64
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from gan_pipelines.metrics.comparisons import EQUAL, LEADER, MEASURED, UNKNOWN
-from gan_pipelines.metrics.definitions import REAL, SCORES
+from gan_pipelines.metrics.definitions import JUDGE, REAL, SCORES
+from gan_pipelines.reporting.leaders import find_leaders, leader_sentences, summary_rows, summary_scores
+from gan_pipelines.reporting.light import PANEL_HEIGHT, PANEL_WIDTH, curve_panels, line_styles, shrink
 
 TERMINAL_COLUMNS = 80
 KEY_COLUMNS = 47
+GRID = "_sample_grid"
+"""How the names of pictures end that are shown first."""
+HEAVY = "left out, so that this page stays light; the picture is among the artifacts of the run"
 ANOTHER = {"judge": "another judge", "reference": "other test images"}
 """What is written at a score that something else measured, by the column in which it differs."""
 
@@ -25,10 +29,10 @@ def comparison_page(
     seeds: pd.DataFrame,
     not_averaged: pd.DataFrame,
     differing: pd.DataFrame,
-    curves: go.Figure,
+    histories: pd.DataFrame,
     pictures: pd.DataFrame,
 ) -> str:
-    """The comparison as HTML; whatever a run lacks is marked.
+    """The comparison as HTML, without scripts, the answer first; whatever a run lacks is marked.
 
     Args:
         runs: one row per run; `run` is its short name.
@@ -37,26 +41,52 @@ def comparison_page(
         seeds: mean and deviation of scores over seeds.
         not_averaged: `runs` that agree in all but seed and data, test images or judge, and `why` they have no mean.
         differing: `kind`, `name`, and one column per run.
-        curves: the loss curves of all runs.
+        histories: `run`, `stage`, `term`, `step`, `value` of all runs.
         pictures: `run`, `picture`, `png`, `gap`.
     """
     loader = PackageLoader("gan_pipelines", "reporting")
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters["number"] = _number
-    names = runs["run"].tolist()
+    named = dict(zip(runs["run"], runs["name"], strict=True))
+    names = _side_by_side(runs)
+    leaders = find_leaders(scores)
+    main = summary_scores(scores)
     return environment.get_template("comparison.html").render(
         runs=runs.to_dict("records"),
         names=names,
+        named=named,
+        verdict=leader_sentences(leaders, named),
+        main=[SCORES[score].title for score in main],
+        summary=list(summary_rows(scores, leaders)),
         left_out=left_out.to_dict("records"),
         sections=list(_sections(scores, names)),
         definitions=SCORES,
         seeds=seeds.to_dict("records"),
+        main_seeds=[row for row in seeds.to_dict("records") if _is_main(row, main)],
         not_averaged=not_averaged.to_dict("records"),
         differing=differing.fillna("").to_dict("records"),
-        # plotly writes no "<" of its data into the page, so a name cannot end its script
-        curves=Markup(curves.to_html(full_html=False, include_plotlyjs=True, config={"displaylogo": False})),  # noqa: S704
+        panels=curve_panels(histories, names),
+        box=(PANEL_WIDTH, PANEL_HEIGHT),
+        styles=line_styles(names),
         pictures=list(_picture_rows(pictures, names)),
     )
+
+
+def _is_main(row: dict[Any, Any], main: list[str]) -> bool:
+    return row["score"] in main and row["space"] == JUDGE and row["generator"] != REAL
+
+
+def format_verdict(runs: pd.DataFrame, scores: pd.DataFrame) -> str:
+    """The two sentences at the top of the page, for the end of a run."""
+    sentences = leader_sentences(find_leaders(scores), dict(zip(runs["run"], runs["name"], strict=True)))
+    return textwrap.fill(" ".join(sentences), TERMINAL_COLUMNS)
+
+
+def _side_by_side(runs: pd.DataFrame) -> list[str]:
+    """Short names, in the order of columns: runs of one pipeline stand beside each other."""
+    return [run for _, kind in runs.groupby("pipeline", sort=False) for run in kind["run"]]
 
 
 def _number(value: float) -> str:
@@ -92,15 +122,23 @@ def _cell(row: dict[Any, Any], first: dict[Any, Any]) -> dict[str, str]:
 
 
 def _picture_rows(pictures: pd.DataFrame, names: list[str]) -> Iterator[dict[str, Any]]:
-    """One row per kind of picture: the picture of each run as base64, or why there is none."""
-    kinds = pictures["picture"].dropna().drop_duplicates().tolist()
-    for kind in kinds or ["none"]:
-        cells = []
-        for name in names:
-            mine = pictures[(pictures["run"] == name) & (pictures["picture"].isna() | (pictures["picture"] == kind))]
-            png, gap = (mine["png"].iloc[0], mine["gap"].iloc[0]) if len(mine) else (None, "not drawn by this run")
-            cells.append({"run": name, "png": base64.b64encode(png).decode() if png else "", "gap": gap})
+    """One row per kind of picture, grids of samples first: that of each run as base64, or why there is none."""
+    kinds = sorted(pictures["picture"].dropna().unique(), key=lambda kind: not kind.endswith(GRID))
+    by_kind = {kind: pictures[pictures["picture"] == kind].set_index("run") for kind in kinds}
+    drawn = [(kind, run) for kind, mine in by_kind.items() for run in names if run in mine.index and mine["png"][run]]
+    small = dict(zip(drawn, shrink([by_kind[kind]["png"][run] for kind, run in drawn]), strict=True))
+    gaps = pictures[pictures["picture"].isna()].set_index("run")["gap"]
+    if len(gaps):
+        yield {"title": "without pictures", "cells": [_cell_of(run, b"", gaps[run]) for run in names if run in gaps]}
+    for kind, mine in by_kind.items():
+        cells = [
+            _cell_of(run, small.get((kind, run), b""), mine["gap"][run] or HEAVY) for run in names if run in mine.index
+        ]
         yield {"title": kind.replace("_", " "), "cells": cells}
+
+
+def _cell_of(run: str, picture: bytes, gap: str) -> dict[str, str]:
+    return {"run": run, "picture": base64.b64encode(picture).decode(), "gap": gap}
 
 
 def format_comparison(scores: pd.DataFrame) -> str:

@@ -55,12 +55,16 @@ def format_summary(tables: Mapping[str, pd.DataFrame], split: str) -> str:
     return "\n".join([*(line.rstrip() for line in lines), *notes])
 
 
-def summary_markdown(table: pd.DataFrame) -> str:
-    """The most important scores of a generator as a table in Markdown."""
-    _, samples, *cells = _summary_row("", table)
-    rows = zip([SCORES[score].title for score in SUMMARY], cells, strict=True)
-    lines = [f"| score, {samples} samples | value |", "|---|---|", *(f"| {title} | {cell} |" for title, cell in rows)]
-    return "\n".join(lines)
+def summary_markdown(tables: Mapping[str, pd.DataFrame]) -> str:
+    """Verdicts and the most important scores as a table in Markdown, a row per generator and the real images last."""
+    head = ["generator", "N", *(SCORES[score].title for score in SUMMARY), "verdict"]
+    rows = [
+        [*_summary_row(name, tables[name]), f"**{said}**" if (said := table_verdict(tables[name])) else "none"]
+        for name in sorted(tables, key=lambda name: name == REAL)
+    ]
+    space = "&emsp;| "  # MLflow leaves none between cells
+    lines = [f"| {space.join(cells)} |" for cells in (head, *rows)]
+    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
 
 
 def main_code_scores(table: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from gan_pipelines.tracking.records import find_runs, read_histories, read_param
 from gan_pipelines.tracking.registry import CHAMPION
 from gan_pipelines.tracking.runs import (
     active_run,
+    active_run_id,
     finish_run,
     join_run,
     log_artifact,
@@ -25,6 +26,7 @@ __all__ = [
     "Settings",
     "ablation_metrics",
     "active_run",
+    "active_run_id",
     "differences",
     "find_runs",
     "find_store",

@@ -9,11 +9,15 @@ from gan_pipelines.tracking.names import PARTS, metric_name
 
 
 def score_metrics(table: pd.DataFrame, generator: str) -> dict[str, float]:
-    """The scores of all classes together, with their intervals and spreads, by metric name."""
+    """The scores of all classes together by metric name; all values come first, then their intervals and spreads.
+
+    MLflow lists metrics in the order in which they were recorded.
+    """
+    rows = table[table["of_class"].isna()].to_dict("records")
     return {
         metric_name(generator, row["score"], row["space"], row["samples"], part): float(row[part])
-        for _, row in table[table["of_class"].isna()].iterrows()
         for part in PARTS
+        for row in rows
         if part in row and pd.notna(row[part])
     }
 

@@ -1,6 +1,7 @@
 """MLflow's vocabulary: every name under which something is recorded, and how it is read back."""
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from gan_pipelines.metrics.definitions import SCORES
@@ -9,7 +10,7 @@ from gan_pipelines.metrics.definitions import SCORES
 PARENT = "mlflow.parentRunId"
 RUN_NAME = "mlflow.runName"
 NOTE = "mlflow.note.content"
-"""The run's description; here, why it failed or was killed."""
+"""The description at the top of a run's page, in Markdown: what it was and found, or why it failed or was killed."""
 USER = "mlflow.user"
 SOURCE_NAME = "mlflow.source.name"
 """The command line."""
@@ -42,6 +43,7 @@ STAGE = "stage"
 RESUMED_AT = "resumed_at_step"
 RESUMED_FROM = "resumed_from_version"
 _VERDICT = "verdict."
+_SEED = "seed="
 
 # Besides those of data, tags of registered models.
 MODEL_ID = "model_id"
@@ -67,6 +69,9 @@ STAGE_SEED = "seed."
 SPLIT = "evaluation.split"
 """Against which real images a run was scored; `test` where it is not recorded."""
 PARAMETERS_FILE = "parameters.json"
+PROVENANCE_FILE = "provenance.json"
+"""What decides a training's result. MLflow writes all parameters of a run above each of its pictures, so these are not
+among them."""
 INFLUENCES = "influences"
 """The folder, among a run's artifacts, of how far each group of test images moves the scores of a generator."""
 FIGURES = "figures"
@@ -80,7 +85,9 @@ PARTS = ("value", "low", "high", "expected", "spread")
 of a mean over seeds, its standard deviation."""
 
 _VALUE = "{generator}/{score}.{space}.{samples}"
-_INTERVAL = "{generator}/interval/{score}.{space}.{samples}.{part}"
+_UNCERTAINTY = "uncertainty/{generator}/{score}.{space}.{samples}.{part}"
+_BEFORE = "{generator}/interval/{score}.{space}.{samples}.{part}"
+"""What earlier versions wrote instead."""
 _FIELDS = {
     "generator": r"[^/]+",
     "score": "|".join(SCORES),
@@ -109,12 +116,12 @@ class ScoreMetric(NamedTuple):
 
 
 def metric_name(generator: str, score: str, space: str, samples: int, part: str = "value") -> str:
-    """Name a score's metric; MLflow shows what precedes the last slash as a section of charts.
+    """Name a score's metric; MLflow shows what precedes the last slash as a section of charts, sorted by name.
 
-    Values are named `<generator>/<score>.<space>.<samples>`; the ends of their intervals and their spread,
-    `<generator>/interval/<score>.<space>.<samples>.<part>`.
+    Values are named `<generator>/<score>.<space>.<samples>`; the ends of their intervals and their spread, which come
+    after all values, `uncertainty/<generator>/<score>.<space>.<samples>.<part>`.
     """
-    template = _VALUE if part == "value" else _INTERVAL
+    template = _VALUE if part == "value" else _UNCERTAINTY
     return template.format(generator=generator, score=score, space=space, samples=samples, part=part)
 
 
@@ -131,7 +138,35 @@ def _pattern(template: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"\\{(\w+)\\}", lambda field: f"(?P<{field[1]}>{_FIELDS[field[1]]})", re.escape(template)))
 
 
-_PATTERNS = [_pattern(_VALUE), _pattern(_INTERVAL)]
+_PATTERNS = [_pattern(template) for template in (_VALUE, _UNCERTAINTY, _BEFORE)]
+
+
+def run_name(ran: str, seed: str, others: Iterable[str] = ()) -> str:
+    """Name a run by what sets it apart from others, such as `sgan seed=1 joint.upstream_weight=1.0`.
+
+    Args:
+        ran: the pipeline, or the part of it that ran.
+        seed: of the models.
+        others: `<parameter>=<value>` of each one that was given on the command line.
+    """
+    return " ".join([ran, f"{_SEED}{seed}", *others])
+
+
+def training_name(stage: str, seed: int, parent: str) -> str:
+    """Name a training that its parent run, of this name, is part of, such as `joint seed=1 joint.upstream_weight=1.0`.
+
+    Args:
+        stage: with the namespaces around it, such as `adv.seed_0.pixels`.
+        seed: of the training, which for a judge is not that of the run.
+        parent: the name of the parent run.
+    """
+    others = parent.partition(f" {_SEED}")[2].split(" ")[1:]
+    return run_name(stage, str(seed), others)
+
+
+def parse_training_name(name: str) -> str:
+    """The stage that `training_name` named; names of trainings that have not begun are stages."""
+    return name.partition(f" {_SEED}")[0]
 
 
 def judge_tag(judge: str) -> str:

@@ -241,7 +241,8 @@ def read_histories(uri: str, runs: pd.DataFrame) -> pd.DataFrame:
             for stage in stages:
                 for term in sorted(set(stage.data.metrics) - {names.SPEED}):
                     history = client.get_metric_history(stage.info.run_id, term)
-                    rows += [[label, stage.info.run_name, term, point.step, point.value] for point in history]
+                    name = names.parse_training_name(stage.info.run_name)
+                    rows += [[label, name, term, point.step, point.value] for point in history]
     table = pd.DataFrame(rows, columns=["run", "stage", "term", "step", "value"])
     return table.astype({"step": int, "value": float})
 

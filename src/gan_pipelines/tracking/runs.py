@@ -74,6 +74,11 @@ def active_run() -> dict[str, str]:
     return {name: x for name, x in os.environ.items() if name in OWN or name.startswith(SERVER)}
 
 
+def active_run_id() -> str:
+    """MLflow's id of the active run; empty if nothing is recorded."""
+    return os.environ.get(RUN_ID, "")
+
+
 def join_run(run: Mapping[str, str]) -> None:
     """Record for a run of another process from now on.
 
@@ -92,7 +97,7 @@ def finish_run(status: Status, note: str = "") -> str | None:
 
     Args:
         status: how it ended.
-        note: why; shown as the run's description.
+        note: why, or what it found, in Markdown; shown as the run's description.
 
     Returns:
         The address at which MLflow's page shows the runs of this experiment; None if nothing was recorded.

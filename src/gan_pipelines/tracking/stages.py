@@ -12,7 +12,6 @@ from torch import Tensor
 from gan_pipelines import progress
 from gan_pipelines.data.images import to_bytes
 from gan_pipelines.models.provenance import Provenance
-from gan_pipelines.parameters.base import flatten
 from gan_pipelines.tracking import names
 from gan_pipelines.tracking.runs import RUN_ID, Report, Status, close_run, log_batch, open_children, send
 from gan_pipelines.tracking.telling import telling_numbers
@@ -23,6 +22,14 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 5.0
 """Time between two batches of metrics."""
+TRAINING_NOTE = (
+    "The training `{stage}` of [{parent.run_name}](#/experiments/{parent.experiment_id}/runs/{parent.run_id}): {steps} "
+    f"steps of {{batch_size}} images. Its curves, and the film `{names.SAMPLES}` of a generator, are under "
+    f"*Model metrics*; what decides its result, among its *Artifacts*, `{names.PROVENANCE_FILE}`."
+)
+"""The description at the top of a training's page."""
+GRID_PIXELS = 640
+"""Width that a grid of samples has at most after it was enlarged."""
 
 _namespace: ContextVar[str | None] = ContextVar("namespace of the running node", default=None)
 
@@ -36,8 +43,9 @@ def running_node(namespace: str | None) -> None:
 def stage_run(name: str, clock: Callable[[], float] = time.monotonic) -> Iterator[Observer]:
     """Open a child run for a training stage, whose progress is shown.
 
-    The run is named `<outer>.<name>`, where `outer` are the namespaces around the running node's own; its tag `stage`
-    is the bare name. It inherits its parent's datasets, and those tags in `INHERITED` that are known by then.
+    The run is named for `<outer>.<name>`, where `outer` are the namespaces around the running node's own, and, once the
+    training starts, for its seed too; its tag `stage` is the bare name. It inherits its parent's datasets, and those
+    tags in `INHERITED` that are known by then.
 
     Args:
         name: the stage.
@@ -54,7 +62,9 @@ def stage_run(name: str, clock: Callable[[], float] = time.monotonic) -> Iterato
         parent = client.get_run(os.environ[RUN_ID])
         inherited = {tag: parent.data.tags[tag] for tag in names.INHERITED if tag in parent.data.tags}
         for child in open_children(client, parent.info.experiment_id, parent.info.run_id):
-            if child.info.run_name == title:  # its worker has died, and another one starts again
+            if (
+                names.parse_training_name(child.info.run_name) == title
+            ):  # its worker has died, and another one starts again
                 client.set_terminated(child.info.run_id, "KILLED")
         tags = {names.PARENT: parent.info.run_id, names.STAGE: name, **inherited}
         child = client.create_run(parent.info.experiment_id, tags=tags, run_name=title).info.run_id
@@ -66,7 +76,7 @@ def stage_run(name: str, clock: Callable[[], float] = time.monotonic) -> Iterato
     status: Status = "KILLED"
     note = ""
     with progress.under_way(title, clock) as shown:
-        stage = _Stage(run_id, shown, clock)
+        stage = _Stage(run_id, title, shown, clock)
         try:
             yield stage
             status = "FINISHED"
@@ -81,8 +91,8 @@ def stage_run(name: str, clock: Callable[[], float] = time.monotonic) -> Iterato
 class _Stage:
     """Passes what it observes to the display and, if there is one, to a child run, which gets metrics in batches."""
 
-    def __init__(self, run_id: str | None, shown: progress.Stage, clock: Callable[[], float]) -> None:
-        self._run_id, self._shown, self._clock = run_id, shown, clock
+    def __init__(self, run_id: str | None, title: str, shown: progress.Stage, clock: Callable[[], float]) -> None:
+        self._run_id, self._title, self._shown, self._clock = run_id, title, shown, clock
         self._waiting, self._sent = list[Report](), clock()
 
     def start(
@@ -90,12 +100,26 @@ class _Stage:
     ) -> None:
         self._shown.start(progress.STEP, steps, "images", batch_size, resumed.step if resumed else 0)
         if provenance:
-            log_batch(self._run_id, parameters=flatten(provenance.model_dump(mode="json")))
+            self._describe(provenance, {"seed": provenance.seed, "steps": steps, "batch_size": batch_size})
         if resumed:
             tags = {names.RESUMED_AT: str(resumed.step), names.RESUMED_FROM: resumed.version}
             now = time.time_ns() // 10**6
             rows = [(now, int(row["step"]), {k: v for k, v in row.items() if k != "step"}) for row in resumed.rows]
             log_batch(self._run_id, rows, tags=tags.items())
+
+    def _describe(self, provenance: Provenance, shown: Mapping[str, int]) -> None:
+        """Name the run by its seed, and record what decides the result; what is shown, MLflow writes above pictures."""
+
+        def call(client: "MlflowClient") -> None:
+            parent = client.get_run(os.environ[RUN_ID]).info
+            name = names.training_name(self._title, provenance.seed, parent.run_name)
+            client.update_run(str(self._run_id), name=name)
+            note = TRAINING_NOTE.format(stage=self._title, parent=parent, **shown)
+            client.set_tag(str(self._run_id), names.NOTE, note)
+            client.log_dict(str(self._run_id), provenance.model_dump(mode="json"), names.PROVENANCE_FILE)
+
+        send(call)
+        log_batch(self._run_id, parameters=[(name, str(value)) for name, value in shown.items()])
 
     def report(self, step: int, metrics: Mapping[str, float]) -> None:
         self._shown.report(step, _told(metrics))
@@ -118,7 +142,9 @@ def _told(metrics: Mapping[str, float]) -> Mapping[str, float]:
 
 
 def _grid(pictures: Tensor) -> Any:
-    """Pictures in rows of ten as one array, (height, width, 3) of bytes."""
+    """Pictures in rows of ten as one array, (height, width, 3) of bytes; small ones are enlarged, pixel by pixel."""
     from torchvision.utils import make_grid
 
-    return make_grid(to_bytes(pictures.detach().float()).cpu(), nrow=10).permute(1, 2, 0).numpy()
+    grid = make_grid(to_bytes(pictures.detach().float()).cpu(), nrow=10).permute(1, 2, 0).numpy()
+    times = max(GRID_PIXELS // grid.shape[1], 1)
+    return grid.repeat(times, axis=0).repeat(times, axis=1)

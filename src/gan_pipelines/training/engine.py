@@ -45,7 +45,7 @@ def train(
         objective: yields the turns of each step.
         training: length, learning rates, averaging.
         observer: receives losses and pictures.
-        preview: generates the pictures shown to the observer, at ten points of the training.
+        preview: generates the pictures shown to the observer, before the first step and at ten points of the training.
         watch: scores the generator, at steps that are reported, and decides which weights the training ends with.
 
     Returns:
@@ -64,6 +64,9 @@ def train(
         stage.seed_rank()
         done = monitor.resumed_at = _resume(stage, players, history, training, observer, watch)
         _stop_if_signalled(stage.ranks.maximum(stop_requested()), stage)
+        if preview is not None and not done:
+            with history.paused():
+                observer.show(0, preview())
         for step in range(done + 1, training.steps + 1):
             if stage.run.compile == "graphs":
                 torch.compiler.cudagraph_mark_step_begin()

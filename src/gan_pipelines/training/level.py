@@ -31,7 +31,8 @@ from gan_pipelines.training.stage import Stage, training_stage
 from gan_pipelines.training.turns import Terms, Turn
 from gan_pipelines.training.workers import shared_by_workers
 
-PREVIEW_PICTURES = 64
+PREVIEW_ROWS, PREVIEW_COLUMNS = 10, 10
+"""One column for each class, where there are ten."""
 
 
 def discriminator_terms(
@@ -216,7 +217,10 @@ def fit_level(
 
 
 def preview_pictures(levels: Sequence[LevelGAN], top: Representation, stage: Stage) -> Callable[[], Tensor]:
-    """Prepare pictures for the observer: the first conditions sent through the levels, always with the same noise.
+    """Prepare pictures for the observer: conditions of all classes sent through the levels, always with the same noise.
+
+    They are spread evenly over the training images, column by column, after these are sorted by their labels if the
+    first level is conditioned on labels. Data sets are mostly sorted by class: their first images alone show one class.
 
     Args:
         levels: neighbours, from the top down; the last one generates the pixels.
@@ -226,7 +230,11 @@ def preview_pictures(levels: Sequence[LevelGAN], top: Representation, stage: Sta
     Returns:
         A function that generates the pictures from the current weights.
     """
-    above = top.batch(torch.arange(min(PREVIEW_PICTURES, len(top.values)))).to(stage.device)
+    spread = torch.arange(PREVIEW_ROWS * PREVIEW_COLUMNS) * len(top.values) // (PREVIEW_ROWS * PREVIEW_COLUMNS)
+    chosen = spread.unflatten(0, (PREVIEW_COLUMNS, PREVIEW_ROWS)).T.flatten()
+    if top.name == LABELS:
+        chosen = top.values.argmax(dim=1).argsort(stable=True).cpu()[chosen]
+    above = top.batch(chosen).to(stage.device)
     rng = torch.Generator().manual_seed(0)
     noises = [level.latent.sample(len(above), rng).to(stage.device) for level in levels]
 

@@ -46,7 +46,7 @@ class Observer(Protocol):
         """Means of the loss terms and measures since the last report."""
 
     def show(self, step: int, pictures: Tensor) -> None:
-        """Generated pictures in [0, 1], (count, channels, height, width), after a step."""
+        """Generated pictures in [0, 1], (count, channels, height, width), after a step; 0 is before the first one."""
 
 
 class Silent(Observer):

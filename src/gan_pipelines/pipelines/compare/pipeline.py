@@ -54,7 +54,7 @@ def create_pipeline() -> Pipeline:
                 "compared_seeds",
                 "compared_not_averaged",
                 "compared_differences",
-                "compared_curves",
+                "compared_histories",
                 "pictures_side_by_side",
             ],
             outputs="comparison_report",

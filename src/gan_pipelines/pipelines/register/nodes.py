@@ -106,8 +106,22 @@ def _page(
     }
     # a model's page has its scores alone, so their names need no generator
     found = score_metrics(scores, name) | ({} if code_scores is None else score_metrics(code_scores, name))
-    metrics = {key.removeprefix(f"{name}/"): value for key, value in found.items()}
-    head = f"**{name}** of {card['source']}, scored against {split} images. Verdict: {verdict or 'none'}."
-    codes = [] if code_scores is None else [codes_markdown(code_scores)]
-    said = [head, summary_markdown(scores), *codes, f"Registered as {decision.alias}: {decision.reason}."]
+    metrics = {key.replace(f"{name}/", "", 1): value for key, value in found.items()}
+    said = _description(name, scores, code_scores, card, split, verdict, decision)
     return Page(metrics, tags, "\n\n".join(said))
+
+
+def _description(
+    name: str,
+    scores: pd.DataFrame,
+    code_scores: pd.DataFrame | None,
+    card: Mapping[str, Any],
+    split: str,
+    verdict: str,
+    decision: Decision,
+) -> Iterator[str]:
+    yield f"**{name}** of {card['source']}, scored against {split} images. Verdict: {verdict or 'none'}."
+    yield summary_markdown({name: scores})
+    if code_scores is not None:
+        yield codes_markdown(code_scores)
+    yield f"Registered as {decision.alias}: {decision.reason}."
