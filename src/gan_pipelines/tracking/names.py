@@ -41,6 +41,10 @@ REFERENCE_DIGEST = "reference_sha256"
 STAGE = "stage"
 RESUMED_AT = "resumed_at_step"
 RESUMED_FROM = "resumed_from_version"
+SWEEP = "sweep"
+"""The experiment whose sweep a run belongs to."""
+TRIAL = "trial"
+"""Its number within the sweep; `shared` for what runs once, before all trials."""
 _VERDICT = "verdict."
 
 # Besides those of data, tags of registered models.
