@@ -107,7 +107,7 @@ check: lint types contracts test ## lint, types, contracts and test
 
 # hashes and versions go into the lock, the address of a registry does not
 lock: $(READY) ## resolve requirements.lock again (needs uv)
-	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra dev --extra docs --extra cluster \
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra dev --extra docs --extra cluster --extra sweep \
 		--no-emit-index-url --custom-compile-command "make lock" --upgrade --output-file requirements.lock pyproject.toml
 
 clean: ## remove what runs and checks left in data/ and in caches, but for data/01_raw

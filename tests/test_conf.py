@@ -140,7 +140,7 @@ def test_every_params_input_of_every_pipeline_exists_and_is_typed(
                 assert issubclass(hints[position], BaseModel), f"{node.name}: {source} arrives as a raw dict"
                 hints[position].model_validate(value)
                 seen.add(source.removeprefix("params:").split(".")[0])
-    assert seen == set(raw) - {"compare"}
+    assert seen == set(raw) - {"compare", "sweep"}
 
 
 def test_three_levels_make_three_level_nodes(graphs: Callable[[str], dict[str, Pipeline]]) -> None:
@@ -168,7 +168,7 @@ def test_each_pipeline_is_a_part_of_the_whole_and_what_they_share_is_in_it_once(
     names = {name: [node.name for node in pipeline.nodes] for name, pipeline in found.items()}
     whole = names["__default__"]
     assert len(whole) == len(set(whole))
-    wholes = {"compare", "ablation", "pictures", "register", "sample", "export", "sgan_unsupervised"}
+    wholes = {"compare", "sweep_report", "ablation", "pictures", "register", "sample", "export", "sgan_unsupervised"}
     beside = {"unsupervised_training", "unsupervised_evaluation"}
     assert all(set(part) <= set(whole) for name, part in names.items() if name not in wholes | beside)
     assert all(set(names[name]) <= set(names["sgan_unsupervised"]) - set(whole) for name in beside)

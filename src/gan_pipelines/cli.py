@@ -92,3 +92,12 @@ run = Run(
     help=kedro_run.help,
 )
 cli.add_command(run)
+
+
+@cli.command(params=[_with_lists(option) for option in kedro_run.params if option.name in ("env", "params")])
+def sweep(env: str | None, params: dict[str, Any]) -> None:
+    """Train with other values as the experiment's block `sweep` says, and report which are best."""
+    from gan_pipelines.project import project_folder  # these import all that runs need
+    from gan_pipelines.sweep.trials import run_sweep
+
+    run_sweep(project_folder(), env, params)

@@ -30,6 +30,7 @@ from gan_pipelines.pipelines import (
     sgan_joint,
     sgan_levels,
     sgan_unsupervised,
+    sweep_report,
 )
 from gan_pipelines.project import active_experiment
 
@@ -70,6 +71,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         **whole,
         "ablation": shared + parts["classifier"] + ablation.create_pipeline(levels, experiment.ablation.seeds),
         "compare": compare.create_pipeline(),
+        "sweep_report": sweep_report.create_pipeline(),
         "pictures": pictures.create_pipeline(),
         "sample": sample.create_pipeline(experiment.sample.dataset, own=experiment.sample.file is None),
         "export": export.create_pipeline(experiment.export.dataset, own=experiment.export.file is None),

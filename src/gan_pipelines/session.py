@@ -112,19 +112,19 @@ def check_selection(
         selection: `node_names`, `from_nodes`, `to_nodes`, `from_inputs`, `to_outputs`; others are not looked at.
     """
     names = list(pipeline_names or ["__default__"])
-    _require("--pipelines", "a pipeline", names, known)
+    require_known("--pipelines", "a pipeline", names, known)
     chosen = sum((known[name] for name in names), Pipeline([]))
     where = f"of {'+'.join(names)}"
     spaces = {prefix for node in chosen.nodes for prefix in node.namespace_prefixes}
-    _require("--namespaces", f"a namespace {where}", namespaces, spaces)
-    _require("--tags", f"a tag {where}", tags, {tag for node in chosen.nodes for tag in node.tags})
+    require_known("--namespaces", f"a namespace {where}", namespaces, spaces)
+    require_known("--tags", f"a tag {where}", tags, {tag for node in chosen.nodes for tag in node.tags})
     nodes = {node.name for node in chosen.nodes}
     for option, field in {"--nodes": "node_names", "--from-nodes": "from_nodes", "--to-nodes": "to_nodes"}.items():
-        _require(option, f"a node {where}", selection.get(field), nodes)
+        require_known(option, f"a node {where}", selection.get(field), nodes)
     datasets = chosen.datasets()
     for option, field in {"--from-inputs": "from_inputs", "--to-outputs": "to_outputs"}.items():
-        _require(option, f"a dataset {where}", selection.get(field), datasets)
-    _require("--load-versions", f"a dataset {where}", load_versions, datasets)
+        require_known(option, f"a dataset {where}", selection.get(field), datasets)
+    require_known("--load-versions", f"a dataset {where}", load_versions, datasets)
     fields = ("node_names", "from_nodes", "to_nodes", "from_inputs", "to_outputs")
     try:
         chosen.filter(tags, node_namespaces=namespaces, **{field: selection.get(field) for field in fields})
@@ -134,7 +134,18 @@ def check_selection(
         ) from None
 
 
-def _require(option: str, what: str, asked: Iterable[str] | None, known: Collection[str]) -> None:
+def require_known(option: str, what: str, asked: Iterable[str] | None, known: Collection[str]) -> None:
+    """Refuse names that are not there, and say which are.
+
+    Args:
+        option: of the command line, or a place in the YAML, that asks for them.
+        what: they should be.
+        asked: the names.
+        known: those that are there.
+
+    Raises:
+        ExperimentError: one is not there.
+    """
     for name in asked or ():
         if name in known:
             continue

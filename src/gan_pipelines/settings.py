@@ -5,7 +5,7 @@ import sys
 from gan_pipelines import progress
 
 # what is imported below takes seconds, and a person wants to know sooner that something happens
-if sys.argv[1:2] == ["run"]:
+if sys.argv[1:2] in (["run"], ["sweep"]):
     progress.announce()
 
 from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader

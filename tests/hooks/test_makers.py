@@ -14,7 +14,7 @@ from tests.conftest import CLASSES, PROVENANCE
 @pytest.fixture
 def asked(smoke_experiment: Experiment) -> dict[str, Any]:
     """What a user asks for: the smoke experiment with another seed and a longer InfoGAN."""
-    parameters: dict[str, Any] = smoke_experiment.model_dump(mode="json", exclude={"compare", "registry"})
+    parameters: dict[str, Any] = smoke_experiment.model_dump(mode="json", exclude={"compare", "registry", "sweep"})
     parameters["run"]["seed"] = 7
     parameters["infogan"]["training"]["steps"] = 999
     return parameters

@@ -90,6 +90,7 @@ class Launcher:
         self,
         project: Project,
         *arguments: str,
+        command: str = "run",
         file_size: int | None = None,
         plain_user: bool = False,
         **environment: str,
@@ -99,13 +100,14 @@ class Launcher:
         Args:
             project: where.
             arguments: further ones for the command line.
+            command: Kedro's, in place of `run`.
             file_size: the most bytes that a file may have, as on a disk that is full.
             plain_user: without the rights of root, if the tests have them.
             environment: variables to set.
         """
         log = self._logs / f"{next(self._numbers)}.log"
         request = {
-            "arguments": ["run", "--env=smoke", *arguments],
+            "arguments": [command, "--env=smoke", *arguments],
             "folder": str(project.folder),
             "log": str(log),
             "environment": environment,

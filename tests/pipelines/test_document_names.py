@@ -12,7 +12,7 @@ from kedro.framework.project import configure_project, pipelines
 from kedro.pipeline import Pipeline
 
 from gan_pipelines import project as active
-from gan_pipelines.cli import run
+from gan_pipelines.cli import run, sweep
 from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader
 from gan_pipelines.parameters import Experiment
 from tests.pipelines.documents import PAGES, ROOT, Code, options_of, read, spans
@@ -24,7 +24,9 @@ ELSEWHERE = ("git", "docker", "pip", "hf", "curl", "uv", "pre-commit", "export",
 NAME = re.compile(r"[A-Za-z_][\w.]*\w")
 FILES = re.compile(r"[\w.<>*-]*(/[\w.<>*-]+)*/?")
 SOURCES = ("src", "conf", "tests", "benchmarks", "notebooks", "docs/site")
-READERS_OWN = re.compile(r"conf/(mine|<\w+>)/.*|\.\w+|/.*|.*://.*|<\w+>/.*|influences/.*|figures/.*|uncertainty/.*")
+READERS_OWN = re.compile(
+    r"conf/(mine|mine-best|mine-best-2|<\w+>)/.*|\.\w+|/.*|.*://.*|<\w+>/.*|influences/.*|figures/.*|uncertainty/.*"
+)
 """Paths that a reader makes, kinds of files, places of the machine, and the names of things in MLflow."""
 TEXTS = (".py", ".yml", ".html", ".md", ".json", ".ipynb")
 
@@ -54,6 +56,8 @@ def require_command(words: list[str]) -> None:
             assert {re.sub("=.*", "=", word) for word in arguments} <= known, words
         case "kedro" if arguments[0] == "run":
             require_options(run, words)
+        case "kedro" if arguments[0] == "sweep":
+            require_options(sweep, words)
         case "kedro":
             from kedro.framework.cli.project import project_group
 

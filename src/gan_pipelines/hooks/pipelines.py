@@ -6,7 +6,7 @@ from kedro.pipeline import Pipeline
 
 from gan_pipelines.datasets import CheckpointDataset
 from gan_pipelines.parameters.ablation import ROW_SETTINGS
-from gan_pipelines.pipelines.compare import READS_THE_RECORD
+from gan_pipelines.pipelines.unrecorded import READS_THE_RECORD
 
 
 def only_reads_the_record(pipeline: Pipeline) -> bool:

@@ -41,6 +41,7 @@ class Recorded(Schema):
         "folder",
         "figure",
         "registration",
+        "sweep_trials",
     ]
     under: str = ""
 

@@ -54,7 +54,8 @@ class RecordingHooks:
         experiment = active_experiment()  # the checks, which go first, have read it
         self.run, self.evaluation = experiment.run, experiment.evaluation
         self.experiment, self.project = context.env or "base", context.project_path
-        self.parameters = experiment.model_dump(mode="json", exclude={"compare", "registry"})  # which decide no result
+        decide_no_result = {"compare", "registry", "sweep"}
+        self.parameters = experiment.model_dump(mode="json", exclude=decide_no_result)
 
     @hook_impl
     def after_catalog_created(self, catalog: DataCatalog) -> None:

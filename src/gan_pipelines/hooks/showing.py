@@ -24,6 +24,7 @@ from gan_pipelines.metrics.definitions import REAL
 from gan_pipelines.project import active_experiment
 from gan_pipelines.reporting.ablation import format_ablation, format_order
 from gan_pipelines.reporting.comparison import format_comparison, format_verdict
+from gan_pipelines.reporting.sweep import format_sweep
 from gan_pipelines.reporting.tables import format_codes, format_pairs, format_summary, main_scores, missing_scores
 from gan_pipelines.tracking.store import SERVE_PORT
 from gan_pipelines.tracking.telling import telling_numbers
@@ -124,7 +125,12 @@ def _results(
     notes = [f"{key}: {note}" for key, table in tables.items() if key != REAL for note in missing_scores(table)]
     if notes:
         yield "\n".join(notes)
-    described = {"code_scores": format_codes, "ablation_scores": format_ablation, "ablation_order": format_order}
+    described = {
+        "code_scores": format_codes,
+        "ablation_scores": format_ablation,
+        "ablation_order": format_order,
+        "sweep_trials": format_sweep,
+    }
     for kind, describe in described.items():
         for name in made[kind].values():
             yield describe(catalog.load(name))

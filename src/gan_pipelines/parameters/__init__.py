@@ -51,6 +51,7 @@ from gan_pipelines.parameters.registry import RegistryParameters
 from gan_pipelines.parameters.run import CheckpointParameters, RunParameters
 from gan_pipelines.parameters.sample import SampleParameters
 from gan_pipelines.parameters.sgan import JointParameters, LevelParameters, LossWeights, SGANParameters
+from gan_pipelines.parameters.sweep import Choices, IntegerRange, LogUniformRange, SweepParameters, UniformRange
 from gan_pipelines.parameters.training import TrainingParameters
 from gan_pipelines.parameters.watch import WatchParameters
 
@@ -63,6 +64,7 @@ __all__ = [
     "Block",
     "CategoricalCode",
     "CheckpointParameters",
+    "Choices",
     "ClassifierParameters",
     "CodeDiscriminatorParameters",
     "CompareParameters",
@@ -83,10 +85,12 @@ __all__ = [
     "InformationWeights",
     "InitialModel",
     "Initialisation",
+    "IntegerRange",
     "JointParameters",
     "JudgeParameters",
     "Layer",
     "LevelParameters",
+    "LogUniformRange",
     "LossWeights",
     "Mnist5k",
     "Network",
@@ -99,10 +103,12 @@ __all__ = [
     "SampleParameters",
     "Schema",
     "Source",
+    "SweepParameters",
     "TableSource",
     "TorchvisionSource",
     "TrainingParameters",
     "UniformNoise",
     "UniformPrior",
+    "UniformRange",
     "WatchParameters",
 ]

@@ -20,6 +20,7 @@ from gan_pipelines.parameters.run import RunParameters
 from gan_pipelines.parameters.sample import SampleParameters
 from gan_pipelines.parameters.sgan import SGANParameters
 from gan_pipelines.parameters.start import StartFrom
+from gan_pipelines.parameters.sweep import SweepParameters
 from gan_pipelines.parameters.watch import WatchParameters
 
 FeatureNetworkName = Literal["judge", "efficientnet_lite0", "inception_v3"]
@@ -91,6 +92,7 @@ class Experiment(Schema):
     sample: SampleParameters
     export: ExportParameters
     registry: RegistryParameters
+    sweep: SweepParameters
 
     @model_validator(mode="after")
     def _check_between_blocks(self) -> Self:

@@ -16,6 +16,7 @@ from gan_pipelines.tracking.runs import (
     log_tags,
     log_text,
     start_run,
+    tagged,
 )
 from gan_pipelines.tracking.stages import running_node, stage_run
 from gan_pipelines.tracking.store import PAGE_PORT, Settings, find_store
@@ -49,4 +50,5 @@ __all__ = [
     "stage_metrics",
     "stage_run",
     "start_run",
+    "tagged",
 ]

@@ -52,7 +52,7 @@ def find_runs(uri: str, compare: CompareParameters) -> tuple[pd.DataFrame, pd.Da
         ExperimentError: the store cannot be read, an experiment is unknown, the filter is invalid, or no run is left.
     """
     found, left_out, expected = list[tuple[float, dict[str, str]]](), list[dict[str, str]](), ""
-    sign = _direction(compare.sort_by)
+    sign = sorting_sign("compare.sort_by", compare.sort_by) if compare.sort_by else 0
     with reading(uri) as client:
         experiments = _experiments(client, compare.experiments)
         for run in _search(client, list(experiments), compare.filter):
@@ -78,19 +78,21 @@ def find_runs(uri: str, compare: CompareParameters) -> tuple[pd.DataFrame, pd.Da
     return pd.DataFrame(rows), pd.DataFrame(left_out, columns=["name", "experiment", "why"])
 
 
-def _direction(sort_by: str) -> int:
-    """Of a score's sign when the best one stands first; 0 without a score.
+def sorting_sign(place: str, name: str) -> int:
+    """Of a score's sign when the best one stands first.
+
+    Args:
+        place: in the YAML, where the score is named.
+        name: of the score, as `<generator>/<score>.<space>`.
 
     Raises:
         ExperimentError: it is no score, or neither high nor low values of it are better.
     """
-    if not sort_by:
-        return 0
-    score = sort_by.partition("/")[2].partition(".")[0]
+    score = name.partition("/")[2].partition(".")[0]
     if score not in SCORES or SCORES[score].better not in ("higher", "lower"):
         raise ExperimentError(
-            f"compare.sort_by: must be a score of which higher or lower values are better, as <generator>/<score>."
-            f"<space>, such as infogan/invariant_information.category; found {sort_by!r}."
+            f"{place}: must be a score of which higher or lower values are better, as <generator>/<score>.<space>, "
+            f"such as infogan/invariant_information.category; found {name!r}."
         )
     return 1 if SCORES[score].better == "lower" else -1
 

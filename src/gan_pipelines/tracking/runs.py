@@ -10,8 +10,11 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from gan_pipelines.parameters.base import flatten
@@ -38,6 +41,18 @@ Report = tuple[int, int, Mapping[str, float]]  # time in milliseconds, step, met
 Pairs = Iterable[tuple[str, str]]
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
+_more_tags: ContextVar[Mapping[str, str]] = ContextVar("tags of every run that starts", default=MappingProxyType({}))
+
+
+@contextmanager
+def tagged(tags: Mapping[str, str]) -> Iterator[None]:
+    """Give these tags to every run that starts inside, such as the trials of a sweep."""
+    before = _more_tags.set(tags)
+    try:
+        yield
+    finally:
+        _more_tags.reset(before)
+
 
 def start_run(
     settings: Settings, project: Path, experiment: str, parameters: Mapping[str, Any], tags: Mapping[str, str]
@@ -59,7 +74,7 @@ def start_run(
         experiment_id = _experiment_id(client, experiment, artifacts)
         _close_dead_runs(client, experiment_id)
         origin = {names.EXPERIMENT: experiment, **describe_origin(project)}
-        return str(client.create_run(experiment_id, tags={**origin, **tags}).info.run_id)
+        return str(client.create_run(experiment_id, tags={**origin, **tags, **_more_tags.get()}).info.run_id)
 
     with stoppable():  # until it is known which run to close
         run_id = send(create)

@@ -1,5 +1,5 @@
 """The pipeline `compare`."""
 
-from gan_pipelines.pipelines.compare.pipeline import READS_THE_RECORD, create_pipeline
+from gan_pipelines.pipelines.compare.pipeline import create_pipeline
 
-__all__ = ["READS_THE_RECORD", "create_pipeline"]
+__all__ = ["create_pipeline"]

@@ -14,9 +14,7 @@ from gan_pipelines.pipelines.compare.nodes import (
     read_parameters,
     read_pictures,
 )
-
-READS_THE_RECORD = "reads_the_record"
-"""The tag of nodes that need nothing but MLflow's record; a run of such nodes alone is not recorded itself."""
+from gan_pipelines.pipelines.unrecorded import READS_THE_RECORD
 
 RECORD = ("tracking_uri", "compared_runs")
 

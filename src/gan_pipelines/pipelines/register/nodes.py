@@ -1,7 +1,7 @@
 """Register a generator with its scores, as champion or challenger of its experiment."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
