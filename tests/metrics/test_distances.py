@@ -299,6 +299,7 @@ def test_the_variance_of_the_kernel_distance_is_that_of_the_jackknife(draw: Draw
     assert_close(found.real, jackknife_variance(without_theirs), rtol=0.06, atol=0)
 
 
+@pytest.mark.slow
 def test_the_second_order_of_the_kernel_distance_has_the_moments_of_a_quadratic_form() -> None:
     """In one dimension (xy + 1)^3, around its means 3 xy + 3 (x^2 - 1)(y^2 - 1) + (xy)^3, of a normal law.
 

@@ -130,6 +130,7 @@ def test_the_variance_is_extrapolated_from_quarters_and_halves_within_bounds(dra
     assert_close([scale**2 for scale in found], [1 / 6, 0.5, 0.5, 0.5, 1.0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("counts", [(150, 150), (150, 300)], ids=["equal", "more real images"])
 def test_the_intervals_have_the_width_of_repeated_draws(draw: Draw, counts: tuple[int, int]) -> None:
     """Those of the jackknife alone are 1.3 to 2.3 times as wide; more pictures on one side make them narrower."""

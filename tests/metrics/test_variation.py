@@ -317,6 +317,7 @@ def test_the_variance_by_chance_is_that_of_shares_without_effect(alike: float) -
     assert sum(variances) / 500 == pytest.approx(expected, rel=0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("effect", [0.0, 0.03, 0.1])
 def test_the_interval_of_a_weak_share_holds_what_it_is_on_average(effect: float) -> None:
     """Below the share that chance alone would explain, at it, and above; at 0 it is wider than it had to be."""

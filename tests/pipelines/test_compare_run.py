@@ -1,9 +1,5 @@
 """`kedro run --pipelines=compare` on a project whose record was filled by hand: nothing has been trained in it."""
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,11 +12,11 @@ from nbclient import NotebookClient
 
 from gan_pipelines.parameters import ExperimentError
 from tests.pipelines.conftest import ROOT, Project
+from tests.pipelines.processes import Process
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
 
 CHOSEN = {"compare": {"experiments": ["smoke"]}}
-TABLES = {"runs", "scores", "seeds", "not_averaged", "parameters", "differences", "histories", "left_out"}
 
 
 @pytest.fixture(scope="module")
@@ -127,21 +123,11 @@ def test_a_machine_without_the_device_of_the_experiment_compares(recorded_projec
     recorded_project.run({**CHOSEN, "run": {"device": "cuda:99"}}, pipeline_names=["compare"])
 
 
-@pytest.mark.slow
-def test_it_runs_in_several_processes(recorded_project: Project) -> None:
-    command = [sys.executable, "-m", "kedro", "run", "--pipelines=compare", "--env=smoke", "--runner=ParallelRunner"]
-    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+def test_it_runs_in_several_processes(recorded_project: Project, kedro_run: Callable[..., Process]) -> None:
     parameters = "--params=compare.experiments=smoke,compare.newest=2"
-    done = subprocess.run(
-        [*command, parameters],
-        cwd=recorded_project.folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Report: " in done.stdout
+    done = kedro_run(recorded_project, "--pipelines=compare", "--runner=ParallelRunner", parameters)
+    done.finish()
+    assert "Report: " in done.said()
 
 
 def test_a_choice_of_nothing_is_refused_in_one_paragraph(recorded_project: Project) -> None:
@@ -154,24 +140,6 @@ def test_without_any_record_it_says_so(new_checkout: Callable[[], Project]) -> N
     with pytest.raises(ExperimentError, match=r"mlflow\.db"):
         project.run(pipeline_names=["compare"])
     assert not (project.folder / "mlflow.db").exists()
-
-
-@pytest.mark.slow
-def test_kedro_viz_shows_its_tables_and_curves(compared_project: Project, tmp_path: Path) -> None:
-    project = compared_project.copy(tmp_path / "a copy")
-    command = [sys.executable, "-m", "kedro", "viz", "build", "--include-hooks", "--include-previews"]
-    environment = {**os.environ, "KEDRO_ENV": "smoke", "PYTHONWARNINGS": "ignore"}
-    subprocess.run(command, cwd=project.folder, env=environment, check=True, capture_output=True, timeout=240)
-    api = project.folder / "build" / "api"
-    graph = json.loads((api / "pipelines" / "compare").read_text())
-    assert {node["id"] for node in graph["nodes"] if node["type"] == "modularPipeline"} == {"comparison"}
-    kinds = {
-        node["name"]: json.loads((api / "nodes" / node["id"]).read_text()).get("preview_type")
-        for node in graph["nodes"]
-        if node["type"] == "data"
-    }
-    assert {kinds[f"compared_{table}"] for table in TABLES} == {"TablePreview"}
-    assert kinds["compared_curves"] == "PlotlyPreview"
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""What kedro-viz shows of a finished run: a box per stage, layers, pictures, plots and tables."""
+"""What kedro-viz shows of a finished run and of a comparison: a box per stage, layers, pictures, plots and tables."""
 
 import base64
 import json
@@ -27,12 +27,14 @@ BOXES = {
     "infogan": SHARED | INFOGAN,
     "ablation": SHARED | {"encoder", "table"} | ROWS,
 }
+COMPARED = {"runs", "scores", "seeds", "not_averaged", "parameters", "differences", "histories", "left_out"}
 
 
 @pytest.fixture(scope="module")
 def viz(finished_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The answers of kedro-viz's interface, as files."""
     project = finished_project.copy(tmp_path_factory.mktemp("viz") / "a copy")
+    project.run({"compare": {"experiments": ["smoke"]}}, pipeline_names=["compare"])
     command = [sys.executable, "-m", "kedro", "viz", "build", "--include-hooks", "--include-previews"]
     environment = {**os.environ, "KEDRO_ENV": "smoke", "PYTHONWARNINGS": "ignore"}
     subprocess.run(command, cwd=project.folder, env=environment, check=True, capture_output=True, timeout=240)
@@ -109,3 +111,15 @@ def test_results_are_shown_in_place(viz: Path, name: str, kind: str) -> None:
             assert min(picture.size) > 100
     else:
         assert shown["preview"]
+
+
+def test_a_comparison_shows_its_tables_and_curves(viz: Path) -> None:
+    graph = read(viz, "compare")
+    assert {node["id"] for node in graph["nodes"] if node["type"] == "modularPipeline"} == {"comparison"}
+    kinds = {
+        node["name"]: json.loads((viz / "nodes" / node["id"]).read_text()).get("preview_type")
+        for node in graph["nodes"]
+        if node["type"] == "data"
+    }
+    assert {kinds[f"compared_{table}"] for table in COMPARED} == {"TablePreview"}
+    assert kinds["compared_curves"] == "PlotlyPreview"
