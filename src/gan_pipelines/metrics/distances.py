@@ -177,7 +177,7 @@ def kernel_distance(samples: Rows, real: Rows, sample_strata: Strata, real_strat
 def _mean_kernel(ours: Rows, theirs: Rows) -> Float[Tensor, "ours"]:
     """Mean of the kernel between each of our pictures and all of theirs."""
     found, theirs = [], theirs.float().T / theirs.shape[1]
-    for block in ours.float().split(max(1, BLOCK // theirs.shape[1])):
+    for block in track(ours.float().split(max(1, BLOCK // theirs.shape[1])), "compared by the kernel", len(ours)):
         roots = (block @ theirs).add_(1)
         found.append((roots * roots).mul_(roots).mean(dim=1, dtype=torch.float64))
     return torch.cat(found)
