@@ -69,7 +69,8 @@ def _deciding_rows(scores: pd.DataFrame) -> pd.DataFrame:
         if len(found):
             space = JUDGE if (found["space"] == JUDGE).any() else found["space"].iloc[0]
             found = found[found["space"] == space]
-            return found[found["samples"] == found["samples"].max()]
+            largest: pd.DataFrame = found[found["samples"] == found["samples"].max()]
+            return largest
     return made.iloc[:0]
 
 
@@ -179,6 +180,6 @@ def _cell(rows: pd.DataFrame) -> str:
     judged = rows[rows["space"] == JUDGE]
     if judged.empty:
         return ""
-    row = judged.loc[judged["samples"].idxmax()]
+    row = judged.sort_values("samples").iloc[-1]
     half = (row["high"] - row["low"]) / 2
     return "" if pd.isna(row["value"]) else f"{row['value']:.4g}" + ("" if pd.isna(half) else f" ± {half:.2g}")
