@@ -93,7 +93,7 @@ def test_the_head_has_the_form_that_the_hub_documents(project: Project) -> None:
     (error,) = (metric for metric in result["metrics"] if metric["type"] == "classification_error")
     codes = project.table("code_scores").set_index(["score", "space"])
     assert error["value"] == codes.loc[("classification_error", "category"), "value"]
-    assert error["name"].startswith("error of the categories (category, N = 24)")
+    assert error["name"].startswith("error of the categories (category, N = ")
     text = (exported(project) / "README.md").read_text()
     for title in ("error of the categories | category", "L\\_I | style\\_1", "information under distortion | category"):
         assert f"| {title} |" in text
