@@ -27,7 +27,11 @@ USED_BY_RUNS = (
     "kedro_datasets.json",
     "kedro_datasets.pandas",
     "kedro_datasets.plotly",
+    "kedro_viz.integrations.kedro.hooks",
     "mlflow.store.tracking.sqlalchemy_store",
+    "scipy.optimize",
+    "scipy.stats",
+    "sqlalchemy.dialects.sqlite",
     "torch_fidelity",
 )
 
