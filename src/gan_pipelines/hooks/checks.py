@@ -27,6 +27,7 @@ from gan_pipelines.hooks.versions import (
     loaded_version,
     pin_input,
     pin_output,
+    require_local,
     require_no_link,
     require_past,
     versioned_files,
@@ -99,6 +100,8 @@ class CheckHooks:
                 f"{PICTURE_TABLE}: there is no such file ({catalog.get(PICTURE_TABLE)}); data.source.name: table needs "
                 f"one with a column path, and label and split if wanted. Nothing was run."
             )
+        for name, dataset in versioned_files(pipeline.datasets(), catalog).items():
+            require_local(name, dataset)
         outputs = versioned_files(pipeline.all_outputs(), catalog)
         for name, dataset in outputs.items():
             _require_writable(name, folder(dataset))

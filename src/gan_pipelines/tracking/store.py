@@ -33,6 +33,7 @@ MLFLOW_DEFAULTS = {
     "DO_NOT_TRACK": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # a server's clients print two lines at the end of each stage
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # otherwise a dead server delays the training for minutes
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",  # an open sqlite connection must not survive a fork
