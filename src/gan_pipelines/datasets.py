@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from kedro.io import AbstractDataset, AbstractVersionedDataset, DatasetError, Version
+from kedro.io.core import get_protocol_and_path
 from kedro_datasets._typing import ImagePreview
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -73,9 +74,8 @@ class FileDataset(TimedVersions, AbstractVersionedDataset[Content, Content]):
         self, *, filepath: str, version: Version | None = None, metadata: dict[str, Any] | None = None
     ) -> None:
         self.metadata = metadata
-        super().__init__(
-            filepath=PurePosixPath(filepath), version=version, exists_function=_exists, glob_function=_glob
-        )
+        self._protocol, path = get_protocol_and_path(filepath)
+        super().__init__(filepath=PurePosixPath(path), version=version, exists_function=_exists, glob_function=_glob)
 
     def load(self) -> Content:
         """Read the file.

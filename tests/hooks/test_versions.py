@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 from kedro.io import Version
 
-from gan_pipelines.hooks.versions import pin_input, pin_output, remove_output, require_past, require_writable
+from gan_pipelines.datasets import ModelDataset
+from gan_pipelines.hooks.versions import (
+    pin_input,
+    pin_output,
+    remove_output,
+    require_local,
+    require_past,
+    require_writable,
+)
 from gan_pipelines.parameters import ExperimentError
 from gan_pipelines.text_datasets import JSONDataset
 from tests.pipelines.rights import plain_user
@@ -46,6 +54,17 @@ def test_a_link_in_place_of_the_versions_is_refused(saved: Path, tmp_path: Path)
         with pytest.raises(ExperimentError, match=r"^scores: .*/link is a symbolic link"):
             require_writable("scores", tmp_path / "link")
         (tmp_path / "link").unlink()
+
+
+def test_a_place_that_is_no_folder_is_refused(tmp_path: Path) -> None:
+    require_local("scores", dataset(tmp_path))
+    require_local("encoder", ModelDataset(filepath=str(tmp_path / "encoder.safetensors")))
+    version = Version(None, NEW)
+    remote = ModelDataset(filepath="s3://bucket/06_models/encoder.safetensors", version=version)
+    with pytest.raises(ExperimentError, match=r"^encoder: .*found s3://bucket/06_models/encoder\.safetensors\. "):
+        require_local("encoder", remote)
+    with pytest.raises(ExperimentError, match=r"^scores: .*found memory://"):
+        require_local("scores", JSONDataset(filepath="memory://scores.json", version=version))
 
 
 def test_a_version_of_the_future_is_refused_and_other_names_are_not(saved: Path) -> None:

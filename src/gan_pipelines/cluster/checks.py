@@ -1,11 +1,12 @@
 """Whether a pipeline on a cluster gives the results of this process; what differs is named before any training."""
 
+import asyncio
 import ipaddress
 import logging
 import platform
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.metadata import requires, version
 from pathlib import Path
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from distributed import Client
 
 CONNECT_SECONDS = 10
+ANSWER_SECONDS = 60.0
+"""So long a worker may take to say what it is; one that has just started still imports."""
 AMONG_WORKERS = ("processor", "threads")
 """In these, workers must equal each other; in everything else also the process that starts the run."""
 PRIVATE = "tcp://127.0.0.1:<port>, which this machine alone reaches, or tls://<host>:<port> with certificates"
@@ -61,14 +64,65 @@ def connect(address: str) -> "Client":
         ) from None
     for listener in client.run_on_scheduler(listeners):
         require_private("the scheduler", listener)
-    for nanny in (False, True):
-        for worker, found in client.run(listeners, nanny=nanny).items():
-            for listener in found:
-                require_private(f"{worker}: what this worker listens on", listener)
+    found = [*ask_workers(client, listeners).items(), *client.run(listeners, nanny=True).items()]
+    for worker, addresses in found:
+        for listener in require_answer(worker, addresses):
+            require_private(f"{worker}: what this worker listens on", listener)
     for handler in logging.getLogger().handlers:
         handler.addFilter(_name_worker)
     client.forward_logging("gan_pipelines")
     return client
+
+
+def ask_workers(
+    client: "Client", question: Callable[..., Any], *arguments: Any, seconds: float = ANSWER_SECONDS
+) -> dict[str, Any]:
+    """What a function returns on each worker, or the exception that it raises there.
+
+    Args:
+        client: of the cluster.
+        question: the function.
+        arguments: of it.
+        seconds: to wait. Dask would wait for a worker that hangs for as long as it does.
+
+    Returns:
+        By the worker's address; a TimeoutError for one that does not answer.
+
+    Raises:
+        TimeoutError: the scheduler does not answer.
+    """
+
+    async def ask(worker: str) -> Any:
+        try:
+            answer = client.run(question, *arguments, workers=[worker])
+            return (await asyncio.wait_for(answer, seconds))[worker]
+        except Exception as error:
+            return error
+
+    async def ask_all() -> dict[str, Any]:
+        workers = await known_workers(client)
+        return dict(zip(workers, await asyncio.gather(*map(ask, workers)), strict=True))
+
+    found: dict[str, Any] = client.sync(ask_all, callback_timeout=2 * seconds)
+    return found
+
+
+async def known_workers(client: "Client") -> list[str]:
+    """The addresses of the workers that the scheduler knows."""
+    return list((await client.scheduler.identity(n_workers=-1))["workers"])
+
+
+def require_answer(worker: str, answer: Any) -> Any:
+    """What a worker has answered.
+
+    Raises:
+        ExperimentError: an exception.
+    """
+    if isinstance(answer, TimeoutError):
+        raise ExperimentError(f"{worker}: this worker does not answer. Stop it, or start it again. Nothing was run.")
+    if isinstance(answer, Exception):
+        raise ExperimentError(f"{worker}: this worker cannot run nodes: {in_short(repr(answer))}. Nothing was run.")
+    return answer
 
 
 def listeners(dask_worker: Any = None, dask_scheduler: Any = None) -> list[str]:
@@ -114,12 +168,10 @@ def require_equal_workers(client: "Client") -> dict[str, str]:
     """
     with tempfile.NamedTemporaryFile(dir=project_folder(), prefix=".cluster_") as beacon:
         ours = describe_worker(beacon.name)
-        found = client.run(describe_worker, beacon.name, on_error="return")
-    if not found:
+        answers = ask_workers(client, describe_worker, beacon.name)
+    if not answers:
         raise ExperimentError("The cluster has no workers. `make cluster` starts one with two. Nothing was run.")
-    for worker, facts in found.items():
-        if isinstance(facts, Exception):
-            raise ExperimentError(f"{worker}: this worker cannot run nodes: {in_short(repr(facts))}. Nothing was run.")
+    found = {worker: require_answer(worker, answer) for worker, answer in answers.items()}
     require_equal(ours, found)
     return next(iter(found.values()))
 

@@ -1,9 +1,11 @@
 """Kedro's runner that sends nodes to the workers of a Dask cluster."""
 
 import logging
+import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor, Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,7 +15,13 @@ from kedro.runner import AbstractRunner
 from pluggy import PluginManager
 
 from gan_pipelines import project, tracking
-from gan_pipelines.cluster.checks import connect, require_equal_workers, require_runnable
+from gan_pipelines.cluster.checks import (
+    ask_workers,
+    connect,
+    known_workers,
+    require_equal_workers,
+    require_runnable,
+)
 from gan_pipelines.cluster.worker import LOOK_SECONDS, Work, run_node, runs_under_way
 from gan_pipelines.parameters import ExperimentError
 
@@ -22,6 +30,12 @@ if TYPE_CHECKING:
 
 STOP_SECONDS = 20.0
 """So long a worker may take for the step and the checkpoint of a training before it is restarted."""
+ANSWER_SECONDS = 5.0
+"""So long it may be silent meanwhile before it counts as busy."""
+WATCH_SECONDS = 15.0
+"""Time between two looks whether the run waits for workers."""
+
+logger = logging.getLogger(__name__)
 
 
 class DaskRunner(AbstractRunner):
@@ -60,7 +74,8 @@ class DaskRunner(AbstractRunner):
 
         require_runnable(pipeline, catalog, project.active_experiment().run)
         try:
-            super()._run(pipeline, catalog, hook_manager, run_id)
+            with _say_what_it_waits_for(self._client):
+                super()._run(pipeline, catalog, hook_manager, run_id)
         except KilledWorker as error:
             raise ExperimentError(
                 f"{error.task}: {error.allowed_failures + 1} workers died of it, {error.last_worker.address} the "
@@ -97,14 +112,50 @@ class _Workers(Executor):
                 with suppress(OSError, ValueError):
                     self._stop()
         finally:
-            self._client.close()
+            self._client.close(timeout=ANSWER_SECONDS)
 
     def _stop(self) -> None:
         """Cancel all nodes, wait until trainings have written their checkpoints, restart workers that take too long."""
         self._executor.shutdown(wait=False)
         deadline = time.monotonic() + STOP_SECONDS
-        while busy := [worker for worker, runs in self._client.run(runs_under_way).items() if self._run in runs]:
+        while busy := self._busy():
             if time.monotonic() > deadline:
-                self._client.restart_workers(busy)
+                self._client.restart_workers(busy, timeout=STOP_SECONDS, raise_for_error=False)
                 return
             time.sleep(LOOK_SECONDS)
+
+    def _busy(self) -> list[str]:
+        """Workers that still run a node of this run, or do not answer."""
+        answers = ask_workers(self._client, runs_under_way, seconds=ANSWER_SECONDS)
+        return [
+            worker
+            for worker, runs in answers.items()
+            if isinstance(runs, TimeoutError) or (not isinstance(runs, Exception) and self._run in runs)
+        ]
+
+
+@contextmanager
+def _say_what_it_waits_for(client: "Client") -> Iterator[None]:
+    """Within the context, say so when no worker is left, or the scheduler is silent; Dask would wait without a word."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        said = ""
+        while not ended.wait(WATCH_SECONDS):
+            news = ""
+            try:
+                if not client.sync(known_workers, client, callback_timeout=WATCH_SECONDS):
+                    news = "The cluster has no workers any more; the run goes on when one joins."
+            except TimeoutError:
+                news = "The scheduler of the cluster does not answer; the run goes on when it does."
+            except Exception:  # it is gone, which the run tells
+                return
+            if news and news != said:
+                logger.warning("%s Ctrl-C stops the run, which the same command continues.", news)
+            said = news
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()

@@ -25,6 +25,7 @@ from gan_pipelines.hooks.versions import (
     loaded_version,
     pin_input,
     pin_output,
+    require_local,
     require_past,
     require_writable,
     versioned_files,
@@ -87,6 +88,8 @@ class CheckHooks:
                 f"{PICTURE_TABLE}: there is no such file ({catalog.get(PICTURE_TABLE)}); data.source.name: table needs "
                 f"one with a column path, and label and split if wanted. Nothing was run."
             )
+        for name, dataset in versioned_files(pipeline.datasets(), catalog).items():
+            require_local(name, dataset)
         outputs = versioned_files(pipeline.all_outputs(), catalog)
         for name, dataset in outputs.items():
             require_writable(name, folder(dataset))

@@ -13,6 +13,8 @@ from gan_pipelines.parameters import ExperimentError
 from gan_pipelines.versioned import VERSION
 
 VersionedDataset = AbstractVersionedDataset[Any, Any]
+LOCAL = "file"
+"""What fsspec calls the file system of this machine."""
 
 
 def versioned_files(names: Iterable[str], catalog: DataCatalog) -> dict[str, VersionedDataset]:
@@ -69,6 +71,21 @@ def _require_all_readable(name: str, versions: Path) -> None:
             f"{name}: {error.filename} cannot be read ({error.strerror}), and its newest version is what this pipeline "
             f"starts from. Allow this user to read it, or choose a version with --load-versions. Nothing was run."
         ) from None
+
+
+def require_local(name: str, dataset: VersionedDataset) -> None:
+    """Refuse a place that is no folder: versions are pinned, written whole, removed and recorded as local files.
+
+    Raises:
+        ExperimentError: the catalog names one, such as `s3://bucket/encoder.safetensors`.
+    """
+    protocol = getattr(dataset, "_protocol", LOCAL)
+    if protocol != LOCAL:
+        raise ExperimentError(
+            f"{name}: its filepath in the catalog must be a path of a file system; found "
+            f"{protocol}://{folder(dataset)}. An MLflow server can keep models, scores and figures there instead "
+            f"(docs/clusters.md). Nothing was run."
+        )
 
 
 def require_writable(name: str, versions: Path) -> None:
