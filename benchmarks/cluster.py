@@ -39,7 +39,7 @@ from measure import environment, print_table, spread
 from runs import kedro_run, temporary_project
 
 EXPERIMENT = "many writers"
-BATCHES, REPORTS, METRICS = 5, 20, 8
+BATCHES, REPORTS, METRICS = 3, 20, 8
 """Batches of a run, reports in a batch, metrics in a report, as of a training that reports four times a second."""
 HOSTS = 4
 """Processes that share the sleeping workers."""
@@ -107,17 +107,16 @@ def _write_runs(settings: Settings, folder: Path, experiment: str, count: int) -
 
 
 def _count_whole(uri: str, experiment: str) -> int:
-    """Runs that have ended well, with every value of every metric."""
+    """Runs that have ended well, with the last value of every metric, and with every value of one."""
     client = open_client(uri)
     known = client.get_experiment_by_name(experiment)
     assert known is not None
-    wanted = list(range(BATCHES * REPORTS))
+    steps = list(range(BATCHES * REPORTS))
+    last = {f"loss_{i}": float(steps[-1]) for i in range(METRICS)}
     return sum(
         run.info.status == "FINISHED"
-        and all(
-            sorted(point.step for point in client.get_metric_history(run.info.run_id, f"loss_{i}")) == wanted
-            for i in range(METRICS)
-        )
+        and run.data.metrics == last
+        and sorted(point.step for point in client.get_metric_history(run.info.run_id, "loss_0")) == steps
         for run in client.search_runs([known.experiment_id], max_results=5000)
     )
 
@@ -142,7 +141,7 @@ def _sleep_on(count: int) -> Row:
             client.run(int)
             asked = time.perf_counter() - began
             before, began = process.cpu_times(), time.perf_counter()
-            work = os.urandom(50_000)  # about a pickled node of the ablation
+            work = os.urandom(25_000)  # about a pickled node of the ablation
             client.gather([client.submit(_sleep, work, key=f"node {i}", pure=False) for i in range(NODES * count)])
             wall, cpu = time.perf_counter() - began, _used(process, before)
             memory = process.memory_info().rss / 2**20

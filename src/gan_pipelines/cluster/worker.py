@@ -32,8 +32,8 @@ class Work:
     """A node with all that a worker needs for it.
 
     Attributes:
-        task: Kedro's: the node, the catalog with parameters and pinned versions, the version of the run.
-        hooks: the project's, with what they know of the run.
+        task: Kedro's: the node, the catalog of its datasets with parameters and pinned versions, the run's version.
+        hooks: the project's, with what they know of the run and of these datasets.
         folder: of the project.
         experiment: the run's parameters.
         record: the active MLflow run.
