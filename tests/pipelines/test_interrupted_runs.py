@@ -14,6 +14,7 @@ from contextlib import closing
 
 import pytest
 
+from gan_pipelines.tracking.names import parse_training_name
 from tests.pipelines.conftest import Project
 from tests.pipelines.processes import SEED, Process, assert_same_results, checkpoints, wait_for_steps
 
@@ -43,7 +44,7 @@ def recorded(project: Project) -> set[str]:
     """Stages under way whose record has losses, so that they have surely done steps."""
     names = "select distinct name from runs join metrics using (run_uuid) where runs.status = 'RUNNING'"
     with closing(sqlite3.connect(f"file:{project.folder / 'mlflow.db'}?mode=ro", uri=True)) as connection:
-        return {name for (name,) in connection.execute(names)}
+        return {parse_training_name(name) for (name,) in connection.execute(names)}
 
 
 def test_killed_twenty_times_at_random_moments_it_ends_as_if_nothing_had_happened(
