@@ -86,7 +86,9 @@ def test_scores_pictures_and_figures_name_what_made_them(finished_project: Proje
             {model},
         ]
         with Image.open(finished_project.newest(f"{generator}_sample_grid.png")) as grid:
-            assert grid.text == {"data": f"sha256:{train}+{test}", "model": model}
+            text = dict(grid.text)
+            assert text.pop("Description").startswith(f"{generator}: samples")
+            assert text == {"data": f"sha256:{train}+{test}", "model": model}
     trained = " ".join(short(finished_project, f"joint_level_{name}")[7:] for name in ("fc3", "pixels"))
     assert set(finished_project.table("joint_stack_level_scores")["model"]) == {f"sha256:{trained}"}
     codes = finished_project.table("code_scores")
