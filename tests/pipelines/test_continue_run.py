@@ -58,7 +58,7 @@ def test_a_level_of_another_stack_is_refused_by_name(project: Project) -> None:
 
 def other_data(project: Project, name: str, side: int = 28, classes: int = 10) -> dict[str, Any]:
     """Parameters of a data set of synthetic pictures, a class in turn."""
-    rng, file = np.random.default_rng(5), f"data/01_raw/{name}.npz"
+    rng, file = np.random.default_rng(5), f"{name}.npz"
     counts = {"train": 120, "test": 30}
     arrays = {f"x_{split}": rng.integers(0, 256, (n, side, side), dtype=np.uint8) for split, n in counts.items()}
     labels = {f"y_{split}": np.arange(n) % classes for split, n in counts.items()}
