@@ -132,6 +132,7 @@ class Launcher:
         assert self.process.stdout is not None
         self.process.stdin.close()
         self.process.stdout.close()
+        self.process.terminate()  # a process forked by another test may hold its input open
         self.process.wait(60)
 
     def _ask(self, request: dict[str, Any]) -> Any:

@@ -10,9 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import psutil
@@ -296,3 +298,20 @@ def test_what_cannot_be_spread_is_refused() -> None:
     assert refusal(lambda: checks.require_runnable(kept, catalog, RunParameters())).startswith("count: ")
     workers = RunParameters(workers=2)
     assert "run.workers" in refusal(lambda: checks.require_runnable(pipeline([]), catalog, workers))
+
+
+def test_dask_forgets_a_node_that_has_ended() -> None:
+    """If it did not, it would run the node again with the death of the worker that has its outcome."""
+    from distributed import Client
+
+    from gan_pipelines.cluster.runner import _hand_over
+
+    with Client(processes=False, n_workers=1, dashboard_address=None, host="127.0.0.1", protocol="tcp") as client:
+        for function, failure in ((int, None), (float.fromhex, TypeError)):
+            sent, future = client.submit(function, pure=False), Future[Any]()
+            sent.add_done_callback(lambda done, future=future: _hand_over(done, future))
+            assert type(future.exception(timeout=PATIENCE_SECONDS)) is (failure or type(None))
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while sent.key in client.futures:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)

@@ -19,7 +19,8 @@ from tests.pipelines.documents import PAGES, ROOT, Code, options_of, read, spans
 
 CODE = [code for page in PAGES for code in read(page)]
 ELSEWHERE = ("git", "docker", "pip", "hf", "curl", "uv", "pre-commit", "export", "for", "cp", "mkdir", "ls", "cd",
-             "sha256sum", "cat", "tail", "mv", "chmod", "openssl", "sbatch", "kubectl")  # fmt: skip
+             "sha256sum", "cat", "tail", "mv", "chmod", "openssl", "sbatch", "kubectl",
+             "apt-get", "runuser", "servers/bin/pip", "servers/bin/moto_server", "servers/bin/mlflow")  # fmt: skip
 """Programs that are not of this project, of which nothing is checked."""
 NAME = re.compile(r"[A-Za-z_][\w.]*\w")
 FILES = re.compile(r"[\w.<>*-]*(/[\w.<>*-]+)*/?")

@@ -28,7 +28,6 @@ from gan_pipelines.sweep.trials import run_sweep
 RATE = "infogan.training.learning_rate"
 BLOCK = f"""
 data: {{source: {{test_fraction: 0.8}}, validation_fraction: 0.1}}
-evaluation: {{samples: 60}}
 run: {{checkpoints: {{every_steps: 2}}}}
 sweep:
   parameters:
@@ -88,7 +87,7 @@ def test_a_sweep_that_is_killed_goes_on_and_leaves_a_report_and_the_best_trial_a
     for trial, run in zip((trials[2], trials[0]), (runs[0], runs[2]), strict=True):
         assert float(run.data.params[RATE]) == trial.params[RATE]
         assert run.data.params["evaluation.split"] == "validation"
-        assert run.data.metrics["infogan/frechet_distance.judge.60"] == pytest.approx(trial.value, abs=1e-9)
+        assert run.data.metrics["infogan/frechet_distance.judge.200"] == pytest.approx(trial.value, abs=1e-9)
 
     # the report, and the best trial
     table = project.table("sweep_trials")

@@ -94,9 +94,8 @@ class _Workers(Executor):
     """Sends Kedro's tasks to the workers; when the run ends early, so does what they do for it."""
 
     def __init__(self, client: "Client") -> None:
-        from distributed.cfexecutor import ClientExecutor
-
-        self._client, self._executor, self._run = client, ClientExecutor(client), ""
+        self._client, self._run = client, ""
+        self._sent: list[Any] = []
 
     def submit(self, task: Any, /, *_: Any, **__: Any) -> Future[Any]:
         from distributed.protocol.pickle import dumps
@@ -106,7 +105,9 @@ class _Workers(Executor):
         task.catalog, task.hook_manager, self._run = catalog, None, task.run_id
         work = Work(task, hooks, project.project_folder(), project.active_experiment(), tracking.active_run())
         key = f"{task.node.name} of {task.run_id}"
-        future: Future[Any] = self._executor.submit(run_node, dumps(work), key=key)
+        sent, future = self._client.submit(run_node, dumps(work), key=key, pure=False), Future[Any]()
+        self._sent.append(sent)
+        sent.add_done_callback(lambda done: _hand_over(done, future))
         return future
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
@@ -120,7 +121,7 @@ class _Workers(Executor):
 
     def _stop(self) -> None:
         """Cancel all nodes, wait until trainings have written their checkpoints, restart workers that take too long."""
-        self._executor.shutdown(wait=False)
+        self._client.cancel([sent for sent in self._sent if not sent.done()])
         deadline = time.monotonic() + STOP_SECONDS
         while busy := self._busy():
             if time.monotonic() > deadline:
@@ -136,6 +137,25 @@ class _Workers(Executor):
             for worker, runs in answers.items()
             if isinstance(runs, TimeoutError) or (not isinstance(runs, Exception) and self._run in runs)
         ]
+
+
+def _hand_over(done: Any, future: "Future[Any]") -> None:
+    """Tell Kedro how a node ended, once Dask has forgotten it.
+
+    As long as Dask keeps the outcome of a node, it runs the node again if the worker that has it dies, and files that
+    others read meanwhile would be removed and written anew.
+    """
+    try:
+        result = done.result()
+    except CancelledError:
+        future.cancel()
+        future.set_running_or_notify_cancel()
+    except BaseException as error:
+        done.release()
+        future.set_exception(error)
+    else:
+        done.release()
+        future.set_result(result)
 
 
 def _knowing(catalog: DataCatalog, hook: Any) -> Any:
