@@ -4,16 +4,19 @@ import itertools
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from tests.pipelines.conftest import Project
+from gan_pipelines.tracking.names import parse_training_name
+from tests.pipelines.conftest import STORE, Project
 
 MODELS = ("encoder", "judge", "second_judge", "level_fc3", "level_pixels", "joint_level_fc3", "joint_level_pixels")
 MODELS += ("infogan", "independent_stack", "joint_stack")
@@ -149,6 +152,13 @@ def checkpoints(project: Project) -> dict[str, int]:
         stage = file.parts[-4]
         found[stage] = max(found.get(stage, 0), int(file.stem.removeprefix("step_")))
     return found
+
+
+def recorded(project: Project) -> set[str]:
+    """Stages under way whose record has losses, so that they have surely done steps."""
+    names = "select distinct name from runs join metrics using (run_uuid) where runs.status = 'RUNNING'"
+    with closing(sqlite3.connect(f"file:{project.folder / STORE}?mode=ro", uri=True)) as connection:
+        return {parse_training_name(name) for (name,) in connection.execute(names)}
 
 
 def wait_for_steps(process: Process, project: Project, steps: int) -> bool:

@@ -5,13 +5,12 @@ import random
 import re
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -26,8 +25,8 @@ from gan_pipelines.cli import require_runner
 from gan_pipelines.cluster import checks
 from gan_pipelines.parameters import ExperimentError, RunParameters, packages
 from gan_pipelines.tracking.names import parse_training_name
-from tests.pipelines.conftest import PARENT, STORE, Project
-from tests.pipelines.processes import PATIENCE_SECONDS, SEED, Process, checkpoints, wait_for_steps
+from tests.pipelines.conftest import PARENT, Project
+from tests.pipelines.processes import PATIENCE_SECONDS, SEED, Process, checkpoints, recorded, wait_for_steps
 
 pytestmark = pytest.mark.skipif(find_spec("distributed") is None, reason="the extra `cluster` is not installed")
 
@@ -163,13 +162,6 @@ def statuses(project: Project) -> dict[str, list[str]]:
         if run.data.tags.get(PARENT) == record.parent.info.run_id:
             found.setdefault(parse_training_name(run.info.run_name), []).append(run.info.status)
     return {"parent": [record.parent.info.status], **found}
-
-
-def recorded(project: Project) -> set[str]:
-    """Stages under way whose record has losses."""
-    names = "select distinct name from runs join metrics using (run_uuid) where runs.status = 'RUNNING'"
-    with closing(sqlite3.connect(f"file:{project.folder / STORE}?mode=ro", uri=True)) as connection:
-        return {parse_training_name(name) for (name,) in connection.execute(names)}
 
 
 @pytest.mark.slow
@@ -311,7 +303,4 @@ def test_dask_forgets_a_node_that_has_ended() -> None:
             sent, future = client.submit(function, pure=False), Future[Any]()
             sent.add_done_callback(lambda done, future=future: _hand_over(done, future))
             assert type(future.exception(timeout=PATIENCE_SECONDS)) is (failure or type(None))
-            deadline = time.monotonic() + PATIENCE_SECONDS
-            while sent.key in client.futures:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            assert wait_until(lambda key=sent.key: key not in client.futures)

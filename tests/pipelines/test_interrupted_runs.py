@@ -14,9 +14,8 @@ from contextlib import closing
 
 import pytest
 
-from gan_pipelines.tracking.names import parse_training_name
 from tests.pipelines.conftest import Project
-from tests.pipelines.processes import SEED, Process, assert_same_results, checkpoints, wait_for_steps
+from tests.pipelines.processes import SEED, Process, assert_same_results, checkpoints, recorded, wait_for_steps
 
 pytestmark = pytest.mark.slow
 
@@ -38,13 +37,6 @@ def resumed(process: Process) -> dict[str, int]:
 def begun(process: Process) -> set[str]:
     """Stages that have begun to train."""
     return {stage for stage, _ in BEGUN.findall(process.said())}
-
-
-def recorded(project: Project) -> set[str]:
-    """Stages under way whose record has losses, so that they have surely done steps."""
-    names = "select distinct name from runs join metrics using (run_uuid) where runs.status = 'RUNNING'"
-    with closing(sqlite3.connect(f"file:{project.folder / 'mlflow.db'}?mode=ro", uri=True)) as connection:
-        return {parse_training_name(name) for (name,) in connection.execute(names)}
 
 
 def test_killed_twenty_times_at_random_moments_it_ends_as_if_nothing_had_happened(

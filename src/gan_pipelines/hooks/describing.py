@@ -11,6 +11,7 @@ from kedro.io import DataCatalog
 from gan_pipelines.hooks.showing import describe_made
 from gan_pipelines.parameters.base import flatten
 from gan_pipelines.reporting.ablation import format_ablation
+from gan_pipelines.reporting.comparison import GRID
 from gan_pipelines.reporting.tables import explained_verdict, summary_markdown
 from gan_pipelines.tracking import names
 
@@ -18,8 +19,6 @@ DEFAULT = "__default__"
 LONGEST_VALUE = 24
 """Letters of a parameter's value in the name of a run."""
 MOST_VALUES = 3
-GRID = "_sample_grid"
-"""How the names of the pictures end that a run's page shows."""
 
 
 def pipeline_name(run_params: Mapping[str, Any]) -> str:

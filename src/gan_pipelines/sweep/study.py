@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from kedro.io import AbstractDataset, DatasetError
 
 from gan_pipelines.parameters import Choices, ExperimentError, IntegerRange, LogUniformRange, SweepParameters
 from gan_pipelines.parameters.base import in_short
+from gan_pipelines.parameters.packages import require_packages
 from gan_pipelines.parameters.sweep import Range
 from gan_pipelines.reporting.sweep import NOTE, SCORES, VERSIONS
 
@@ -21,13 +21,8 @@ DEFINITION, SHARED_VERSION = "definition", "shared_version"
 
 
 def require_optuna() -> None:
-    """Check that the extra `sweep` is installed.
-
-    Raises:
-        ExperimentError: it is not; has the command that installs it.
-    """
-    if find_spec("optuna") is None:
-        raise ExperimentError("A sweep needs optuna, which is not installed: pip install 'optuna>=5,<6'")
+    """Refuse to go on without the extra `sweep`; see `require_packages`."""
+    require_packages("kedro sweep", ["optuna"], "optuna>=5,<6")
 
 
 class StudyDataset(AbstractDataset[Any, Any]):

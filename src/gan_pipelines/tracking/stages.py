@@ -62,9 +62,8 @@ def stage_run(name: str, clock: Callable[[], float] = time.monotonic) -> Iterato
         parent = client.get_run(os.environ[RUN_ID])
         inherited = {tag: parent.data.tags[tag] for tag in names.INHERITED if tag in parent.data.tags}
         for child in open_children(client, parent.info.experiment_id, parent.info.run_id):
-            if (
-                names.parse_training_name(child.info.run_name) == title
-            ):  # its worker has died, and another one starts again
+            stage = names.parse_training_name(child.info.run_name)
+            if stage == title:  # its worker has died, and another one starts again
                 client.set_terminated(child.info.run_id, "KILLED")
         tags = {names.PARENT: parent.info.run_id, names.STAGE: name, **inherited}
         child = client.create_run(parent.info.experiment_id, tags=tags, run_name=title).info.run_id
