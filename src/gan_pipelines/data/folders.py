@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from gan_pipelines.data.class_names import UNLABELLED, natural_key
 from gan_pipelines.data.pictures import picture_suffixes
@@ -44,12 +43,12 @@ def find_pictures(folder: Path) -> FoundPictures:
     """
     if not folder.is_dir():
         raise ValueError("it is not a folder" if folder.exists() else "there is no such folder")
-    root = folder.resolve()
     left_out: Counter[str] = Counter()
-    by_class: dict[str, list[Path]] = {}
-    for file in _walk(folder, root, left_out):
-        parts = file.relative_to(folder).parts
-        by_class.setdefault(parts[0] if len(parts) > 1 else "", []).append(file)
+    by_class: dict[str, list[str]] = {}
+    above = len(os.path.join(folder, ""))
+    for path in _walk(folder, left_out):
+        top, _, rest = path[above:].partition(os.sep)
+        by_class.setdefault(top if rest else "", []).append(path)
     loose = by_class.pop("", [])
     labelled = bool(by_class)
     if labelled and loose:
@@ -68,38 +67,38 @@ def find_pictures(folder: Path) -> FoundPictures:
         )
     classes = sorted(by_class, key=natural_key)
     for name in classes:
-        by_class[name].sort(key=lambda file: natural_key(str(file)))
-    files = [file for name in classes for file in by_class[name]]
+        by_class[name].sort(key=natural_key)
+    files = [Path(path) for name in classes for path in by_class[name]]
     labels = [label for label, name in enumerate(classes) for _ in by_class[name]]
     return FoundPictures(tuple(files), tuple(labels), tuple(classes), labelled, dict(sorted(left_out.items())))
 
 
-def _walk(folder: Path, root: Path, left_out: Counter[str]) -> Iterator[Path]:
-    """Files that end like pictures; the others are counted."""
-    suffixes = picture_suffixes()
-    for place, folders, files in os.walk(folder, onerror=_raise):
-        for name in list(folders):
-            hidden = name.startswith(".")
-            if hidden or Path(place, name).is_symlink():
-                folders.remove(name)
-                left_out["hidden folders" if hidden else "links to folders"] += 1
-        for name in sorted(files):
-            file = Path(place, name)
-            suffix = file.suffix.lower()
-            if not _encodable(str(file)):
+def _walk(folder: Path, left_out: Counter[str]) -> Iterator[str]:
+    """Paths that end like pictures; the others are counted. One entry of a folder costs as little as it can."""
+    suffixes, root, places = picture_suffixes(), folder.resolve(), [str(folder)]
+    while places:
+        with os.scandir(places.pop()) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+        for entry in found:
+            name, suffix = entry.name, os.path.splitext(entry.name)[1].lower()
+            hidden, link = name.startswith("."), entry.is_symlink()
+            if entry.is_dir():
+                if hidden or link:
+                    left_out["hidden folders" if hidden else "links to folders"] += 1
+                else:
+                    places.append(entry.path)
+            elif not _encodable(entry.path):
                 raise ValueError(f"the name {name!r} is not UTF-8")
-            if name.startswith("."):
+            elif hidden:
                 left_out["hidden files"] += 1
             elif suffix not in suffixes:
                 left_out[f"{suffix or 'no ending'}: no picture that is read"] += 1
-            elif file.is_symlink() and not file.resolve().is_relative_to(root):
-                raise ValueError(f"{file} is a link that leads out of the folder, to {file.resolve()}")
+            elif link and not Path(entry.path).resolve().is_relative_to(root):
+                raise ValueError(
+                    f"{entry.path} is a link that leads out of the folder, to {Path(entry.path).resolve()}"
+                )
             else:
-                yield file
-
-
-def _raise(error: OSError) -> NoReturn:
-    raise error
+                yield entry.path
 
 
 def _encodable(name: str) -> bool:
