@@ -126,9 +126,11 @@ def test_every_params_input_of_every_pipeline_exists_and_is_typed(
 ) -> None:
     experiment, found = Experiment.read(raw_parameters(name)), graphs(name)
     rows = row_settings(experiment.run, experiment.sgan, experiment.ablation)
-    raw = {**experiment.model_dump(mode="json"), "ablation_rows": rows}
+    stack = unsupervised_stack(experiment.sgan, experiment.unsupervised).model_dump(mode="json")
+    raw = {**experiment.model_dump(mode="json"), "ablation_rows": rows, "unsupervised_sgan": stack}
     seen = set()
-    asked = sum((found[name] for name in ("ablation", "sample", "export", "register")), start=found["__default__"])
+    others = ("ablation", "sample", "export", "register", "sgan_unsupervised")
+    asked = sum((found[name] for name in others), start=found["__default__"])
     for node in asked.nodes:
         hints = list(get_type_hints(node.func).values())
         hints = hints[len(node.func.args) :] if isinstance(node.func, partial) else hints
@@ -140,7 +142,7 @@ def test_every_params_input_of_every_pipeline_exists_and_is_typed(
                 assert issubclass(hints[position], BaseModel), f"{node.name}: {source} arrives as a raw dict"
                 hints[position].model_validate(value)
                 seen.add(source.removeprefix("params:").split(".")[0])
-    assert seen == set(raw) - {"compare", "sweep"}
+    assert seen == set(raw) - {"compare", "sweep", "unsupervised"}
 
 
 def test_three_levels_make_three_level_nodes(graphs: Callable[[str], dict[str, Pipeline]]) -> None:

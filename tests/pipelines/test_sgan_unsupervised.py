@@ -19,6 +19,7 @@ from tests.pipelines.conftest import Project
 
 TEN = {"infogan": {"codes": {"category": {"classes": 10}}}}
 """As many categories as there are digits."""
+WEIGHTS = {"unsupervised": {"conditional_weights": {"pixels": 0.25}}}
 
 
 def labelled(labels: list[int], classes: tuple[str, ...]) -> LabelledImages:
@@ -66,9 +67,11 @@ def test_samples_of_a_class_are_those_of_the_category_that_stands_for_it(
 
 
 @pytest.mark.slow
-def test_it_runs_from_an_infogan_to_scores_beside_the_other_stack(unmade_project: Project) -> None:
+def test_it_runs_from_an_infogan_to_scores_beside_the_other_stack(
+    unmade_project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
     project = unmade_project
-    project.run(TEN, pipeline_names=["sgan_unsupervised"])
+    project.run(TEN | WEIGHTS, pipeline_names=["sgan_unsupervised"])
     encoder, infogan = project.model("unsupervised_encoder"), project.model("infogan")
     assert list(encoder.shapes) == ["pixels", "conv1", "conv2", "fc3", "labels"]
     assert encoder.spec.provenance.inputs["infogan"] == infogan.digest()
@@ -83,6 +86,15 @@ def test_it_runs_from_an_infogan_to_scores_beside_the_other_stack(unmade_project
     assert {"infogan", "unsupervised.fc3", "unsupervised.pixels", "unsupervised.joint"} <= set(record.children)
     assert any(name.startswith("unsupervised_joint_stack/label_accuracy") for name in record.parent.data.metrics)
     assert "unsupervised_joint_stack_sample_grid.png" in record.artifacts("figures")
+    level = project.model("unsupervised_joint_level_pixels").spec.parameters
+    assert level.loss_weights.conditional == 0.25
+    assert record.parent.data.params["unsupervised.conditional_weights.pixels"] == "0.25"
+    assert record.parent.data.params["sgan.levels.pixels.loss_weights.conditional"] == "5.0"
+    assert "made with other parameters" not in caplog.text
+    assemble = ["unsupervised.joint.assemble_joint_stack"]
+    project.run(TEN, pipeline_names=["unsupervised_training"], node_names=assemble)
+    told = re.findall(r"made with other parameters, and its record says which: (.*)", caplog.text)
+    assert told == ["unsupervised.conditional_weights.pixels was 0.25, 1.0 was asked for."]
 
 
 @pytest.mark.slow

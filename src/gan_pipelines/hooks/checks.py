@@ -38,6 +38,7 @@ from gan_pipelines.models.memory import plan_memory
 from gan_pipelines.models.requirements import check_experiment, check_rows, check_unsupervised, check_watched
 from gan_pipelines.parameters import INITIAL, Experiment, ExperimentError
 from gan_pipelines.parameters.ablation import ROW_SETTINGS, row_settings
+from gan_pipelines.parameters.unsupervised import UNSUPERVISED_STACK, unsupervised_stack
 from gan_pipelines.pipelines.data_preparation import PICTURE_TABLE
 from gan_pipelines.pipelines.infogan_encoder import UNSUPERVISED
 from gan_pipelines.pipelines.pictures import find_folder
@@ -59,11 +60,14 @@ class CheckHooks:
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
-        """Check all parameters, derive those of the ablation's rows, and make the experiment the active one."""
+        """Check all parameters, derive those of other stacks, and make the experiment the active one."""
         loader = context.config_loader
         experiment = self.experiment = Experiment.read(loader["parameters"])
-        rows = row_settings(experiment.run, experiment.sgan, experiment.ablation)
-        loader["parameters"] = {**experiment.model_dump(mode="json"), ROW_SETTINGS: rows}
+        derived = {
+            ROW_SETTINGS: row_settings(experiment.run, experiment.sgan, experiment.ablation),
+            UNSUPERVISED_STACK: unsupervised_stack(experiment.sgan, experiment.unsupervised).model_dump(mode="json"),
+        }
+        loader["parameters"] = experiment.model_dump(mode="json") | derived
         project.enter(context.project_path, experiment)
 
     @hook_impl(tryfirst=True)
@@ -184,7 +188,8 @@ class CheckHooks:
         if self.runs_rows:
             check_rows(self.experiment, train_images)
         if self.runs_unsupervised:
-            levels = check_unsupervised(plan, self.experiment.sgan, "evaluation" in self.used)
+            sgan = unsupervised_stack(self.experiment.sgan, self.experiment.unsupervised)
+            levels = check_unsupervised(plan, sgan, "evaluation" in self.used)
         self._check_initial_models({"encoder": plan.encoder.spec, "infogan": plan.infogan}, levels)
 
     def _check_initial_models(

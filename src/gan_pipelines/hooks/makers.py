@@ -91,12 +91,23 @@ def made_parameters(asked: Mapping[str, Any], models: Mapping[str, Model], train
             seed = {"seed": model.spec.provenance.seed} if name in (JUDGE, SECOND_JUDGE) else {}
             made["classifier" if name == "encoder" else name] = {**model.spec.provenance.parameters, **seed}
         for level in _levels(model):
-            made["sgan"]["levels"][level.target] = level.parameters.model_dump(mode="json")
+            parameters = level.parameters.model_dump(mode="json")
+            if name.startswith(BESIDE) and level.target in asked["sgan"]["levels"]:
+                _record_unsupervised(level.target, parameters["loss_weights"], asked, made)
+            made["sgan"]["levels"][level.target] = parameters
             if level.provenance and level.provenance.stage == "joint":
                 made["sgan"]["joint"] = level.provenance.parameters
     if seeds:
         made["run"]["seed"] = min(seeds) if len(seeds) == 1 else ",".join(map(str, sorted(seeds)))
     return made
+
+
+def _record_unsupervised(target: str, losses: dict[str, Any], asked: Mapping[str, Any], made: dict[str, Any]) -> None:
+    """Take the conditional weight of a level without labels out of those of `sgan`, into the block of that stack."""
+    weight, own = asked["sgan"]["levels"][target]["loss_weights"]["conditional"], made["unsupervised"]
+    if losses["conditional"] != weight or target in own["conditional_weights"]:
+        own["conditional_weights"][target] = losses["conditional"]
+    losses["conditional"] = weight
 
 
 def overridden(asked: Mapping[str, Any], made: Mapping[str, Any]) -> str:

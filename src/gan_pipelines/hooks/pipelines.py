@@ -1,12 +1,18 @@
 """What a pipeline trains, scores and keeps, as its nodes and datasets say, and which pipeline makes a dataset."""
 
+from collections.abc import Iterable
+
 from kedro.framework.project import pipelines
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 
 from gan_pipelines.datasets import CheckpointDataset
 from gan_pipelines.parameters.ablation import ROW_SETTINGS
+from gan_pipelines.parameters.unsupervised import UNSUPERVISED_STACK
 from gan_pipelines.pipelines.unrecorded import READS_THE_RECORD
+
+DERIVED = {ROW_SETTINGS: ("run", "sgan", "ablation"), UNSUPERVISED_STACK: ("sgan", "unsupervised")}
+"""Parameter blocks that stand in no YAML, and the blocks that they are made from."""
 
 
 def only_reads_the_record(pipeline: Pipeline) -> bool:
@@ -15,12 +21,16 @@ def only_reads_the_record(pipeline: Pipeline) -> bool:
 
 
 def blocks_in_use(pipeline: Pipeline) -> frozenset[str]:
-    """Parameter blocks of nodes that train, `sgan` for a row of the ablation, `evaluation` if some are scored."""
+    """Parameter blocks of nodes that train, `evaluation` if some are scored."""
     trained = {name for node in pipeline.nodes if node.short_name.startswith("train") for name in node.inputs}
     shown = {name for node in pipeline.nodes if node.namespace != "data" for name in node.inputs}
-    parameters = trained | ({"params:evaluation"} & shown)
-    blocks = {name.removeprefix("params:") for name in parameters if name.startswith("params:")}
-    return frozenset("sgan" if block.startswith(f"{ROW_SETTINGS}.") else block for block in blocks)
+    return blocks_read(trained | ({"params:evaluation"} & shown))
+
+
+def blocks_read(datasets: Iterable[str]) -> frozenset[str]:
+    """The blocks of the YAML behind those datasets that are parameters."""
+    blocks = {name.removeprefix("params:").partition(".")[0] for name in datasets if name.startswith("params:")}
+    return frozenset(source for block in blocks for source in DERIVED.get(block, (block,)))
 
 
 def checkpoint_folders(pipeline: Pipeline, catalog: DataCatalog) -> list[CheckpointDataset]:

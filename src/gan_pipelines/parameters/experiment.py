@@ -21,6 +21,7 @@ from gan_pipelines.parameters.sample import SampleParameters
 from gan_pipelines.parameters.sgan import SGANParameters
 from gan_pipelines.parameters.start import StartFrom
 from gan_pipelines.parameters.sweep import SweepParameters
+from gan_pipelines.parameters.unsupervised import UnsupervisedParameters
 from gan_pipelines.parameters.watch import WatchParameters
 
 FeatureNetworkName = Literal["judge", "efficientnet_lite0", "inception_v3"]
@@ -86,6 +87,7 @@ class Experiment(Schema):
     second_judge: JudgeParameters
     sgan: SGANParameters
     infogan: InfoGANParameters
+    unsupervised: UnsupervisedParameters
     evaluation: EvaluationParameters
     ablation: AblationParameters
     compare: CompareParameters
@@ -97,6 +99,12 @@ class Experiment(Schema):
     @model_validator(mode="after")
     def _check_between_blocks(self) -> Self:
         problems = list(self.sgan.check_against(self.classifier))
+        problems += [
+            f"unsupervised.conditional_weights.{name}: there is no such level; the levels are "
+            f"{', '.join(self.sgan.levels)}"
+            for name in self.unsupervised.conditional_weights
+            if name not in self.sgan.levels
+        ]
         known = [name for name in self.judge.networks if name != LABELS]
         if self.evaluation.features not in known:
             problems.append(

@@ -12,7 +12,7 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 
 from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader, overlay
-from gan_pipelines.hooks.pipelines import blocks_in_use
+from gan_pipelines.hooks.pipelines import blocks_in_use, blocks_read
 from gan_pipelines.hooks.recorded import find_recorded
 from gan_pipelines.hooks.versions import versioned_files
 from gan_pipelines.metrics.definitions import JUDGED_BY
@@ -106,7 +106,7 @@ def make_plan(context: KedroContext, experiment: Experiment, given: Mapping[str,
     for field, names in {"shared": sweep.shared, "pipelines": sweep.pipelines}.items():
         require_known(f"sweep.{field}", "a pipeline", names, dict(pipelines))
     shared, trial = (sum((pipelines[x] for x in names), Pipeline([])) for names in (sweep.shared, sweep.pipelines))
-    blocks = _Blocks(blocks_in_use(shared) - {*MEASURES, *BESIDES}, _blocks_read(trial))
+    blocks = _Blocks(blocks_in_use(shared) - {*MEASURES, *BESIDES}, blocks_read(trial.inputs()))
     for place, values in sweep.parameters.items():
         _check_parameter(place, values.extremes, experiment, loader, blocks)
     _require_made(trial, shared, catalog)
@@ -123,12 +123,6 @@ def make_plan(context: KedroContext, experiment: Experiment, given: Mapping[str,
         tables=tables,
         shared=frozenset(shared.all_outputs() & trial.inputs()),
     )
-
-
-def _blocks_read(pipeline: Pipeline) -> frozenset[str]:
-    """The parameter blocks that any node reads."""
-    inputs = pipeline.inputs()
-    return frozenset(name.removeprefix("params:").partition(".")[0] for name in inputs if name.startswith("params:"))
 
 
 def define(experiment: Experiment) -> dict[str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from kedro.pipeline import Pipeline
 
 from gan_pipelines.parameters import INITIAL
+from gan_pipelines.parameters.unsupervised import UNSUPERVISED_STACK
 from gan_pipelines.pipelines import (
     classifier,
     evaluation,
@@ -64,13 +65,14 @@ def create_evaluation(levels: Sequence[str], labelled: bool) -> Pipeline:
 
 
 def _beside(pipeline: Pipeline) -> Pipeline:
-    """The same pipeline in the namespace of this one, with its own datasets."""
+    """The same pipeline in the namespace of this one, with its own datasets and its own stack."""
+    own = {"params:sgan": f"params:{UNSUPERVISED_STACK}"}
     return Pipeline(
         pipeline,
         namespace=UNSUPERVISED,
         inputs={name: dataset(name) for name in pipeline.inputs() if not name.startswith("params:")},
         outputs={name: dataset(name) for name in pipeline.all_outputs()},
-        parameters={name: name for name in pipeline.inputs() if name.startswith("params:")},
+        parameters={name: own.get(name, name) for name in pipeline.inputs() if name.startswith("params:")},
     )
 
 
