@@ -81,9 +81,11 @@ def plan_memory(plan: Plan, batch_sizes: Mapping[str, int], evaluation: Evaluati
         Need("run", "always", "images", COPIES_OF_IMAGES * pixels * count, "fewer or smaller pictures"),
         Need("sgan", "always", "representations", 4 * numbers * count, "fewer pictures, or levels of smaller blocks"),
     ]
-    for block, (weights, outputs) in _trainings(plan).items():
-        batch = max(size for where, size in batch_sizes.items() if where.split(".")[0] == block)
-        size = BYTES_PER_WEIGHT * weights + BYTES_PER_OUTPUT * outputs * batch
+    greatest: dict[str, int] = {}
+    for place, (weights, outputs) in _trainings(plan).items():
+        block, size = place.split(".")[0], BYTES_PER_WEIGHT * weights + BYTES_PER_OUTPUT * outputs * batch_sizes[place]
+        greatest[block] = max(size, greatest.get(block, 0))
+    for block, size in greatest.items():
         found.append(Need(block, "training", f"training of {block}", size, "smaller networks or batches"))
     return [*found, _of_evaluation(plan, evaluation, count, pixels)]
 
@@ -97,17 +99,17 @@ def greatest_need(needs: Iterable[Need]) -> int:
 
 
 def _trainings(plan: Plan) -> dict[str, tuple[int, int]]:
-    """Weights that are trained together, and outputs that are kept for one example, by block of the YAML."""
+    """Weights that are trained together, and outputs that are kept for one example, by place in the YAML."""
     classifiers = {"classifier": plan.encoder, "judge": plan.judge, "second_judge": plan.second_judge}
     found = {block: (count_parameters(net), _outputs_of_classifier(net)) for block, net in classifiers.items()}
     with torch.device("meta"):
         levels, gan = [LevelGAN(spec) for spec in plan.levels.values()], InfoGAN(plan.infogan)
-    outputs = found["classifier"][1] + sum(
-        count_outputs(level.generator, level.spec.condition_shape, (level.latent.size,))
-        + PASSES_OF_D * count_outputs(level.discriminator.trunk, level.spec.target_shape)
-        for level in levels
-    )
-    found["sgan"] = (sum(map(_weights_of_players, levels)), outputs)
+    for level in levels:
+        outputs = count_outputs(level.generator, level.spec.condition_shape, (level.latent.size,))
+        outputs += PASSES_OF_D * count_outputs(level.discriminator.trunk, level.spec.target_shape)
+        found[f"sgan.levels.{level.spec.target}"] = (_weights_of_players(level), found["classifier"][1] + outputs)
+    stack = [found[f"sgan.levels.{level.spec.target}"] for level in levels]
+    found["sgan.joint"] = (sum(weights for weights, _ in stack), sum(outputs for _, outputs in stack))
     outputs = count_outputs(gan.generator, (gan.noise.size + gan.codes.size,))
     outputs += PASSES_OF_D * count_outputs(gan.discriminator.trunk, plan.infogan.image_shape)
     found["infogan"] = (_weights_of_players(gan), outputs)
