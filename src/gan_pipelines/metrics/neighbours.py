@@ -1,6 +1,7 @@
 """Distances to nearest neighbours, block by block, so that memory does not grow with the number of pictures."""
 
 import itertools
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -82,11 +83,12 @@ def nearest_pictures(queries: Images, pool: Images) -> NearestPictures:
 
 def _picture_neighbours(queries: Images, pool: Images, neighbours: int) -> tuple[Tensor, Tensor]:
     """Distances of each picture to some of a pool, and their indices."""
-    candidates = _nearest(_averaged(queries, COARSE), _averaged(pool, COARSE), neighbours)[1]
+    ours, theirs = (torch.cat([part.flatten(1) for part in _averaged(side, COARSE)]) for side in (queries, pool))
+    candidates = _nearest(ours, theirs, neighbours)[1]
     if max(queries.shape[2:]) > FINE:
-        fields = _fields(queries, FINE)
+        # bytes part by part: numbers of all pictures at once would be the peak of an evaluation
         queries, pool = (
-            _averaged(side, FINE).round().to(torch.uint8).unflatten(1, (-1, *fields)) for side in (queries, pool)
+            torch.cat([part.round().to(torch.uint8) for part in _averaged(side, FINE)]) for side in (queries, pool)
         )
     height, width = queries.shape[2:]
     borders = [min(SHIFT, (size - 1) // 2) for size in (height, width)]
@@ -104,13 +106,8 @@ def _picture_neighbours(queries: Images, pool: Images, neighbours: int) -> tuple
     return distances.sqrt_(), candidates
 
 
-def _averaged(images: Images, fields: int) -> Float[Tensor, "count dimensions"]:
-    """Means over that many fields a side of each picture, at most one per pixel."""
-    blocks = images.split(max(1, BLOCK // images[0].numel()))
-    return torch.cat([adaptive_avg_pool2d(block.float(), _fields(images, fields)).flatten(1) for block in blocks])
-
-
-def _fields(images: Images, fields: int) -> tuple[int, int]:
-    """Down and across."""
-    height, width = images.shape[2:]
-    return min(fields, height), min(fields, width)
+def _averaged(images: Images, fields: int) -> Iterator[Float[Tensor, "part channels down across"]]:
+    """Means over that many fields a side of each picture, at most one per pixel, of some pictures after others."""
+    down, across = (min(fields, size) for size in images.shape[2:])
+    for part in images.split(max(1, BLOCK // images[0].numel())):
+        yield adaptive_avg_pool2d(part.float(), (down, across))
