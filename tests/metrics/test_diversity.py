@@ -123,10 +123,15 @@ class Given(nn.Module):
 
     def __init__(self, function: Callable[..., object]) -> None:
         super().__init__()
-        self.function, self.shown = function, list[tuple[Tensor, ...]]()
+        self.function, self.calls = function, list[tuple[Tensor, ...]]()
+
+    @property
+    def shown(self) -> list[Tensor]:
+        """Each argument, over all calls."""
+        return [torch.cat(argument) for argument in zip(*self.calls, strict=True)]
 
     def forward(self, *values: Tensor) -> object:
-        self.shown.append(values)
+        self.calls.append(values)
         return self.function(*values)
 
 
@@ -233,7 +238,7 @@ def test_each_condition_has_its_own_value(level: Callable[..., LevelGAN]) -> Non
 def test_the_classes_alternate_and_each_condition_has_its_own_noises(level: Callable[..., LevelGAN]) -> None:
     built = level(lambda condition, noise: placed(noise, 1), lambda outputs: outputs[:, :3])
     measure([built])
-    ((condition, noise),) = built.generator.shown
+    condition, noise = built.generator.shown
     assert_close(condition.argmax(dim=1), (torch.arange(CONDITIONS) % 4).repeat_interleave(NOISES))
     assert_close(condition.sum(dim=1), torch.ones(CONDITIONS * NOISES))
     assert len(noise.unique(dim=0)) == CONDITIONS * NOISES
@@ -245,7 +250,7 @@ def test_a_first_level_without_a_condition_is_compared_with_the_variance_of_all_
     built = level(lambda condition, noise: placed(noise, 1), lambda outputs: outputs[:, :3], condition="none")
     found = measure([built])
     assert_close(found.variance.mean().item(), 3 / 12 / ROWS.var(dim=0).sum().item(), rtol=0.03, atol=0)
-    ((condition, _),) = built.generator.shown
+    condition, _ = built.generator.shown
     assert condition.shape == (CONDITIONS * NOISES, 0)
 
 
@@ -261,7 +266,8 @@ def test_a_lower_level_gets_one_output_of_the_level_above_with_many_noises(
     real = {"fc": Representation("fc", ROWS), "pixels": Representation("pixels", pixels)}
     found = level_variations([upper, lower], real, LABELS, 4, torch.Generator().manual_seed(1))
     assert list(found) == ["fc", "pixels"]
-    above, (condition, noise) = placed(upper.generator.shown[0][1], 1), lower.generator.shown[0]
+    above, (condition, noise) = placed(upper.generator.shown[1], 1), lower.generator.shown
+    assert max(len(given) for given, _ in lower.generator.calls) < CONDITIONS * NOISES  # never all in memory
     assert_close(condition, above[::NOISES].repeat_interleave(NOISES, dim=0), rtol=0, atol=0)
     assert len(noise.unique(dim=0)) == CONDITIONS * NOISES
     expected = (64 / 12) / (64 * (0.5 + 0.02) / 2)

@@ -89,4 +89,4 @@ def test_errors_are_those_of_regressions_without_the_example(rng: torch.Generato
         others = [index for index in range(12) if index != left]
         weights = torch.linalg.solve(kernel[others][:, others] + 0.1 * torch.eye(11).double(), target[others])
         expected.append(((target[left] - kernel[left, others] @ weights) ** 2).sum())
-    assert_close(left_out_errors(condition, target, 2.0, 0.1), torch.stack(expected))
+    assert_close(left_out_errors(squared, target @ target.T, 2.0, 0.1), torch.stack(expected))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import torch
 from jaxtyping import Float, Int64
@@ -16,6 +17,10 @@ from gan_pipelines.parameters import LABELS, UNCONDITIONAL, Noise, UniformNoise
 
 CONDITIONS, NOISES = 200, 20
 """For how many conditions a level is measured, and with how many noises each."""
+CONDITIONS_AT_ONCE = 20
+"""For so many are outputs in memory."""
+NUMBERS_AT_ONCE = 2**23
+"""Of real representations, so many are in memory as floating-point numbers."""
 
 
 @dataclass(frozen=True)
@@ -106,21 +111,28 @@ def level_variations(
     requested = torch.arange(CONDITIONS) % class_count
     condition, found = one_hot(requested, class_count) if levels[0].spec.conditional else no_condition(requested), {}
     for level in levels:
-        noise = level.latent.sample(CONDITIONS * NOISES, rng)
-        outputs = level.sampling_generator.eval()(condition.repeat_interleave(NOISES, dim=0), noise)
-        head = level.discriminator.eval()(outputs).recovered_noise
-        missed = ((level.latent.posterior_mean(head)["noise"] - noise) ** 2).mean(dim=1)
-        missed /= _prior_variance(level.spec.parameters.noise)
-        by_condition = outputs.flatten(1).unflatten(0, (CONDITIONS, NOISES)).double()
-        within = real_variance(real[level.spec.target], _groups(level, labels))
+        noise = level.latent.sample(CONDITIONS * NOISES, rng).unflatten(0, (CONDITIONS, NOISES))
+        parts = zip(condition.split(CONDITIONS_AT_ONCE), noise.split(CONDITIONS_AT_ONCE), strict=True)
+        varied = zip(*(_vary(level, *part) for part in parts), strict=True)
+        variance, missed, condition = (torch.cat(part) for part in varied)
         found[level.spec.target] = LevelVariation(
-            variance=by_condition.var(dim=1).sum(dim=1) / within,
-            recovery=1 - missed.unflatten(0, (CONDITIONS, NOISES)).mean(dim=1),
+            variance=variance / real_variance(real[level.spec.target], _groups(level, labels)),
+            recovery=1 - missed / _prior_variance(level.spec.parameters.noise),
             expected=expected[level.spec.target],
             strata=requested if levels[0].spec.conditional else None,
         )
-        condition = outputs.unflatten(0, (CONDITIONS, NOISES))[:, 0]
     return found
+
+
+def _vary(level: LevelGAN, condition: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of each condition: total variance of the outputs over the noise, Q's mean squared error, the first output."""
+    flat = noise.flatten(0, 1)
+    outputs = level.sampling_generator.eval()(condition.repeat_interleave(noise.shape[1], dim=0), flat)
+    head = level.discriminator.eval()(outputs).recovered_noise
+    missed = ((level.latent.posterior_mean(head)["noise"] - flat) ** 2).mean(dim=1)
+    by_condition = outputs.unflatten(0, noise.shape[:2])
+    variance = by_condition.flatten(2).double().var(dim=1).sum(dim=1)
+    return variance, missed.unflatten(0, noise.shape[:2]).mean(dim=1), by_condition[:, 0]
 
 
 def _prior_variance(noise: Noise) -> float:
@@ -146,9 +158,16 @@ def _groups(level: LevelGAN, labels: Int64[Tensor, "count"]) -> Int64[Tensor, "c
 
 def real_variance(representation: Representation, groups: Int64[Tensor, "count"]) -> float:
     """Total variance of a real representation within a group: the mean over groups with at least two images."""
+    at_once = max(1, NUMBERS_AT_ONCE // representation.values[0].numel())
     found = []
     for group in groups.unique():
-        rows = representation.batch((groups == group).nonzero().squeeze(1)).flatten(1).double()
-        if len(rows) > 1:
-            found.append(rows.var(dim=0).sum())
-    return torch.stack(found).mean().item()
+        parts = (groups == group).nonzero().squeeze(1).split(at_once)
+        if (count := sum(map(len, parts))) > 1:
+            mean = torch.stack([_numbers(representation, part).sum(dim=0) for part in parts]).sum(dim=0) / count
+            squares = [((_numbers(representation, part) - mean) ** 2).sum().item() for part in parts]
+            found.append(sum(squares) / (count - 1))
+    return fmean(found)
+
+
+def _numbers(representation: Representation, index: Int64[Tensor, "part"]) -> Float[Tensor, "part entries"]:
+    return representation.batch(index).flatten(1).double()

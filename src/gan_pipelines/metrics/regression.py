@@ -36,32 +36,34 @@ def conditional_variance(
     order = torch.randperm(len(groups), generator=rng)[:MOST_IMAGES]
     choosing, measuring = order.tensor_split([(len(order) + 3) // 4])
 
-    def errors(of: Tensor, width: float, ridge: float) -> Tensor:
+    def compared(of: Tensor) -> tuple[Tensor, Tensor]:
+        """All that a regression needs of the images, whatever its settings and however large they are."""
         given, wanted = (side.batch(of).flatten(1).double() for side in (condition, target))
-        return left_out_errors(given, wanted, width, ridge)
+        wanted -= wanted.mean(dim=0)
+        return torch.cdist(given, given) ** 2, wanted @ wanted.T
 
-    chosen = min(product(WIDTHS, RIDGES), key=lambda settings: errors(choosing, *settings).mean().item())
-    found, measured = errors(measuring, *chosen), groups[measuring]
+    few = compared(choosing)
+    chosen = min(product(WIDTHS, RIDGES), key=lambda settings: left_out_errors(*few, *settings).mean().item())
+    found, measured = left_out_errors(*compared(measuring), *chosen), groups[measuring]
     return torch.stack([found[measured == group].mean() for group in measured.unique()]).mean().item()
 
 
 def left_out_errors(
-    condition: Float[Tensor, "count features"], target: Float[Tensor, "count outputs"], width: float, ridge: float
+    squared: Float[Tensor, "count count"], products: Float[Tensor, "count count"], width: float, ridge: float
 ) -> Float[Tensor, "count"]:
     """Squared error at each example of a kernel ridge regression on all the others.
 
     It needs no second regression: with C = (K + ridge)^-1, the error is the row of C y divided by the diagonal entry of
-    C (Rasmussen and Williams 2006, equation 5.12).
+    C (Rasmussen and Williams 2006, equation 5.12). Its square needs y y^T alone.
 
     Args:
-        condition: what the regression gets.
-        target: what it should give; the mean is not penalised.
+        squared: distances between what the regression gets of two examples, squared.
+        products: of what it should give for two examples; the mean of all is taken off before, and is not penalised.
         width: of the kernel exp(-d^2 / width), in mean squared distances.
         ridge: the penalty; the kernel of an example with itself is 1.
     """
-    squared = torch.cdist(condition, condition) ** 2
     kernel = torch.exp(-squared / (width * squared.mean()).clamp_min(torch.finfo(squared.dtype).tiny))
     kernel.diagonal().add_(ridge)
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(kernel))
-    missed = inverse @ (target - target.mean(dim=0)) / inverse.diagonal()[:, None]
-    return (missed**2).sum(dim=1)
+    missed = inverse / inverse.diagonal()[:, None]
+    return ((missed @ products) * missed).sum(dim=1)
