@@ -115,7 +115,7 @@ def extract_real_features(
         rng: chooses among the training images, each class in proportion.
     """
     some = train_images
-    if len(train_images) > samples:
+    if len(networks) > 1 and len(train_images) > samples:
         some = train_images.subset(stratified_indices(train_images.labels, samples, rng))
     train, test = {}, {}
     for name, network in networks.items():
