@@ -126,7 +126,7 @@ def test_every_params_input_of_every_pipeline_exists_and_is_typed(
 ) -> None:
     experiment, found = Experiment.read(raw_parameters(name)), graphs(name)
     rows = row_settings(experiment.run, experiment.sgan, experiment.ablation)
-    raw = {**experiment.model_dump(mode="json"), "ablation_rows": rows}
+    raw = experiment.model_dump(mode="json") | {f"ablation_rows.{place}": block for place, block in rows.items()}
     seen = set()
     asked = sum((found[name] for name in ("ablation", "sample", "export", "register")), start=found["__default__"])
     for node in asked.nodes:
@@ -134,12 +134,10 @@ def test_every_params_input_of_every_pipeline_exists_and_is_typed(
         hints = hints[len(node.func.args) :] if isinstance(node.func, partial) else hints
         for position, source in enumerate(node.inputs):
             if source.startswith("params:"):
-                value: Any = raw
-                for part in source.removeprefix("params:").split("."):
-                    value = value[part]
+                block = source.removeprefix("params:")
                 assert issubclass(hints[position], BaseModel), f"{node.name}: {source} arrives as a raw dict"
-                hints[position].model_validate(value)
-                seen.add(source.removeprefix("params:").split(".")[0])
+                hints[position].model_validate(raw[block])
+                seen.add(block)
     assert seen == set(raw) - {"compare", "sweep"}
 
 
