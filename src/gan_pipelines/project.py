@@ -44,7 +44,7 @@ def project_folder() -> Path:
 
 
 def active_experiment() -> Experiment:
-    """The experiment of the active session; without one, as in `kedro registry list`, the one that KEDRO_ENV names."""
+    """The experiment of the active session; without one, as in `kedro registry describe`, that of KEDRO_ENV."""
     if _session.experiment is None:
         conf = str(project_folder() / "conf")
         return Experiment.read(ExperimentLoader(conf, os.environ.get("KEDRO_ENV"), **LOADER_ARGUMENTS)["parameters"])
