@@ -20,6 +20,7 @@ from gan_pipelines.models.plan import plan_classifier, plan_infogan, plan_levels
 from gan_pipelines.parameters import CompareParameters, Experiment, RunParameters
 from gan_pipelines.parameters.ablation import ROWS, row_settings
 from gan_pipelines.parameters.base import flatten
+from gan_pipelines.parameters.unsupervised import unsupervised_stack
 from gan_pipelines.training.infogan import fit_infogan
 from gan_pipelines.training.joint import fit_joint
 from gan_pipelines.training.level import fit_level
@@ -126,8 +127,9 @@ def test_every_params_input_of_every_pipeline_exists_and_is_typed(
 ) -> None:
     experiment, found = Experiment.read(raw_parameters(name)), graphs(name)
     rows = row_settings(experiment.run, experiment.sgan, experiment.ablation)
-    stack = unsupervised_stack(experiment.sgan, experiment.unsupervised).model_dump(mode="json")
-    raw = {**experiment.model_dump(mode="json"), "ablation_rows": rows, "unsupervised_sgan": stack}
+    derived = {f"ablation_rows.{place}": block for place, block in rows.items()}
+    derived["unsupervised_sgan"] = unsupervised_stack(experiment.sgan, experiment.unsupervised)
+    raw = experiment.model_dump(mode="json") | derived
     seen = set()
     others = ("ablation", "sample", "export", "register", "sgan_unsupervised")
     asked = sum((found[name] for name in others), start=found["__default__"])
@@ -136,12 +138,10 @@ def test_every_params_input_of_every_pipeline_exists_and_is_typed(
         hints = hints[len(node.func.args) :] if isinstance(node.func, partial) else hints
         for position, source in enumerate(node.inputs):
             if source.startswith("params:"):
-                value: Any = raw
-                for part in source.removeprefix("params:").split("."):
-                    value = value[part]
+                block = source.removeprefix("params:")
                 assert issubclass(hints[position], BaseModel), f"{node.name}: {source} arrives as a raw dict"
-                hints[position].model_validate(value)
-                seen.add(source.removeprefix("params:").split(".")[0])
+                hints[position].model_validate(raw[block])
+                seen.add(block)
     assert seen == set(raw) - {"compare", "sweep", "unsupervised"}
 
 

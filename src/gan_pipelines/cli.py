@@ -1,4 +1,4 @@
-"""Kedro's command line; its `run` takes lists as parameters and `--verbose`, and refuses what is no runner."""
+"""Kedro's command line; its `run` takes lists as parameters and `--verbose`, and refuses unknown names at once."""
 
 import inspect
 import os
@@ -8,14 +8,18 @@ from copy import copy
 from typing import Any
 
 import click
+import yaml
 from kedro import runner as kedro_runners
 from kedro.framework.cli.project import run as kedro_run
+from kedro.framework.cli.registry import registry as kedro_registry
 from kedro.runner import AbstractRunner
 from kedro.utils import load_obj
 from omegaconf import OmegaConf
 
 from gan_pipelines import progress
 from gan_pipelines.parameters import ExperimentError
+from gan_pipelines.pipelines import known_names
+from gan_pipelines.session import require_known
 
 VERBOSE = click.Option(
     ["--verbose"], is_flag=True, help="Show all numbers of a training, not the two that matter most."
@@ -28,13 +32,15 @@ def cli() -> None:
 
 
 class Run(click.Command):
-    """Kedro's command, which looks at the runner first."""
+    """Kedro's command, which looks at the names of runner and pipelines first."""
 
     def invoke(self, context: click.Context) -> Any:
         """Check, then run."""
         if context.params.pop("verbose"):
             os.environ[progress.VERBOSE] = "1"  # worker processes inherit it
         require_runner(context.params["runner"], context.params["runner_params"])
+        asked = [context.params["pipeline"]] if context.params["pipeline"] else context.params["pipelines"]
+        require_known("--pipelines", "a pipeline", asked, known_names())
         return super().invoke(context)
 
 
@@ -92,6 +98,16 @@ run = Run(
     help=kedro_run.help,
 )
 cli.add_command(run)
+
+
+registry = click.Group(name="registry", help=kedro_registry.help, commands={**kedro_registry.commands})
+cli.add_command(registry)
+
+
+@registry.command("list")
+def list_pipelines() -> None:
+    """List all pipelines, without making them as Kedro would, for which it would import PyTorch."""
+    click.echo(yaml.dump(known_names()))
 
 
 @cli.command(params=[_with_lists(option) for option in kedro_run.params if option.name in ("env", "params")])

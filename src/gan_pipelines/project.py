@@ -13,12 +13,11 @@ from kedro.utils import find_kedro_project
 
 from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader
 from gan_pipelines.parameters import Experiment, ExperimentError
-from gan_pipelines.training.divergence import TrainingDiverged
 
 TRACEBACK = "GAN_PIPELINES_TRACEBACK"
 """Environment variable: if it is set, errors come with their traceback."""
-EXPECTED = (ExperimentError, TrainingDiverged, DatasetError, MissingConfigException, OSError)
-"""What a user, or the machine, can cause; everything else is a defect."""
+EXPECTED = (ExperimentError, DatasetError, MissingConfigException, OSError)
+"""What a user, or the machine, can cause; everything else but a diverged training is a defect."""
 DEFECT = (
     "this is a defect of gan_pipelines. Please report the lines above, and the command, to the project's maintainers."
 )
@@ -45,7 +44,7 @@ def project_folder() -> Path:
 
 
 def active_experiment() -> Experiment:
-    """The experiment of the active session; without one, as in `kedro registry list`, the one that KEDRO_ENV names."""
+    """The experiment of the active session; without one, as in `kedro registry describe`, that of KEDRO_ENV."""
     if _session.experiment is None:
         conf = str(project_folder() / "conf")
         return Experiment.read(ExperimentLoader(conf, os.environ.get("KEDRO_ENV"), **LOADER_ARGUMENTS)["parameters"])
@@ -56,12 +55,20 @@ def show_expected_errors_plainly(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
     """Print what a user can mend as one paragraph, and a defect of ours with its traceback; an exception hook."""
-    if (expected := isinstance(error, EXPECTED)) and TRACEBACK not in os.environ:
+    if (expected := _is_expected(error)) and TRACEBACK not in os.environ:
         print(f"Error: {' '.join(_explain(error).split())}", file=sys.stderr)
         return
     sys.__excepthook__(kind, error, traceback)
     if isinstance(error, Exception) and not expected:
         print(f"Error: {DEFECT}", file=sys.stderr)
+
+
+def _is_expected(error: BaseException) -> bool:
+    if not isinstance(error, RuntimeError):
+        return isinstance(error, EXPECTED)
+    from gan_pipelines.training.divergence import TrainingDiverged  # a refusal does not wait for PyTorch
+
+    return isinstance(error, (*EXPECTED, TrainingDiverged))
 
 
 def _explain(error: BaseException) -> str:

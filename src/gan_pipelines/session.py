@@ -6,15 +6,18 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self, cast
 
+from kedro.config import AbstractConfigLoader
 from kedro.framework.context import KedroContext
-from kedro.framework.project import pipelines
+from kedro.framework.project import pipelines, settings
 from kedro.framework.session import KedroSession
 from kedro.io.core import generate_timestamp
 from kedro.pipeline import Pipeline
+from kedro.utils import find_kedro_project
 
-from gan_pipelines.parameters import ExperimentError
+from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader
+from gan_pipelines.parameters import Experiment, ExperimentError
 
 RENAMED: Mapping[str, str] = {
     "yardstick": "real_evaluation",
@@ -37,6 +40,8 @@ class ExperimentSession(KedroSession):
     """Kedro's session; what it is asked to run is checked before anything else."""
 
     _selection: dict[str, Any] | None = None
+    _loader: ExperimentLoader | None = None
+    """Has read the parameters already; the first context takes it over."""
 
     _versions: ClassVar[set[str]] = set()
     """Those that this process has used."""
@@ -45,7 +50,33 @@ class ExperimentSession(KedroSession):
         version = next(version for version in iter(own_version, None) if version not in self._versions)
         self._versions.add(version)
         super().__init__(**{**kwargs, "session_id": version})
-        require_plain_path(self._project_path)
+
+    @classmethod
+    def create(
+        cls,
+        project_path: Path | str | None = None,
+        save_on_close: bool = True,
+        env: str | None = None,
+        runtime_params: dict[str, Any] | None = None,
+        conf_source: str | None = None,
+    ) -> Self:
+        """Kedro's session, once the parameters are right: what its hooks import takes longer than reading them.
+
+        Raises:
+            ExperimentError: the project's path, the experiment or a parameter is wrong.
+        """
+        project = Path(project_path or find_kedro_project(Path.cwd()) or Path.cwd()).resolve()
+        require_plain_path(project)
+        conf, experiment = conf_source or str(project / settings.CONF_SOURCE), env or os.environ.get("KEDRO_ENV")
+        loader = ExperimentLoader(conf, experiment, runtime_params=runtime_params, **LOADER_ARGUMENTS)
+        Experiment.read(loader["parameters"])
+        session = cast("Self", super().create(project, save_on_close, env, runtime_params, conf_source))
+        session._loader = loader
+        return session
+
+    def _get_config_loader(self) -> AbstractConfigLoader:
+        loader, self._loader = self._loader, None
+        return super()._get_config_loader() if loader is None else loader
 
     def run(self, *args: Any, **selection: Any) -> dict[str, Any]:
         """Run a pipeline, or the part of it that is selected; arguments are Kedro's.

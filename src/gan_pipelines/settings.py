@@ -4,18 +4,18 @@ import sys
 
 from gan_pipelines import progress
 
-# what is imported below takes seconds, and a person wants to know sooner that something happens
+# what a run imports takes seconds, and a person wants to know sooner that something happens
 if sys.argv[1:2] in (["run"], ["sweep"]):
     progress.announce()
 
 from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader
-from gan_pipelines.hooks import CheckHooks, RecordingHooks, ShowingHooks, StampingHooks
+from gan_pipelines.hooks import ProjectHooks
 from gan_pipelines.project import show_expected_errors_plainly
 from gan_pipelines.session import ExperimentSession
 
 sys.excepthook = show_expected_errors_plainly
 
-HOOKS = (CheckHooks(), StampingHooks(), RecordingHooks(), ShowingHooks())
+HOOKS = ProjectHooks()
 
 SESSION_CLASS = ExperimentSession
 

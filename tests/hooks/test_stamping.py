@@ -11,8 +11,7 @@ from PIL import Image
 
 from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.datasets import PictureDataset
-from gan_pipelines.hooks import StampingHooks
-from gan_pipelines.hooks.stamping import describe_makers
+from gan_pipelines.hooks.stamping import StampingHooks, describe_makers
 from gan_pipelines.models import Encoder, InfoGAN, InfoGANSpec
 
 

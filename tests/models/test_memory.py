@@ -4,9 +4,16 @@ import torch
 from torch import nn
 
 from gan_pipelines.data.images import LabelledImages
-from gan_pipelines.models.memory import BYTES_PER_OUTPUT, BYTES_PER_WEIGHT, Need, count_outputs, plan_memory
+from gan_pipelines.models.memory import (
+    BYTES_PER_KEPT_WEIGHT,
+    BYTES_PER_OUTPUT,
+    BYTES_PER_WEIGHT,
+    Need,
+    count_outputs,
+    plan_memory,
+)
 from gan_pipelines.models.requirements import plan_networks
-from gan_pipelines.parameters import Experiment
+from gan_pipelines.parameters import Experiment, WatchParameters
 from gan_pipelines.reporting.networks import memory_table
 
 
@@ -21,7 +28,8 @@ def test_the_outputs_of_every_layer_are_counted_once_for_one_example() -> None:
 def needs_of(experiment: Experiment, images: LabelledImages) -> dict[str, Need]:
     blocks = (experiment.classifier, experiment.judge, experiment.second_judge, experiment.sgan, experiment.infogan)
     plan = plan_networks(*blocks, images)
-    return {need.what: need for need in plan_memory(plan, experiment.batch_sizes, experiment.evaluation, len(images))}
+    sizes, watched = experiment.batch_sizes, experiment.watched
+    return {need.what: need for need in plan_memory(plan, sizes, watched, experiment.evaluation, len(images))}
 
 
 def grey(count: int, side: int = 28) -> LabelledImages:
@@ -54,6 +62,22 @@ def test_a_training_needs_its_weights_and_the_outputs_of_a_batch(smoke_experimen
     second = needs_of(smoke_experiment, grey(100))["training of second_judge"]
     weights, outputs = 784 * 48 + 48 + 48 * 10 + 10, 784 + 48 + 48 + 10
     assert second.size == BYTES_PER_WEIGHT * weights + BYTES_PER_OUTPUT * outputs * 50
+
+
+def test_the_best_weights_are_kept_beside_those_in_training(smoke_experiment: Experiment) -> None:
+    sizes = []
+    for keep in ("last", "best"):
+        watch = WatchParameters(every_steps=smoke_experiment.infogan.training.report_every_steps, keep=keep)
+        watched = smoke_experiment.model_copy(
+            update={"infogan": smoke_experiment.infogan.model_copy(update={"watch": watch})}
+        )
+        needs = needs_of(watched, grey(100))
+        assert needs["training of sgan"] == needs_of(smoke_experiment, grey(100))["training of sgan"]
+        sizes.append(needs["training of infogan"].size)
+    blocks = (smoke_experiment.classifier, smoke_experiment.judge, smoke_experiment.second_judge)
+    networks = plan_networks(*blocks, smoke_experiment.sgan, smoke_experiment.infogan, grey(100)).networks()
+    weights = networks["infogan generator"].weights + networks["infogan discriminator"].weights
+    assert sizes[1] - sizes[0] == BYTES_PER_KEPT_WEIGHT * weights
 
 
 def test_the_table_ends_with_the_peak_of_a_run_in_which_trainings_follow_each_other() -> None:

@@ -1,6 +1,6 @@
 """The rows of SGAN's table 1 as settings: which networks, which conditions, which losses, which seeds."""
 
-from typing import Any
+from itertools import product
 
 import pytest
 
@@ -8,7 +8,6 @@ from gan_pipelines.parameters import (
     AblationParameters,
     Experiment,
     LossWeights,
-    RunParameters,
     SGANParameters,
     WatchParameters,
 )
@@ -26,27 +25,14 @@ def sgan(smoke_experiment: Experiment) -> SGANParameters:
     return SGANParameters.model_validate(raw)
 
 
-@pytest.fixture
-def settings(smoke_experiment: Experiment, sgan: SGANParameters) -> dict[str, Any]:
-    return row_settings(smoke_experiment.run, sgan, SEEDS)
-
-
-def test_every_row_has_settings_for_each_seed(settings: dict[str, Any], smoke_experiment: Experiment) -> None:
-    assert tuple(settings) == ROWS
+def test_every_row_has_settings_for_each_seed(smoke_experiment: Experiment, sgan: SGANParameters) -> None:
     assert ROWS == ("adv", "adv_ent", "adv_cond", "adv_cond_ent", "independent", "joint", "no_entropy")
-    for row in settings.values():
-        assert list(row) == ["seed_4", "seed_0"]
-        for seed, name in zip(SEEDS.seeds, row, strict=True):
-            run = RunParameters.model_validate(row[name]["run"])
-            assert run == smoke_experiment.run.model_copy(update={"seed": seed})
-
-
-def test_settings_are_plain_data_from_which_the_same_parameters_are_read(
-    settings: dict[str, Any], sgan: SGANParameters
-) -> None:
-    for row, of_seeds in settings.items():
-        expected = row_stack(row, sgan, SEEDS.updates_fraction)
-        assert all(SGANParameters.model_validate(found["sgan"]) == expected for found in of_seeds.values())
+    settings = row_settings(smoke_experiment.run, sgan, SEEDS)
+    for row, seed in product(ROWS, SEEDS.seeds):
+        place = f"{row}.seed_{seed}"
+        assert settings.pop(f"{place}.run") == smoke_experiment.run.model_copy(update={"seed": seed})
+        assert settings.pop(f"{place}.sgan") == row_stack(row, sgan, SEEDS.updates_fraction)
+    assert not settings
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,9 @@ from kedro.framework.cli import main
 from rights import use_capabilities  # beside this script
 
 USED_BY_RUNS = (
-    "gan_pipelines.hooks",
+    "gan_pipelines.hooks.checks",
+    "gan_pipelines.hooks.recording",
+    "gan_pipelines.hooks.showing",
     "gan_pipelines.pipeline_registry",
     "kedro_datasets.json",
     "kedro_datasets.pandas",

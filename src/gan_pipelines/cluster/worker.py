@@ -10,7 +10,7 @@ from signal import SIGTERM
 from typing import Any, cast
 
 from kedro.framework.hooks.manager import _create_hook_manager, _register_hooks
-from kedro.framework.project import configure_project
+from kedro.framework.project import configure_project, settings
 from kedro.io import DataCatalog
 from kedro.pipeline.node import Node
 from kedro.runner.task import Task
@@ -49,6 +49,7 @@ class Work:
 def dask_setup(_: object) -> None:
     """Called by Dask when a worker starts: import what nodes need, and remember which code that was."""
     configure_project("gan_pipelines")
+    tuple(settings.HOOKS)  # makes and imports them
     code_version()
 
 

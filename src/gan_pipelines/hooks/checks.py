@@ -60,15 +60,22 @@ class CheckHooks:
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
-        """Check all parameters, derive those of other stacks, and make the experiment the active one."""
+        """Check all parameters, and make the experiment the active one."""
         loader = context.config_loader
         experiment = self.experiment = Experiment.read(loader["parameters"])
-        derived = {
-            ROW_SETTINGS: row_settings(experiment.run, experiment.sgan, experiment.ablation),
-            UNSUPERVISED_STACK: unsupervised_stack(experiment.sgan, experiment.unsupervised).model_dump(mode="json"),
-        }
-        loader["parameters"] = experiment.model_dump(mode="json") | derived
+        loader["parameters"] = experiment.model_dump(mode="json")
         project.enter(context.project_path, experiment)
+
+    @hook_impl
+    def after_catalog_created(self, catalog: DataCatalog) -> None:
+        """Add the settings of the stack without labels and of the ablation's rows.
+
+        Were they among the parameters, Kedro would add each of their thousands of values too, in half a second.
+        """
+        experiment = self.experiment
+        catalog[f"params:{UNSUPERVISED_STACK}"] = unsupervised_stack(experiment.sgan, experiment.unsupervised)
+        for place, settings in row_settings(experiment.run, experiment.sgan, experiment.ablation).items():
+            catalog[f"params:{ROW_SETTINGS}.{place}"] = settings
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
@@ -183,7 +190,8 @@ class CheckHooks:
             check_watched(self.experiment, validation_images, self.used)
         plan = check_experiment(self.experiment, train_images, scored_images, self.used)
         levels = plan.levels
-        needs = plan_memory(plan, self.experiment.batch_sizes, self.experiment.evaluation, len(train_images))
+        experiment, count = self.experiment, len(train_images)
+        needs = plan_memory(plan, experiment.batch_sizes, experiment.watched, experiment.evaluation, count)
         require_memory(self.experiment.run, [need for need in needs if need.block in {"run", *self.used}])
         if self.runs_rows:
             check_rows(self.experiment, train_images)

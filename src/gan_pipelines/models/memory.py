@@ -13,12 +13,14 @@ from gan_pipelines.models.infogan import InfoGAN
 from gan_pipelines.models.layers import Shape
 from gan_pipelines.models.level import LevelGAN
 from gan_pipelines.models.requirements import Plan
-from gan_pipelines.parameters import LABELS, PIXELS, EvaluationParameters
+from gan_pipelines.parameters import LABELS, PIXELS, EvaluationParameters, WatchParameters
 
 PROGRAM = 2**30
 """Of Python, PyTorch, Kedro and MLflow, and of what their allocators keep, as measured."""
 BYTES_PER_WEIGHT = 20
 """Of a weight in training: itself, its gradient, Adam's two moments and its running average, in float32."""
+BYTES_PER_KEPT_WEIGHT = 8
+"""Of a weight whose best value is kept while its training is watched: itself and its running average."""
 BYTES_PER_OUTPUT = 8
 """Of a layer's output in training: itself and its gradient."""
 PASSES_OF_D = 3
@@ -65,12 +67,19 @@ def count_outputs(network: nn.Module, *inputs: Shape) -> int:
     return total
 
 
-def plan_memory(plan: Plan, batch_sizes: Mapping[str, int], evaluation: EvaluationParameters, count: int) -> list[Need]:
+def plan_memory(
+    plan: Plan,
+    batch_sizes: Mapping[str, int],
+    watched: Mapping[str, WatchParameters],
+    evaluation: EvaluationParameters,
+    count: int,
+) -> list[Need]:
     """What each part of an experiment needs.
 
     Args:
         plan: its networks.
         batch_sizes: of each training, by its place in the YAML.
+        watched: how trainings are watched, by its place in the YAML.
         evaluation: how many samples are scored.
         count: training images.
     """
@@ -81,9 +90,11 @@ def plan_memory(plan: Plan, batch_sizes: Mapping[str, int], evaluation: Evaluati
         Need("run", "always", "images", COPIES_OF_IMAGES * pixels * count, "fewer or smaller pictures"),
         Need("sgan", "always", "representations", 4 * numbers * count, "fewer pictures, or levels of smaller blocks"),
     ]
+    keep_best = {where.removesuffix(".watch") for where, watch in watched.items() if watch.keep == "best"}
     greatest: dict[str, int] = {}
     for place, (weights, outputs) in _trainings(plan).items():
-        block, size = place.split(".")[0], BYTES_PER_WEIGHT * weights + BYTES_PER_OUTPUT * outputs * batch_sizes[place]
+        of_weight = BYTES_PER_WEIGHT + (BYTES_PER_KEPT_WEIGHT if place in keep_best else 0)
+        block, size = place.split(".")[0], of_weight * weights + BYTES_PER_OUTPUT * outputs * batch_sizes[place]
         greatest[block] = max(size, greatest.get(block, 0))
     for block, size in greatest.items():
         found.append(Need(block, "training", f"training of {block}", size, "smaller networks or batches"))

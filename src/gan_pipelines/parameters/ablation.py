@@ -46,18 +46,15 @@ class AblationParameters(Schema):
         return self
 
 
-def row_settings(run: RunParameters, sgan: SGANParameters, ablation: AblationParameters) -> dict[str, Any]:
-    """The blocks `run` and `sgan` of each row and seed, as `{row: {seed_<k>: {run, sgan}}}` of plain data."""
-    return {
-        row: {
-            seed_name(seed): {
-                "run": run.with_seed(seed).model_dump(mode="json"),
-                "sgan": row_stack(row, sgan, ablation.updates_fraction).model_dump(mode="json"),
-            }
-            for seed in ablation.seeds
-        }
-        for row in ROWS
-    }
+def row_settings(run: RunParameters, sgan: SGANParameters, ablation: AblationParameters) -> dict[str, Schema]:
+    """The blocks `run` and `sgan` of each row and seed, by their place, such as `adv.seed_0.run`."""
+    found: dict[str, Schema] = {}
+    for row in ROWS:
+        stack = row_stack(row, sgan, ablation.updates_fraction)
+        for seed in ablation.seeds:
+            place = f"{row}.{seed_name(seed)}"
+            found |= {f"{place}.run": run.with_seed(seed), f"{place}.sgan": stack}
+    return found
 
 
 def seed_name(seed: int) -> str:

@@ -153,8 +153,7 @@ class Experiment(Schema):
     @property
     def watched(self) -> dict[str, WatchParameters]:
         """The trainings that are scored while they go on, by the place in the YAML that says so."""
-        found = {"sgan.joint.watch": self.sgan.joint.watch, "infogan.watch": self.infogan.watch}
-        return {where: watch for where, watch in found.items() if watch}
+        return watched(self.sgan, self.infogan)
 
     @property
     def chosen_models(self) -> dict[str, ChosenModel]:
@@ -211,6 +210,12 @@ def _extended(base: type[Experiment], own: tuple[tuple[str, type[Schema]], ...])
         for name, schema in own
     }
     return create_model(base.__name__, __base__=base, **fields)
+
+
+def watched(sgan: SGANParameters, infogan: InfoGANParameters) -> dict[str, WatchParameters]:
+    """The trainings that are scored while they go on, by the place in the YAML that says so."""
+    found = {"sgan.joint.watch": sgan.joint.watch, "infogan.watch": infogan.watch}
+    return {where: watch for where, watch in found.items() if watch}
 
 
 def batch_sizes(

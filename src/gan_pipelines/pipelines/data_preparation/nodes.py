@@ -21,7 +21,7 @@ from gan_pipelines.parameters import (
     JudgeParameters,
     SGANParameters,
 )
-from gan_pipelines.parameters.experiment import batch_sizes
+from gan_pipelines.parameters.experiment import batch_sizes, watched
 from gan_pipelines.project import project_folder
 from gan_pipelines.reporting.data_page import data_page
 from gan_pipelines.reporting.networks import memory_table, network_table
@@ -121,7 +121,8 @@ def list_networks(
     """
     blocks = (classifier, judge, second_judge, sgan, infogan)
     plan = plan_networks(*blocks, train_images)
-    return network_table(plan), memory_table(plan_memory(plan, batch_sizes(*blocks), evaluation, len(train_images)))
+    needs = plan_memory(plan, batch_sizes(*blocks), watched(sgan, infogan), evaluation, len(train_images))
+    return network_table(plan), memory_table(needs)
 
 
 def describe_data(name: str, source: SourceData, splits: Mapping[str, LabelledImages]) -> dict[str, Any]:
