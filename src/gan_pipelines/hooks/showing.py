@@ -99,19 +99,19 @@ class ShowingHooks:
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Print what the run found and made, and where."""
+        """Print what the run made, and where; then, nearest to the prompt, what it found."""
         files = saved_files(pipeline.all_outputs(), catalog)
         made = find_made(files, catalog)
+        if files:
+            print(_format_files(made, files, time.monotonic() - self.began), end="\n\n")
         for text in _results(made, files, catalog, self.split):
             print(text, end="\n\n")
         for name in made["registration"].values():
             print(_format_registration(catalog.load(name), self.experiment))
-        if files:
-            print(_format_files(made, files, time.monotonic() - self.began))
 
 
 def _results(
-    made: Mapping[str, Mapping[str, str]], files: Iterable[str], catalog: DataCatalog, split: str
+    made: Mapping[str, Mapping[str, str]], files: Mapping[str, Path], catalog: DataCatalog, split: str
 ) -> Iterator[str]:
     """What a run found, as text: scores in one table, or else data and trainings; what codes mean; the ablation."""
     tables: dict[str, pd.DataFrame] = {under: catalog.load(name) for under, name in made["scores"].items()}
@@ -137,7 +137,7 @@ def _results(
     if REPORT in files:
         scores = catalog.load("compared_scores")
         yield format_comparison(scores)
-        yield format_verdict(catalog.load("compared_runs"), scores)
+        yield f"{format_verdict(catalog.load('compared_runs'), scores)}\nReport: {os.path.relpath(files[REPORT])}"
 
 
 def describe_made(made: Mapping[str, Mapping[str, str]], files: Iterable[str], catalog: DataCatalog) -> list[str]:
@@ -166,19 +166,17 @@ def _describe_trainings(
 
 
 def _format_files(made: Mapping[str, Mapping[str, str]], files: Mapping[str, Path], seconds: float) -> str:
-    """The paths of what a person opens next in full, one a line; the names of all other files by their folder."""
+    """The names of all files by their folder; then the paths of what a person opens next in full, one a line."""
     opened = [(label, name) for kind, label in OPENED.items() for name in made[kind].values()]
-    opened += [("Report", REPORT)] if REPORT in files else []
-    lines = [f"{label}: {os.path.relpath(files[name])}" for label, name in opened]
-    folders: dict[str, list[str]] = defaultdict(list)
-    for name in sorted(files.keys() - {name for _, name in opened}):
+    lines, folders = list[str](), defaultdict[str, list[str]](list)
+    for name in sorted(files.keys() - {REPORT, *(name for _, name in opened)}):
         folders[os.path.relpath(files[name].parents[2])].append(files[name].name)
     if folders:
         version = next(iter(files.values())).parent.name
         lines.append(f"Made in {seconds:.0f} s, each file at FOLDER/FILE/{version}/FILE:")
     for folder, found in sorted(folders.items()):
         lines += PARAGRAPH.wrap(f"{folder}: {', '.join(found)}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"{label}: {os.path.relpath(files[name])}" for label, name in opened)])
 
 
 def _format_registration(registered: Mapping[str, str], experiment: str) -> str:
