@@ -50,6 +50,8 @@ class CheckHooks:
     """Checks parameters when a session begins, machine, folders and files before a run, what meets in each node."""
 
     experiment: Experiment
+    env: str | None = None
+    """The experiment's name, as `--env` gives it."""
     initial: Mapping[str, Model] = MappingProxyType({})
     """Models from which trainings of the run start, by dataset."""
     runs_rows = False
@@ -64,6 +66,7 @@ class CheckHooks:
         experiment = self.experiment = Experiment.read(loader["parameters"])
         rows = row_settings(experiment.run, experiment.sgan, experiment.ablation)
         loader["parameters"] = {**experiment.model_dump(mode="json"), ROW_SETTINGS: rows}
+        self.env = context.env
         project.enter(context.project_path, experiment)
 
     @hook_impl(tryfirst=True)
@@ -113,8 +116,17 @@ class CheckHooks:
         if "train_images" in inputs:
             inputs |= versioned_files([self.experiment.evaluation.scored_images], catalog)
         for name, dataset in inputs.items():
-            pin_input(name, dataset)
-        return {name: _load(name, dataset) for name, dataset in inputs.items()}
+            pin_input(name, dataset, self._remedy)
+        return {name: self._load(name, dataset) for name, dataset in inputs.items()}
+
+    def _load(self, name: str, dataset: AbstractDataset[Any, Any]) -> Any:
+        try:
+            return dataset.load()
+        except DatasetError as error:
+            raise DatasetError(f"{str(error).rstrip('.')}. `{self._remedy(name)}` makes {name} anew.") from None
+
+    def _remedy(self, name: str) -> str:
+        return command_for(name, self.env)
 
     def _find_chosen_files(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Give model files that are sampled or exported a place in the catalog."""
@@ -150,11 +162,11 @@ class CheckHooks:
                     )
         for split in sorted({scored, VALIDATION} & set(start)):
             start[split] = _with_split(split, start[split], catalog)
-        require_belonging(start, made, command_for)
+        require_belonging(start, made, self._remedy)
         files = {chosen.file_dataset for chosen in self.experiment.chosen_models.values()}
         own = {name: data for name, data in start.items() if name not in files}
-        require_same_levels(own, self.experiment.sgan, command_for)
-        require_scores_of(start, command_for)
+        require_same_levels(own, self.experiment.sgan, self._remedy)
+        require_scores_of(start, self._remedy)
         if "real_features" in start:
             require_readable(start["real_features"], self.experiment.evaluation)
         if "train_images" in start:
@@ -163,7 +175,7 @@ class CheckHooks:
     @hook_impl
     def before_node_run(self, inputs: dict[str, Any]) -> None:
         """Check that what meets in a node belongs together, also if it was made or completed by this run."""
-        require_belonging(inputs, (), command_for)
+        require_belonging(inputs, (), self._remedy)
 
     @hook_impl
     def after_node_run(self, node: Node, outputs: dict[str, Any]) -> None:
@@ -215,10 +227,3 @@ def _with_split(name: str, images: LabelledImages, catalog: DataCatalog) -> Labe
     except DatasetError:
         return images
     return replace(images, made_from={"train_images": card["train"]["sha256"]})
-
-
-def _load(name: str, dataset: AbstractDataset[Any, Any]) -> Any:
-    try:
-        return dataset.load()
-    except DatasetError as error:
-        raise DatasetError(f"{str(error).rstrip('.')}. `{command_for(name)}` makes {name} anew.") from None

@@ -29,12 +29,18 @@ def checkpoint_folders(pipeline: Pipeline, catalog: DataCatalog) -> list[Checkpo
     return [dataset for dataset in datasets if isinstance(dataset, CheckpointDataset)]
 
 
-def command_for(name: str) -> str:
-    """The command that makes a dataset anew, and what its own pipeline makes from it."""
+def command_for(name: str, experiment: str | None) -> str:
+    """The command that makes a dataset of an experiment anew, and what its own pipeline makes from it.
+
+    Args:
+        name: of the dataset.
+        experiment: as `--env` names it; None without that option.
+    """
+    env = f" --env={experiment}" if experiment else ""
     makers = {key: pipeline for key, pipeline in pipelines.items() if name in pipeline.all_outputs()}
     if not makers:  # a dataset that somebody put there
-        return "kedro run"
+        return f"kedro run{env}"
     key = min(makers, key=lambda key: len(makers[key].nodes))
     (node,) = (node.name for node in makers[key].nodes if name in node.outputs)
     rest = len(makers[key].from_nodes(node).nodes)
-    return f"kedro run --pipelines={key}" + ("" if rest == len(makers[key].nodes) else f" --from-nodes={node}")
+    return f"kedro run --pipelines={key}{'' if rest == len(makers[key].nodes) else f' --from-nodes={node}'}{env}"

@@ -36,6 +36,8 @@ REPORT = "comparison_report"
 PARAGRAPH = textwrap.TextWrapper(
     118, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
 )
+MOST_NUMBERS = 10
+"""Of a table of numbers that a run measured."""
 SPLITS = ("train", "validation", "test")
 OPENED = {"pictures": "Pictures", "folder": "Folder", "page": "Page", "picture": "Picture"}
 """What a person wants to open next, whose paths are printed in full."""
@@ -141,8 +143,12 @@ def _results(
 
 
 def describe_made(made: Mapping[str, Mapping[str, str]], files: Iterable[str], catalog: DataCatalog) -> list[str]:
-    """Data and trainings of a run, one line each."""
-    return [*_describe_data(made, catalog), *_describe_trainings(made, files, catalog)]
+    """Data, trainings and other measurements of a run, one line each."""
+    return [
+        *_describe_data(made, catalog),
+        *_describe_trainings(made, files, catalog),
+        *_describe_metrics(made, files, catalog),
+    ]
 
 
 def _describe_data(made: Mapping[str, Mapping[str, str]], catalog: DataCatalog) -> Iterator[str]:
@@ -163,6 +169,17 @@ def _describe_trainings(
             metrics = catalog.load(made["metrics"][last["stage"]]) if last["stage"] in made["metrics"] else {}
             numbers = telling_numbers({**last, **metrics}).items()
             yield ", ".join([f"{last['stage']}: {last['step']} steps", *(f"{key} {x:.3g}" for key, x in numbers)])
+
+
+def _describe_metrics(
+    made: Mapping[str, Mapping[str, str]], files: Iterable[str], catalog: DataCatalog
+) -> Iterator[str]:
+    """The first numbers of what is measured outside trainings."""
+    for under, name in made["metrics"].items():
+        if f"history_{under}" not in files:
+            numbers = [f"{key} {value:.3g}" for key, value in catalog.load(name).items()]
+            more = [f"and {len(numbers) - MOST_NUMBERS} more"] if len(numbers) > MOST_NUMBERS else []
+            yield f"{name}: {', '.join(numbers[:MOST_NUMBERS] + more)}"
 
 
 def _format_files(made: Mapping[str, Mapping[str, str]], files: Mapping[str, Path], seconds: float) -> str:

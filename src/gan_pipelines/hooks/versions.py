@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +48,13 @@ def remove_output(dataset: VersionedDataset) -> None:
     shutil.rmtree(folder(dataset) / str(dataset.resolve_save_version()), ignore_errors=True)
 
 
-def pin_input(name: str, dataset: VersionedDataset) -> None:
+def pin_input(name: str, dataset: VersionedDataset, remedy: Callable[[str], str]) -> None:
     """Load the newest version of now, or the one that was asked for, until the end of the run.
+
+    Args:
+        name: of the dataset.
+        dataset: whose version is pinned.
+        remedy: the command that makes a dataset.
 
     Raises:
         ExperimentError: it is not there.
@@ -57,7 +62,7 @@ def pin_input(name: str, dataset: VersionedDataset) -> None:
     if not _version(dataset).load:
         _require_all_readable(name, folder(dataset))
     if not dataset.exists():
-        raise ExperimentError(_describe_missing(name, dataset))
+        raise ExperimentError(_describe_missing(name, dataset, remedy))
     dataset._version = Version(load=dataset.resolve_load_version(), save=dataset.resolve_save_version())
 
 
@@ -149,14 +154,14 @@ def saved_files(names: Iterable[str], catalog: DataCatalog) -> dict[str, Path]:
     return {name: path for name, path in paths.items() if path.exists()}
 
 
-def _describe_missing(name: str, dataset: VersionedDataset) -> str:
+def _describe_missing(name: str, dataset: VersionedDataset, remedy: Callable[[str], str]) -> str:
     asked, known = _version(dataset).load, dataset._get_versions()
     if asked and known:
         versions = ", ".join(Path(path).parent.name for path in known)
         return f"{name}: --load-versions asks for {asked!r}, which is not there; found {versions}."
     return (
         f"{name}: this pipeline starts from it, and there is no version of it at {dataset._filepath}. "
-        f"Run the pipeline that makes it first, or `kedro run` for all of them."
+        f"`{remedy(name)}` makes it, if what that starts from is there; `kedro run` makes everything. Nothing was run."
     )
 
 
