@@ -161,7 +161,7 @@ def _describe_missing(name: str, dataset: VersionedDataset, remedy: Callable[[st
         return f"{name}: --load-versions asks for {asked!r}, which is not there; found {versions}."
     return (
         f"{name}: this pipeline starts from it, and there is no version of it at {dataset._filepath}. "
-        f"`{remedy(name)}` makes it, if what that starts from is there; `kedro run` makes everything. Nothing was run."
+        f"`{remedy(name)}` makes it, and without --pipelines everything. Nothing was run."
     )
 
 
