@@ -17,7 +17,13 @@ from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.hooks.belonging import require_belonging, require_readable, require_same_levels
 from gan_pipelines.hooks.memory import require_memory
 from gan_pipelines.hooks.outputs import require_places
-from gan_pipelines.hooks.pipelines import blocks_in_use, checkpoint_folders, command_for, only_reads_the_record
+from gan_pipelines.hooks.pipelines import (
+    blocks_in_use,
+    checkpoint_folders,
+    command_for,
+    maker_command,
+    only_reads_the_record,
+)
 from gan_pipelines.hooks.references import find_model, require_generators
 from gan_pipelines.hooks.stamping import require_scores_of
 from gan_pipelines.hooks.versions import (
@@ -116,7 +122,7 @@ class CheckHooks:
         if "train_images" in inputs:
             inputs |= versioned_files([self.experiment.evaluation.scored_images], catalog)
         for name, dataset in inputs.items():
-            pin_input(name, dataset, self._remedy)
+            pin_input(name, dataset, maker_command(name, self.env))
         return {name: self._load(name, dataset) for name, dataset in inputs.items()}
 
     def _load(self, name: str, dataset: AbstractDataset[Any, Any]) -> Any:
