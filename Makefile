@@ -69,16 +69,24 @@ ui: $(READY) ## open MLflow on this machine, PORT=5000, to compare runs
 serve: $(READY) ## serve the champion of the experiment over HTTP on this machine, with a page to play with, PORT=5001
 	@$(EXPERIMENT) $(BIN)/python -m gan_pipelines.pages serve $(if $(PORT),--port $(PORT))
 
-# no lock has JupyterLab: it gets an environment of its own, whose kernel is this project's Python
+# no lock has JupyterLab: it gets an environment of its own, whose kernel is this project's Python; the extension beside
+# that one's plotly draws its figures, and nothing asks for news or updates
 $(NOTEBOOK)/.ready: $(READY)
+	@echo "Installing JupyterLab, this once: a minute or two"
 	$(PYTHON) -m venv $(NOTEBOOK)
 	$(NOTEBOOK)/bin/python -m pip install --disable-pip-version-check --quiet 'jupyterlab>=4,<5'
-	$(BIN)/python -m ipykernel install --prefix $(NOTEBOOK) --name python3 --display-name gan_pipelines
+	JUPYTER_PATH="$(CURDIR)/$(NOTEBOOK)/share/jupyter" \
+		$(BIN)/python -m ipykernel install --prefix $(NOTEBOOK) --name python3 --display-name gan_pipelines
+	cp -R $(VENV)/share/jupyter/labextensions/jupyterlab-plotly $(NOTEBOOK)/share/jupyter/labextensions/
+	mkdir -p $(NOTEBOOK)/share/jupyter/lab/settings
+	echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}' \
+		> $(NOTEBOOK)/share/jupyter/lab/settings/overrides.json
 	@touch $(NOTEBOOK)/.ready
 
+# a container's user may be root, whom JupyterLab refuses unless told
 notebook: $(NOTEBOOK)/.ready ## open the notebooks in JupyterLab on this machine, PORT=8888
 	$(EXPERIMENT) $(NOTEBOOK)/bin/jupyter lab --ip 127.0.0.1 --port $(or $(PORT),8888) --notebook-dir notebooks \
-		--LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
+		$(if $(filter 0,$(shell id -u)),--allow-root)
 
 docs: $(READY) ## build the documentation into site/, and check its links
 	$(BIN)/python docs/site/build.py

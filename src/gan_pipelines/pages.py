@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except store_errors() as error:
         sys.exit(f"Error: the record of runs at {mask(uri)} cannot be read: {describe_error(error)}")
     requests = f", or send requests to {address}/invocations" if options.page == "serve" else ""
-    print(f"Starting; then open {address}{requests}", flush=True)
+    print(f"Starting, which takes some 10 to 30 s; then open {address}{requests}", flush=True)
     os.execve(command[0], command, environment)  # noqa: S606 - a list of arguments, and no shell
 
 

@@ -1,5 +1,7 @@
 """Kedro's settings: hooks, and how configuration is read."""
 
+import atexit
+import gc
 import sys
 
 from gan_pipelines import progress
@@ -14,6 +16,7 @@ from gan_pipelines.project import show_expected_errors_plainly
 from gan_pipelines.session import ExperimentSession
 
 sys.excepthook = show_expected_errors_plainly
+atexit.register(gc.freeze)  # else two seconds pass after the last line: the interpreter looks for cycles in all modules
 
 HOOKS = ProjectHooks()
 

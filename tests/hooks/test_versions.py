@@ -38,11 +38,11 @@ def test_an_older_version_does_not_stand_in_for_one_that_may_not_be_read(saved: 
     (saved / part).chmod(mode)
     try:
         with plain_user(), pytest.raises(ExperimentError, match=r"^scores: .*cannot be read \(Permission") as caught:
-            pin_input("scores", dataset(saved.parent))
+            pin_input("scores", dataset(saved.parent), "")
         assert str((saved / part).resolve()) in str(caught.value)
         if part == OLD:
             with plain_user():
-                pin_input("scores", dataset(saved.parent, load=NEW))
+                pin_input("scores", dataset(saved.parent, load=NEW), "")
     finally:
         (saved / part).chmod(0o755)
 

@@ -237,7 +237,7 @@ def test_images_of_another_run_are_not_paired_with_old_representations(project: 
     message = refusal(project, pipeline_names=["sgan_levels"])
     assert message.startswith("encoder: does not belong")
     assert "another train_images" in message
-    assert "`kedro run --pipelines=classifier`" in message
+    assert "`kedro run --pipelines=classifier --env=smoke`" in message
 
 
 @pytest.mark.slow
@@ -261,7 +261,7 @@ def test_levels_are_not_joined_with_another_encoder(project: Project) -> None:
     message = refusal(project, pipeline_names=["sgan_joint"])
     assert message.startswith("level_fc3: does not belong")
     assert "another encoder" in message
-    assert "`kedro run --pipelines=sgan_levels --from-nodes=fc3.train_level`" in message
+    assert "`kedro run --pipelines=sgan_levels --from-nodes=fc3.train_level --env=smoke`" in message
 
 
 def test_a_joint_training_refuses_losses_that_the_levels_do_not_have(project: Project) -> None:

@@ -43,7 +43,7 @@ def test_every_other_notebook_runs_and_each_of_its_last_lines_shows_something(
 ) -> None:
     cells = execute(path, project, monkeypatch)
     shown = [cell for cell in cells if any(output.output_type != "stream" for output in cell.outputs)]
-    assert len(shown) >= len(cells) - 1
+    assert len(shown) >= len(cells) - 2  # the first two open the project
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

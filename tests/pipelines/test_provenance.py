@@ -104,7 +104,7 @@ def test_samples_are_not_compared_with_real_images_that_another_judge_has_read(p
     message = refusal(project, pipeline_names=["infogan_evaluation"])
     assert message.startswith("real_features: does not belong")
     assert "another judge" in message
-    assert "`kedro run --pipelines=real_evaluation`" in message
+    assert "`kedro run --pipelines=real_evaluation --env=smoke`" in message
     both = refusal(project, pipeline_names=["judge", "infogan_evaluation"])
     assert both.startswith("real_features: ")
     assert "makes judge anew" in both

@@ -60,8 +60,9 @@ def test_trainings_take_a_judge_and_validation_images_only_if_they_are_watched()
 
 
 def test_without_a_judge_nothing_is_trained(empty_project: Project) -> None:
-    with pytest.raises(ExperimentError, match=r"^judge: this pipeline starts from it, and there is no version of it"):
+    with pytest.raises(ExperimentError, match=r"^judge: this pipeline starts from it, and there is no .*") as caught:
         empty_project.run(PARAMS, pipeline_names=["infogan_training"])
+    assert "`kedro run --pipelines=judge --env=smoke` makes it" in str(caught.value)
     unsupervised = {**PARAMS, "infogan": {}}
     with pytest.raises(ExperimentError, match=r"^sgan\.joint\.watch: the judge that scores has learned from labels"):
         empty_project.run(unsupervised, pipeline_names=["unsupervised_training"])

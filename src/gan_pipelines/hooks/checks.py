@@ -17,7 +17,13 @@ from gan_pipelines.data.images import LabelledImages
 from gan_pipelines.hooks.belonging import require_belonging, require_readable, require_same_levels
 from gan_pipelines.hooks.memory import require_memory
 from gan_pipelines.hooks.outputs import require_places
-from gan_pipelines.hooks.pipelines import blocks_in_use, checkpoint_folders, command_for, only_reads_the_record
+from gan_pipelines.hooks.pipelines import (
+    blocks_in_use,
+    checkpoint_folders,
+    command_for,
+    maker_command,
+    only_reads_the_record,
+)
 from gan_pipelines.hooks.references import find_model, require_generators
 from gan_pipelines.hooks.stamping import require_scores_of
 from gan_pipelines.hooks.versions import (
@@ -51,6 +57,8 @@ class CheckHooks:
     """Checks parameters when a session begins, machine, folders and files before a run, what meets in each node."""
 
     experiment: Experiment
+    env: str | None = None
+    """The experiment's name, as `--env` gives it."""
     initial: Mapping[str, Model] = MappingProxyType({})
     """Models from which trainings of the run start, by dataset."""
     runs_rows = False
@@ -64,6 +72,7 @@ class CheckHooks:
         loader = context.config_loader
         experiment = self.experiment = Experiment.read(loader["parameters"])
         loader["parameters"] = experiment.model_dump(mode="json")
+        self.env = context.env
         project.enter(context.project_path, experiment)
 
     @hook_impl
@@ -124,8 +133,17 @@ class CheckHooks:
         if "train_images" in inputs:
             inputs |= versioned_files([self.experiment.evaluation.scored_images], catalog)
         for name, dataset in inputs.items():
-            pin_input(name, dataset)
-        return {name: _load(name, dataset) for name, dataset in inputs.items()}
+            pin_input(name, dataset, maker_command(name, self.env))
+        return {name: self._load(name, dataset) for name, dataset in inputs.items()}
+
+    def _load(self, name: str, dataset: AbstractDataset[Any, Any]) -> Any:
+        try:
+            return dataset.load()
+        except DatasetError as error:
+            raise DatasetError(f"{str(error).rstrip('.')}. `{self._remedy(name)}` makes {name} anew.") from None
+
+    def _remedy(self, name: str) -> str:
+        return command_for(name, self.env)
 
     def _find_chosen_files(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Give model files that are sampled or exported a place in the catalog."""
@@ -161,11 +179,11 @@ class CheckHooks:
                     )
         for split in sorted({scored, VALIDATION} & set(start)):
             start[split] = _with_split(split, start[split], catalog)
-        require_belonging(start, made, command_for)
+        require_belonging(start, made, self._remedy)
         files = {chosen.file_dataset for chosen in self.experiment.chosen_models.values()}
         own = {name: data for name, data in start.items() if name not in files}
-        require_same_levels(own, self.experiment.sgan, command_for)
-        require_scores_of(start, command_for)
+        require_same_levels(own, self.experiment.sgan, self._remedy)
+        require_scores_of(start, self._remedy)
         if "real_features" in start:
             require_readable(start["real_features"], self.experiment.evaluation)
         if "train_images" in start:
@@ -174,7 +192,7 @@ class CheckHooks:
     @hook_impl
     def before_node_run(self, inputs: dict[str, Any]) -> None:
         """Check that what meets in a node belongs together, also if it was made or completed by this run."""
-        require_belonging(inputs, (), command_for)
+        require_belonging(inputs, (), self._remedy)
 
     @hook_impl
     def after_node_run(self, node: Node, outputs: dict[str, Any]) -> None:
@@ -228,10 +246,3 @@ def _with_split(name: str, images: LabelledImages, catalog: DataCatalog) -> Labe
     except DatasetError:
         return images
     return replace(images, made_from={"train_images": card["train"]["sha256"]})
-
-
-def _load(name: str, dataset: AbstractDataset[Any, Any]) -> Any:
-    try:
-        return dataset.load()
-    except DatasetError as error:
-        raise DatasetError(f"{str(error).rstrip('.')}. `{command_for(name)}` makes {name} anew.") from None

@@ -39,12 +39,32 @@ def checkpoint_folders(pipeline: Pipeline, catalog: DataCatalog) -> list[Checkpo
     return [dataset for dataset in datasets if isinstance(dataset, CheckpointDataset)]
 
 
-def command_for(name: str) -> str:
-    """The command that makes a dataset anew, and what its own pipeline makes from it."""
-    makers = {key: pipeline for key, pipeline in pipelines.items() if name in pipeline.all_outputs()}
-    if not makers:  # a dataset that somebody put there
-        return "kedro run"
-    key = min(makers, key=lambda key: len(makers[key].nodes))
-    (node,) = (node.name for node in makers[key].nodes if name in node.outputs)
-    rest = len(makers[key].from_nodes(node).nodes)
-    return f"kedro run --pipelines={key}" + ("" if rest == len(makers[key].nodes) else f" --from-nodes={node}")
+def command_for(name: str, experiment: str | None) -> str:
+    """The command that makes a dataset of an experiment anew, and what its own pipeline makes from it.
+
+    Args:
+        name: of the dataset.
+        experiment: as `--env` names it; None without that option.
+    """
+    if not (key := _maker(name)):  # a dataset that somebody put there
+        return f"kedro run{_option(experiment)}"
+    (node,) = (node.name for node in pipelines[key].nodes if name in node.outputs)
+    rest = len(pipelines[key].from_nodes(node).nodes)
+    start = "" if rest == len(pipelines[key].nodes) else f" --from-nodes={node}"
+    return f"kedro run --pipelines={key}{start}{_option(experiment)}"
+
+
+def maker_command(name: str, experiment: str | None) -> str:
+    """The command of the whole pipeline that makes a dataset of an experiment; empty if none does."""
+    key = _maker(name)
+    return f"kedro run --pipelines={key}{_option(experiment)}" if key else ""
+
+
+def _maker(name: str) -> str:
+    """The smallest pipeline that makes a dataset, if any does."""
+    makers = [key for key, pipeline in pipelines.items() if name in pipeline.all_outputs()]
+    return min(makers, key=lambda key: len(pipelines[key].nodes), default="")
+
+
+def _option(experiment: str | None) -> str:
+    return f" --env={experiment}" if experiment else ""

@@ -36,6 +36,8 @@ REPORT = "comparison_report"
 PARAGRAPH = textwrap.TextWrapper(
     118, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
 )
+MOST_NUMBERS = 10
+"""Of a table of numbers that a run measured."""
 SPLITS = ("train", "validation", "test")
 OPENED = {"pictures": "Pictures", "folder": "Folder", "page": "Page", "picture": "Picture"}
 """What a person wants to open next, whose paths are printed in full."""
@@ -99,19 +101,19 @@ class ShowingHooks:
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Print what the run found and made, and where."""
+        """Print what the run made, and where; then, nearest to the prompt, what it found."""
         files = saved_files(pipeline.all_outputs(), catalog)
         made = find_made(files, catalog)
+        if files:
+            print(_format_files(made, files, time.monotonic() - self.began), end="\n\n")
         for text in _results(made, files, catalog, self.split):
             print(text, end="\n\n")
         for name in made["registration"].values():
             print(_format_registration(catalog.load(name), self.experiment))
-        if files:
-            print(_format_files(made, files, time.monotonic() - self.began))
 
 
 def _results(
-    made: Mapping[str, Mapping[str, str]], files: Iterable[str], catalog: DataCatalog, split: str
+    made: Mapping[str, Mapping[str, str]], files: Mapping[str, Path], catalog: DataCatalog, split: str
 ) -> Iterator[str]:
     """What a run found, as text: scores in one table, or else data and trainings; what codes mean; the ablation."""
     tables: dict[str, pd.DataFrame] = {under: catalog.load(name) for under, name in made["scores"].items()}
@@ -137,12 +139,16 @@ def _results(
     if REPORT in files:
         scores = catalog.load("compared_scores")
         yield format_comparison(scores)
-        yield format_verdict(catalog.load("compared_runs"), scores)
+        yield f"{format_verdict(catalog.load('compared_runs'), scores)}\nReport: {os.path.relpath(files[REPORT])}"
 
 
 def describe_made(made: Mapping[str, Mapping[str, str]], files: Iterable[str], catalog: DataCatalog) -> list[str]:
-    """Data and trainings of a run, one line each."""
-    return [*_describe_data(made, catalog), *_describe_trainings(made, files, catalog)]
+    """Data, trainings and other measurements of a run, one line each."""
+    return [
+        *_describe_data(made, catalog),
+        *_describe_trainings(made, files, catalog),
+        *_describe_metrics(made, files, catalog),
+    ]
 
 
 def _describe_data(made: Mapping[str, Mapping[str, str]], catalog: DataCatalog) -> Iterator[str]:
@@ -165,20 +171,29 @@ def _describe_trainings(
             yield ", ".join([f"{last['stage']}: {last['step']} steps", *(f"{key} {x:.3g}" for key, x in numbers)])
 
 
+def _describe_metrics(
+    made: Mapping[str, Mapping[str, str]], files: Iterable[str], catalog: DataCatalog
+) -> Iterator[str]:
+    """The first numbers of what is measured outside trainings."""
+    for under, name in made["metrics"].items():
+        if f"history_{under}" not in files:
+            numbers = [f"{key} {value:.3g}" for key, value in catalog.load(name).items()]
+            more = [f"and {len(numbers) - MOST_NUMBERS} more"] if len(numbers) > MOST_NUMBERS else []
+            yield f"{name}: {', '.join(numbers[:MOST_NUMBERS] + more)}"
+
+
 def _format_files(made: Mapping[str, Mapping[str, str]], files: Mapping[str, Path], seconds: float) -> str:
-    """The paths of what a person opens next in full, one a line; the names of all other files by their folder."""
+    """The names of all files by their folder; then the paths of what a person opens next in full, one a line."""
     opened = [(label, name) for kind, label in OPENED.items() for name in made[kind].values()]
-    opened += [("Report", REPORT)] if REPORT in files else []
-    lines = [f"{label}: {os.path.relpath(files[name])}" for label, name in opened]
-    folders: dict[str, list[str]] = defaultdict(list)
-    for name in sorted(files.keys() - {name for _, name in opened}):
+    lines, folders = list[str](), defaultdict[str, list[str]](list)
+    for name in sorted(files.keys() - {REPORT, *(name for _, name in opened)}):
         folders[os.path.relpath(files[name].parents[2])].append(files[name].name)
     if folders:
         version = next(iter(files.values())).parent.name
         lines.append(f"Made in {seconds:.0f} s, each file at FOLDER/FILE/{version}/FILE:")
     for folder, found in sorted(folders.items()):
         lines += PARAGRAPH.wrap(f"{folder}: {', '.join(found)}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"{label}: {os.path.relpath(files[name])}" for label, name in opened)])
 
 
 def _format_registration(registered: Mapping[str, str], experiment: str) -> str:

@@ -48,8 +48,13 @@ def remove_output(dataset: VersionedDataset) -> None:
     shutil.rmtree(folder(dataset) / str(dataset.resolve_save_version()), ignore_errors=True)
 
 
-def pin_input(name: str, dataset: VersionedDataset) -> None:
+def pin_input(name: str, dataset: VersionedDataset, maker: str) -> None:
     """Load the newest version of now, or the one that was asked for, until the end of the run.
+
+    Args:
+        name: of the dataset.
+        dataset: whose version is pinned.
+        maker: the command that makes it; empty if none does.
 
     Raises:
         ExperimentError: it is not there.
@@ -57,7 +62,7 @@ def pin_input(name: str, dataset: VersionedDataset) -> None:
     if not _version(dataset).load:
         _require_all_readable(name, folder(dataset))
     if not dataset.exists():
-        raise ExperimentError(_describe_missing(name, dataset))
+        raise ExperimentError(_describe_missing(name, dataset, maker))
     dataset._version = Version(load=dataset.resolve_load_version(), save=dataset.resolve_save_version())
 
 
@@ -149,14 +154,15 @@ def saved_files(names: Iterable[str], catalog: DataCatalog) -> dict[str, Path]:
     return {name: path for name, path in paths.items() if path.exists()}
 
 
-def _describe_missing(name: str, dataset: VersionedDataset) -> str:
+def _describe_missing(name: str, dataset: VersionedDataset, maker: str) -> str:
     asked, known = _version(dataset).load, dataset._get_versions()
     if asked and known:
         versions = ", ".join(Path(path).parent.name for path in known)
         return f"{name}: --load-versions asks for {asked!r}, which is not there; found {versions}."
+    remedy = f"`{maker}` makes it, and without --pipelines everything" if maker else "No pipeline makes it"
     return (
         f"{name}: this pipeline starts from it, and there is no version of it at {dataset._filepath}. "
-        f"Run the pipeline that makes it first, or `kedro run` for all of them."
+        f"{remedy}. Nothing was run."
     )
 
 

@@ -142,7 +142,7 @@ def _cell_of(run: str, picture: bytes, gap: str) -> dict[str, str]:
 
 
 def format_comparison(scores: pd.DataFrame) -> str:
-    """Who leads, one line per score, at most 80 columns wide, for the end of a run.
+    """Who leads, one line per score that several generators have, at most 80 columns wide, for the end of a run.
 
     Args:
         scores: `run`, `generator`, `score`, `space`, `samples`, `value`, `place`, `judge`, `reference`, in the order of
@@ -150,6 +150,8 @@ def format_comparison(scores: pd.DataFrame) -> str:
     """
     lines = [f"{'score.network.samples':{KEY_COLUMNS}} best + others {EQUAL}"]
     for measured, rows in scores[scores["generator"] != REAL].groupby(MEASURED, sort=False):
+        if len(rows) == 1 or SCORES[str(measured[0])].better == "neither":
+            continue
         key = ".".join(str(part) for part in measured)
         lines.append(f"{key:{KEY_COLUMNS}} {_leaders(rows, TERMINAL_COLUMNS - max(len(key), KEY_COLUMNS) - 1)}")
     return "\n".join(lines)
@@ -162,7 +164,7 @@ def _leaders(rows: pd.DataFrame, width: int) -> str:
             return f"{rows[column].nunique()} {plural}, not comparable"[:width]
     best = rows[rows["outcome"] == LEADER]
     if best.empty:
-        return UNKNOWN if (rows["outcome"] == UNKNOWN).any() else "neither more nor less is better"[:width]
+        return UNKNOWN
     first, equal = best.iloc[0], int((rows["outcome"] == EQUAL).sum())
     others = f" + {equal}" if equal else ""
     return f"{first['run']} {first['generator']} {_number(first['value'])}"[: width - len(others)] + others

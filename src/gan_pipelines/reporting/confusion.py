@@ -70,7 +70,8 @@ def confusion_matrices(found: Sequence[Seen], classes: Sequence[str], title: str
         figure.add_trace(heat, row=1, col=column)
     figure.update_xaxes(type="category", title_text="class that the judge sees")
     figure.update_yaxes(type="category", autorange="reversed", dtick=1 if len(classes) <= MOST_NUMBERS else None)
-    said = f"{caption} Each row sums to 100 %; an empty cell is 0, a white row has no pictures."
+    rows = "A row is the class, or category, that a picture should show, and sums to 100 %"
+    said = f"{caption} {rows}; an empty cell is 0, a white row has no pictures."
     return explain(figure, title, said, 420, legend=False)
 
 
