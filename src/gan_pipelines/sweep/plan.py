@@ -87,9 +87,10 @@ class Plan:
             ClusterLost: it cannot be made, though the command line is right.
         """
         try:
-            return self.runner()
+            runner: AbstractRunner = self.runner()
         except ExperimentError as error:
             raise ClusterLost(str(error)) from None
+        return runner
 
 
 @dataclass(frozen=True)
