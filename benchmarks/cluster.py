@@ -4,6 +4,7 @@
     .venv/bin/python benchmarks/cluster.py scheduler --workers 10 100 200
 
 - `store`: runs that are all open at once, written by several processes as trainings write them; whether all came in;
+- `nodes`: a chain of nodes that do nothing, on two workers against one process;
 - `scheduler`: workers that sleep instead of training, a few processes full of them, each with one node after another;
 - `files`: processes that write checkpoints at once, each flushed to the disk;
 - `seeds`: a default level with two seeds, on two workers of one thread against one after the other with two threads.
@@ -35,7 +36,7 @@ from gan_pipelines.tracking import Settings, active_run, finish_run, join_run, s
 from gan_pipelines.tracking.runs import LOST, RUN_ID, log_batch
 from gan_pipelines.tracking.stages import FLUSH_SECONDS
 from gan_pipelines.tracking.store import mask, open_client
-from measure import environment, print_table, spread
+from measure import PROJECT, environment, print_table, spread
 from runs import kedro_run, temporary_project
 
 EXPERIMENT = "many writers"
@@ -46,6 +47,8 @@ HOSTS = 4
 NODES = 5
 """Nodes that each sleeping worker gets."""
 NODE_SECONDS = 1.0
+CHAIN = 20
+"""Nodes of the chain, each of which saves a number as JSON."""
 CHECKPOINTS = 10
 """That each writer writes."""
 FLOATS = 5_000_000
@@ -121,6 +124,55 @@ def _count_whole(uri: str, experiment: str) -> int:
     )
 
 
+def nodes(options: argparse.Namespace) -> list[Row]:
+    """A chain of nodes that do nothing: what each costs on workers more than here."""
+    # here, as `files` and `scheduler` start many processes, which need none of it
+    from kedro.framework.project import configure_project, settings
+    from kedro.framework.startup import bootstrap_project
+    from kedro.io import DataCatalog
+    from kedro.pipeline import node, pipeline
+    from kedro.runner import SequentialRunner
+    from kedro_datasets.json import JSONDataset
+
+    from gan_pipelines.cluster import DaskRunner
+    from gan_pipelines.hooks.showing import ShowingHooks
+
+    chain = pipeline([node(abs, f"number_{i}", f"number_{i + 1}", name=f"node_{i}") for i in range(CHAIN)])
+    seconds: dict[str, list[float]] = {"check": [], "workers": [], "here": []}
+    with temporary_project() as project, _two_workers(project) as (_, address):
+        files = {name: JSONDataset(filepath=str(project / "data" / f"{name}.json")) for name in chain.datasets()}
+        files["number_0"].save(0)
+        os.chdir(project)
+        bootstrap_project(project)
+        configure_project("gan_pipelines")
+        with settings.SESSION_CLASS.create(project, env="smoke") as session:
+            assert session.load_context().catalog
+            catalog = DataCatalog(files)
+            for hook in settings.HOOKS:
+                if hasattr(hook, "catalog"):
+                    hook.catalog = catalog
+                if isinstance(hook, ShowingHooks):
+                    hook.before_pipeline_run({"run_id": "chain"}, chain)
+            for repeat in range(options.repeats + 1):
+                began = time.perf_counter()
+                runner = DaskRunner(address.partition("address=")[2])
+                seconds["check"].append(time.perf_counter() - began)
+                for name, used in {"workers": runner, "here": SequentialRunner()}.items():
+                    began = time.perf_counter()
+                    used.run(chain, catalog, session._hook_manager, run_id=f"{name} {repeat}")
+                    seconds[name].append(time.perf_counter() - began)
+        os.chdir(PROJECT)
+    later = {name: found[1:] for name, found in seconds.items()}  # in the first one, workers still import
+    more = [(there - here) / CHAIN for there, here in zip(later["workers"], later["here"], strict=True)]
+    return [
+        (
+            f"a chain of {CHAIN} nodes that do nothing, two workers",
+            f"{spread(more, 3)} s a node more than in one process",
+            f"the comparison of workers {spread(later['check'], 1)} s a run",
+        )
+    ]
+
+
 def scheduler(options: argparse.Namespace) -> list[Row]:
     """Sleeping workers, as many as asked for."""
     return [_sleep_on(count) for count in options.workers]
@@ -128,6 +180,8 @@ def scheduler(options: argparse.Namespace) -> list[Row]:
 
 def _sleep_on(count: int) -> Row:
     from distributed import Client
+
+    from gan_pipelines.cluster.checks import ask_workers
 
     with _scheduler() as (address, process):
         began = time.perf_counter()
@@ -138,7 +192,7 @@ def _sleep_on(count: int) -> Row:
             time.sleep(5)
             idle = _used(process, before) / (time.perf_counter() - began)
             began = time.perf_counter()
-            client.run(int)
+            assert set(ask_workers(client, int).values()) == {0}
             asked = time.perf_counter() - began
             before, began = process.cpu_times(), time.perf_counter()
             work = os.urandom(25_000)  # about a pickled node of the ablation
@@ -216,18 +270,18 @@ def _work(address: str, count: int) -> None:
 def files(options: argparse.Namespace) -> list[Row]:
     """Checkpoints by several processes at once."""
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        began = time.perf_counter()
-        with ProcessPoolExecutor(options.writers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        context = multiprocessing.get_context("spawn")
+        together = context.Barrier(options.writers).wait  # once all have imported what they need
+        with ProcessPoolExecutor(options.writers, context, together) as pool:
             seconds = [
                 one for found in pool.map(partial(_write_files, folder), range(options.writers)) for one in found
             ]
-        wall = time.perf_counter() - began
     rate = 4e-6 * FLOATS / median(seconds) * options.writers
     return [
         (
             f"{options.writers} writers, checkpoints of {4e-6 * FLOATS:.0f} MB",
-            f"{median(seconds):.2f} s each, at most {max(seconds):.2f}; {rate:.0f} MB/s together",
-            f"{wall:.0f} s",
+            f"{median(seconds):.2f} s each, at most {max(seconds):.2f}",
+            f"{rate:.0f} MB/s together",
         )
     ]
 
@@ -282,6 +336,7 @@ def _two_workers(project: Path) -> Iterator[tuple[str, str]]:
 
 CASES: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "store": store,
+    "nodes": nodes,
     "scheduler": scheduler,
     "files": files,
     "seeds": seeds,
@@ -296,7 +351,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--writers", type=int, default=16, help="processes that write at once")
     parser.add_argument("--workers", type=int, nargs="+", default=[10, 100, 200], help="that sleep")
-    parser.add_argument("--repeats", type=int, default=2, help="of `seeds`")
+    parser.add_argument("--repeats", type=int, default=2, help="of `nodes` and `seeds`")
     parser.add_argument("--folder", help="where `files` writes; that of temporary files by default")
     options = parser.parse_args()
     rows = [row for case in options.cases for row in CASES[case](options)]

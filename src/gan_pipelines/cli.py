@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Mapping
 from copy import copy
+from functools import partial
 from typing import Any
 
 import click
@@ -18,6 +19,7 @@ from omegaconf import OmegaConf
 
 from gan_pipelines import progress
 from gan_pipelines.parameters import ExperimentError
+from gan_pipelines.parameters.base import in_short
 from gan_pipelines.pipelines import known_names
 from gan_pipelines.session import require_known
 
@@ -44,32 +46,37 @@ class Run(click.Command):
         return super().invoke(context)
 
 
-def require_runner(name: str | None, arguments: Mapping[str, Any]) -> None:
+def require_runner(name: str | None, arguments: Mapping[str, Any]) -> type[AbstractRunner]:
     """Refuse a runner that does not exist, or arguments that it does not take.
 
     Args:
         name: one of Kedro's, or the path of a class; None for Kedro's default.
         arguments: by which it is made.
 
+    Returns:
+        Its class.
+
     Raises:
         ExperimentError: it does not exist, is no runner, or does not take the arguments.
     """
     name = name or "SequentialRunner"
     known = [each for each in kedro_runners.__all__ if each not in ("AbstractRunner", "Task")]
+    reason = ""
     try:
         runner = load_obj(name, "kedro.runner")
-    except (AttributeError, ImportError, ValueError):
-        runner = None
+    except (AttributeError, ImportError, ValueError) as error:
+        runner, reason = None, f" ({in_short(error)})"
     if not inspect.isclass(runner) or not issubclass(runner, AbstractRunner) or inspect.isabstract(runner):
         raise ExperimentError(
-            f"--runner: {name!r} is no runner; Kedro has {', '.join(known)}, and one of your own is given by its path, "
-            f"such as package.module.Runner."
+            f"--runner: {name!r} is no runner{reason}; Kedro has {', '.join(known)}, and one of your own is given by "
+            f"its path, such as package.module.Runner."
         )
     try:
         inspect.signature(runner).bind(**arguments)
     except TypeError as error:
         taken = ", ".join(inspect.signature(runner).parameters)
         raise ExperimentError(f"--runner-params: {error}; {name} takes {taken}.") from None
+    return runner
 
 
 def split_params(context: click.Context, option: click.Parameter, value: Any) -> Any:
@@ -110,10 +117,13 @@ def list_pipelines() -> None:
     click.echo(yaml.dump(known_names()))
 
 
-@cli.command(params=[_with_lists(option) for option in kedro_run.params if option.name in ("env", "params")])
-def sweep(env: str | None, params: dict[str, Any]) -> None:
+SWEEP_OPTIONS = ("env", "params", "runner", "runner_params")
+
+
+@cli.command(params=[_with_lists(option) for option in kedro_run.params if option.name in SWEEP_OPTIONS])
+def sweep(env: str | None, params: dict[str, Any], runner: str | None, runner_params: dict[str, Any]) -> None:
     """Train with other values as the experiment's block `sweep` says, and report which are best."""
     from gan_pipelines.project import project_folder  # these import all that runs need
     from gan_pipelines.sweep.trials import run_sweep
 
-    run_sweep(project_folder(), env, params)
+    run_sweep(project_folder(), env, params, partial(require_runner(runner, runner_params), **runner_params))

@@ -36,12 +36,23 @@ RUNNER = "gan_pipelines.cluster.DaskRunner"
 KILLS = int(os.environ.get("KILLS", "1"))
 """`make chaos` sets it."""
 chaos = pytest.mark.skipif(KILLS == 1, reason="`make chaos` does what takes minutes")
+SILENT_SECONDS = 15
+"""After which a worker counts as dead; 5 minutes unless it is set."""
 SGAN = ("--pipelines=sgan", "--params=sgan.levels.pixels.training.steps=150,run.checkpoints.every_steps=1")
 ENDLESS = ",".join(f"{stage}.training.steps=1000000" for stage in ("classifier", "judge"))
 TRAININGS = (
     f"--params=run.checkpoints.every_seconds=1000,{ENDLESS}",
     "--to-nodes=encoder.train_encoder,judge.train_judge",
 )
+
+SWEEP = """
+data: {validation_fraction: 0.1}
+run: {checkpoints: {every_seconds: 1000}}
+sweep:
+  parameters: {infogan.training.learning_rate: {distribution: log_uniform, low: 1.0e-4, high: 1.0e-2}}
+  score: infogan/frechet_distance.judge
+  trials: 2
+"""
 
 
 class Cluster:
@@ -58,6 +69,8 @@ class Cluster:
                 self._port = probe.getsockname()[1]
             # a worker that is killed twenty times has not run out of memory; a scheduler that is killed comes not back
             environment = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "100"}
+            if KILLS > 1:
+                environment |= {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": f"{SILENT_SECONDS}s"}
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "gan_pipelines.cluster", f"--port={self._port}"],
                 cwd=self.folder,
@@ -81,6 +94,12 @@ class Cluster:
                 if any(f"checkpoints/{stage}" in file.path for file in worker.open_files()):
                     return worker
         return None
+
+    def wait_for_training(self, process: Process) -> psutil.Process:
+        """A worker that trains for a run, once one does."""
+        found = list[psutil.Process]()
+        assert process.wait_until(lambda: bool(found.append(self.training()) or found[-1])), process.said()
+        return found[-1]
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
@@ -140,11 +159,16 @@ def contents(project: Project) -> dict[str, bytes]:
     """Every file of a project without its version; histories without the speed."""
     found = {}
     for file in project.files("*"):
-        if file.name.startswith("history_"):
+        if "history_" in file.name:
             found[file.name] = pd.read_csv(file).drop(columns="images_per_second").to_csv().encode()
         else:
             found[file.name] = file.read_bytes()
     return found
+
+
+def newest(project: Project) -> dict[str, bytes]:
+    """The newest version of each model."""
+    return {file.name: file.read_bytes() for file in project.files("*.safetensors") if "06_models" in file.parts}
 
 
 def wait_until(condition: Callable[[], bool]) -> bool:
@@ -220,18 +244,99 @@ def test_told_to_stop_it_stops_the_workers_with_a_checkpoint_and_a_dead_cluster_
 
 @chaos
 @pytest.mark.slow
-def test_told_to_stop_it_ends_though_the_scheduler_is_silent(
-    own_cluster: Cluster, empty_project: Project, kedro_run: Run
+def test_the_ablation_on_two_workers_makes_the_files_of_a_sequential_run(
+    cluster: Cluster, new_project: Callable[[], Project], kedro_run: Run
+) -> None:
+    projects = new_project(), new_project()
+    for project, arguments in zip(projects, ((), cluster.arguments()), strict=True):
+        kedro_run(project, "--pipelines=ablation", *arguments).finish(10 * PATIENCE_SECONDS)
+    assert contents(projects[0]) == contents(projects[1])
+
+
+@chaos
+@pytest.mark.slow
+def test_workers_that_hang_or_all_die_at_once_are_replaced_and_a_silent_scheduler_is_waited_for(
+    own_cluster: Cluster, empty_project: Project, sequential: Project, kedro_run: Run
+) -> None:
+    project = empty_project
+    process = kedro_run(project, *SGAN, *own_cluster.arguments())
+    own_cluster.wait_for_training(process)
+    for worker in own_cluster.workers():
+        worker.kill()
+    hangs = own_cluster.wait_for_training(process)
+    hangs.suspend()
+    assert process.wait_until(lambda: not hangs.is_running()), process.said()
+    with own_cluster.stopped():
+        assert process.wait_until(lambda: "scheduler of the cluster does not answer" in process.said())
+    process.finish(10 * PATIENCE_SECONDS)
+    assert contents(project) == contents(sequential)
+    found = statuses(project)
+    assert found.pop("parent") == ["FINISHED"]
+    assert all(set(ends) <= {"FINISHED", "KILLED"} for ends in found.values()), found
+
+
+@chaos
+@pytest.mark.slow
+@pytest.mark.parametrize("silent", ["worker", "scheduler"])
+def test_told_to_stop_it_ends_though_a_worker_or_the_scheduler_is_silent(
+    own_cluster: Cluster, empty_project: Project, kedro_run: Run, silent: str
 ) -> None:
     project = empty_project
     process = kedro_run(project, *TRAININGS, *own_cluster.arguments())
     assert process.wait_until(lambda: recorded(project) == {"encoder", "judge"}), process.said()
-    with own_cluster.stopped():
+    if silent == "scheduler":
+        with own_cluster.stopped():
+            os.kill(process.number, signal.SIGTERM)
+            assert process.end(60) == 143, process.said()
+    else:
+        hangs = own_cluster.training("judge")
+        assert hangs is not None
+        hangs.suspend()
         os.kill(process.number, signal.SIGTERM)
-        assert process.end(60) == 143, process.said()
+        assert process.end(90) == 143, process.said()
+        assert not hangs.is_running()
     assert wait_until(lambda: own_cluster.training() is None)
     assert "encoder" in checkpoints(project)
     assert {*statuses(project)["parent"], *statuses(project)["encoder"]} == {"KILLED"}
+
+
+@chaos
+@pytest.mark.slow
+def test_a_worker_whose_disk_is_full_ends_the_run_and_the_same_command_goes_on(
+    own_cluster: Cluster, empty_project: Project, sequential: Project, kedro_run: Run
+) -> None:
+    project = empty_project
+    process = kedro_run(project, *SGAN, *own_cluster.arguments())
+    assert process.wait_until(lambda: checkpoints(project).get("pixels", 0) > 5), process.said()
+    full = own_cluster.training("pixels")
+    assert full is not None
+    full.rlimit(psutil.RLIMIT_FSIZE, (4096, psutil.RLIM_INFINITY))
+    assert process.end() == 1
+    full.rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
+    assert re.search(r"^Error: level_pixels: .*cannot be written .*File too large", process.last_line()), process.said()
+    assert own_cluster.training() is None
+    assert statuses(project)["parent"] == ["FAILED"]
+    kedro_run(project, *SGAN, *own_cluster.arguments()).finish()
+    assert newest(project) == newest(sequential)
+
+
+@chaos
+@pytest.mark.slow
+def test_a_sweep_trains_on_workers_and_a_dead_cluster_costs_no_trial(
+    own_cluster: Cluster, empty_project: Project, kedro_run: Run
+) -> None:
+    pytest.importorskip("optuna")
+    project = empty_project
+    project.write("conf/smoke/parameters_sweep.yml", SWEEP)
+    long = "--params=infogan.training.steps=1000"
+    process = kedro_run(project, long, *own_cluster.arguments(), command="sweep")
+    assert process.wait_until(lambda: "trial 1 (1 of 2 ended)" in process.said()), process.said()
+    assert process.wait_until(lambda: "infogan" in recorded(project)), process.said()
+    own_cluster.kill()
+    assert process.end() == 1
+    assert "scheduler" in process.last_line()
+    kedro_run(project, long, *own_cluster.arguments(), command="sweep").finish()
+    assert project.table("sweep_trials").sort_values("trial")["state"].tolist() == ["scored", "interrupted", "scored"]
 
 
 def refusal(refuse: Callable[[], object]) -> str:

@@ -4,14 +4,16 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from kedro.framework.context import KedroContext
-from kedro.framework.project import configure_project, settings
+from kedro.framework.project import configure_project, pipelines, settings
 from kedro.framework.startup import bootstrap_project
+from kedro.runner import ParallelRunner
 
 from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader
 from gan_pipelines.parameters import Experiment, ExperimentError, SweepParameters
@@ -21,7 +23,10 @@ from tests.pipelines.processes import Process
 
 pytest.importorskip("optuna")
 
+from optuna.trial import create_trial
+
 from gan_pipelines.sweep.plan import VALIDATION, make_plan
+from gan_pipelines.sweep.pruning import SEQUENTIAL, check_pruning
 from gan_pipelines.sweep.study import StudyDataset
 from gan_pipelines.sweep.trials import run_sweep
 
@@ -29,12 +34,14 @@ RATE = "infogan.training.learning_rate"
 BLOCK = f"""
 data: {{source: {{test_fraction: 0.8}}, validation_fraction: 0.1}}
 run: {{checkpoints: {{every_steps: 2}}}}
+infogan: {{watch: {{every_steps: 10, samples: 100}}}}
 sweep:
   parameters:
     {RATE}: {{distribution: log_uniform, low: 1.0e-4, high: 1.0e-2}}
     infogan.adversarial_loss: {{distribution: choices, values: [non_saturating, hinge]}}
   score: infogan/frechet_distance.judge
   trials: 2
+  pruning: {{pruner: median, startup_trials: 2}}
 """
 
 
@@ -72,7 +79,9 @@ def test_a_sweep_that_is_killed_goes_on_and_leaves_a_report_and_the_best_trial_a
     first.kill()
     with inside(project):
         run_sweep(project.folder, "smoke", {})
-    trials = StudyDataset(filepath=str(project.folder / "data/08_reporting/smoke/sweep.journal")).load().get_trials()
+    journal = StudyDataset(filepath=str(project.folder / "data/08_reporting/smoke/sweep.journal"))
+    trials = journal.load().get_trials()
+    assert all({*trial.intermediate_values} == {10, 20} for trial in (trials[0], trials[2]))  # the watch curves
     assert [trial.state.name for trial in trials] == ["COMPLETE", "FAIL", "COMPLETE"]
     assert trials[2].params == trials[1].params  # what was killed is repeated
     assert len(project.files("judge.safetensors")) == 1  # made once, for all trials
@@ -101,6 +110,19 @@ def test_a_sweep_that_is_killed_goes_on_and_leaves_a_report_and_the_best_trial_a
     conf = ExperimentLoader(str(project.folder / "conf"), "smoke-best", **LOADER_ARGUMENTS)
     assert Experiment.read(conf["parameters"]).evaluation.split == "test"
 
+    # a trial that is behind is broken off
+    done = {"params": trials[0].params, "distributions": trials[0].distributions, "value": 0.0}
+    study = journal.load()
+    study.add_trials([create_trial(**done, intermediate_values={10: 0.0, 20: 0.0}) for _ in range(3)])
+    with inside(project):
+        run_sweep(project.folder, "smoke", {"sweep": {"trials": 6}})
+    behind, run = journal.load().get_trials()[6], project.record()
+    assert (behind.state.name, behind.last_step) == ("PRUNED", 10)
+    assert (run.parent.info.status, run.children["infogan"].info.status) == ("KILLED", "KILLED")
+    assert run.parent.data.tags["trial"] == "6"
+    assert "Broken off at step 10 of infogan" in run.parent.data.tags["mlflow.note.content"]
+    assert "5 of 7 trials have a score" in project.newest("sweep_page.html").read_text()
+
 
 def parameter(place: str, low: float = 0.1, high: float = 0.2, distribution: str = "uniform") -> dict[str, Any]:
     """A sweep over one parameter."""
@@ -109,6 +131,16 @@ def parameter(place: str, low: float = 0.1, high: float = 0.2, distribution: str
 
 def seed(place: str) -> dict[str, Any]:
     return parameter(place, 0, 3, "integers")
+
+
+UNWATCHED = {
+    **parameter("sgan.joint.upstream_weight"),
+    "shared": ["data_preparation", "judge", "real_evaluation", "classifier"],
+    "pipelines": ["sgan_levels", "sgan_joint", "sgan_evaluation"],
+    "score": "independent_stack/recall.judge",
+    "pruning": {"pruner": "median"},
+}
+"""Trials of a stack."""
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +183,8 @@ def planned(unswept: Project) -> Iterator[tuple[KedroContext, Experiment]]:
         ({"score": "infogan/density.judge"}, r"higher or lower values are better"),
         ({"pipelines": ["infogn"]}, r"^sweep\.pipelines: 'infogn' is not a pipeline"),
         ({"shared": ["judge"]}, r"^sweep\.pipelines: they start from .*train_images"),
+        (UNWATCHED, r"^sweep\.pruning: .*found no training of independent_stack"),
+        ({**UNWATCHED, "score": "joint_stack/recall.judge"}, r"^sweep\.pruning: .*found no sgan\.joint\.watch"),
     ],
 )
 def test_a_sweep_that_makes_no_sense_is_refused(
@@ -161,6 +195,15 @@ def test_a_sweep_that_makes_no_sense_is_refused(
     with pytest.raises(ExperimentError, match=message) as caught:
         make_plan(context, experiment.model_copy(update={"sweep": sweep}), {})
     assert "\n" not in str(caught.value)
+
+
+def test_trainings_in_other_processes_cannot_be_broken_off(planned: tuple[KedroContext, Experiment]) -> None:
+    context, experiment = planned
+    with pytest.raises(ExperimentError, match=r"^sweep\.pruning: .*found --runner=ParallelRunner"):
+        make_plan(context, experiment, {}, partial(ParallelRunner))
+    ranks = experiment.model_copy(update={"run": experiment.run.model_copy(update={"workers": 2})})
+    with pytest.raises(ExperimentError, match=r"^sweep\.pruning: .*found run\.workers = 2"):
+        check_pruning(experiment.sweep.score, pipelines["infogan_training"], ranks, SEQUENTIAL)
 
 
 def test_nothing_is_written_without_an_experiment_validation_images_or_optuna(

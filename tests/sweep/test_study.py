@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 from kedro.io import DatasetError
 
-from gan_pipelines.parameters import ExperimentError, SweepParameters
+from gan_pipelines.parameters import ClusterLost, ExperimentError, SweepParameters
 from gan_pipelines.pipelines.sweep_report.nodes import list_trials, rate_parameters
 from gan_pipelines.reporting.sweep import SCORES, format_sweep, sweep_figure, sweep_page
 from gan_pipelines.training.divergence import TrainingDiverged
@@ -19,6 +19,7 @@ pytest.importorskip("optuna")
 from gan_pipelines.sweep import trials
 from gan_pipelines.sweep.experiments import WRITTEN, require_free, write_experiment
 from gan_pipelines.sweep.plan import Plan
+from gan_pipelines.sweep.pruning import BrokenOff, follow
 from gan_pipelines.sweep.study import StudyDataset, ended_trials, known_results, next_trial, open_study
 
 SWEEP = SweepParameters.model_validate(
@@ -73,6 +74,45 @@ def test_what_a_killed_trial_has_scored_is_not_scored_again(tmp_path: Path) -> N
         next_trial(study, SWEEP).set_user_attr(SCORES, {"3": 0.25})
     with open_study(dataset, SAME, "minimize") as study:
         assert known_results(study, next_trial(study, SWEEP))[0] == {"3": 0.25}
+
+
+def test_a_trial_behind_the_median_is_broken_off_also_after_a_kill(tmp_path: Path) -> None:
+    pruned = SweepParameters.model_validate(
+        {**SWEEP.model_dump(), "pruning": {"pruner": "median", "startup_trials": 2, "warmup_steps": 20}}
+    )
+    dataset = StudyDataset(filepath=str(tmp_path / "sweep.journal"))
+    name = "watch.frechet_distance"
+
+    def train(study: Any, distances: Mapping[int, float], stage: str = "infogan") -> Any:
+        trial = next_trial(study, pruned)
+        known_results(study, trial)
+        score = {"infogan": "infogan/frechet_distance.judge", "joint": "joint_stack/recall.judge"}[stage]
+        look = follow(trial, score, study.direction.name.lower())
+        for step, distance in distances.items():
+            look("judge", step, {name: 1e9})
+            look(stage, step, {"loss": 1e9})
+            look(stage, step, {name: distance})
+        return trial
+
+    with open_study(dataset, SAME, "minimize") as study:
+        for number, distance in enumerate((8.0, 4.0)):  # as of a trial whose second seed was interrupted
+            trial = train(study, {10: 99.0, 20: distance})
+            trial.set_user_attr(SCORES, {"3": 1.0})
+            if number == 0:
+                study.tell(trial, 1.0)
+    with open_study(dataset, SAME, "minimize") as study:
+        repeated = next_trial(study, pruned)
+        known_results(study, repeated)
+        study.tell(repeated, 1.0)
+        assert repeated.params == trial.params
+        train(study, {10: 999.0, 20: 5.9})  # the median is 6, and before step 20 none is broken off
+        with pytest.raises(BrokenOff, match=r"step 20 of infogan, where its Frechet distance was 6\.1"):
+            train(study, {10: 999.0, 20: 6.1})
+    with open_study(StudyDataset(filepath=str(tmp_path / "up.journal")), SAME, "maximize") as study:
+        for distance in (6.0, 6.0, 5.9):  # also where a score is better if higher, a distance is if less
+            study.tell(train(study, {20: distance}, "joint"), 0.5)
+        with pytest.raises(BrokenOff, match=r"of joint, where its Frechet distance was 6\.1"):
+            train(study, {20: 6.1}, "joint")
 
 
 def test_trials_that_do_not_compare_do_not_come_into_one_study(tmp_path: Path) -> None:
@@ -153,7 +193,7 @@ def test_a_trial_without_a_score_is_passed_over_and_the_first_that_is_refused_en
         study=StudyDataset(filepath=str(tmp_path / "sweep.journal")), shared=frozenset(),
     )  # fmt: skip
     ends: list[Exception | float] = [ExperimentError("memory: too little"), TrainingDiverged("infogan: nan")]
-    ends += [2.0, 4.0, ExperimentError("batch_size: too large"), 1.0, math.nan]
+    ends += [2.0, 4.0, ExperimentError("batch_size: too large"), 1.0, math.nan, ClusterLost("the scheduler is gone")]
 
     def run_seed(*_: Any) -> tuple[float, str]:
         if isinstance(end := ends.pop(0), Exception):
@@ -166,10 +206,12 @@ def test_a_trial_without_a_score_is_passed_over_and_the_first_that_is_refused_en
             trials._run_trial(plan, study, next_trial(study, SWEEP))
         for _ in range(4):
             trials._run_trial(plan, study, next_trial(study, SWEEP))
+        with pytest.raises(ClusterLost):
+            trials._run_trial(plan, study, next_trial(study, SWEEP))
         found = list_trials(SWEEP, study)
     assert not ends
-    assert found["state"].tolist() == ["scored", "running", "no score", "no score", "no score"]
+    assert found["state"].tolist() == ["scored", "running", "no score", "no score", "no score", "running"]
     assert found["value"].iloc[0] == 3.0
     notes = found["note"].fillna("").tolist()
-    assert notes[2:] == ["TrainingDiverged: infogan: nan", "ExperimentError: batch_size: too large", notes[4]]
+    assert notes[2:4] == ["TrainingDiverged: infogan: nan", "ExperimentError: batch_size: too large"]
     assert "could not be measured" in notes[4]

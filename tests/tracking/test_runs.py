@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from gan_pipelines.tracking import (
     Settings,
     active_run,
     finish_run,
+    followed,
     join_run,
     log_artifact,
     log_dataset,
@@ -460,6 +461,31 @@ def test_a_stage_that_was_told_to_stop_is_killed_not_failed(
     assert store.get_run(parent).data.tags["mlflow.note.content"] == "told to stop"
     assert history(store, run, "loss") == [(100, 0.75)]
     assert run.info.end_time is not None
+
+
+def test_who_follows_trainings_hears_of_earlier_reports_and_may_end_them(
+    begin: Callable[..., str], store: MlflowClient
+) -> None:
+    class Enough(BaseException): ...
+
+    heard = []
+
+    def follow(training: str, step: int, metrics: Mapping[str, float]) -> None:
+        heard.append((training, step, dict(metrics)))
+        if step == 30:
+            raise Enough
+
+    parent = begin()
+    rows = [{"step": 10.0, "loss": 3.0}, {"step": 20.0, "loss": 2.0}]
+    with pytest.raises(Enough), followed(follow), stage_run("infogan") as observer:
+        observer.start(40, 64, resumed=Resumed(20, "earlier", rows))
+        observer.report(30, {"loss": 1.0})
+    with stage_run("joint") as observer:
+        observer.report(30, {"loss": 1.0})
+    assert heard == [("infogan", step, {"loss": loss}) for step, loss in ((10, 3.0), (20, 2.0), (30, 1.0))]
+    run = children(store, parent)["infogan"]
+    assert run.info.status == "KILLED"
+    assert [step for step, _ in history(store, run, "loss")] == [10, 20, 30]
 
 
 class Signalling(dict[str, Any]):

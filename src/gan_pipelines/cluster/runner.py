@@ -25,7 +25,7 @@ from gan_pipelines.cluster.checks import (
     require_runnable,
 )
 from gan_pipelines.cluster.worker import LOOK_SECONDS, Work, run_node, runs_under_way
-from gan_pipelines.parameters import ExperimentError
+from gan_pipelines.parameters import ClusterLost, ExperimentError
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -84,7 +84,7 @@ class DaskRunner(AbstractRunner):
                 f"last; was there too little memory? The same command goes on from its checkpoints."
             ) from None
         except CancelledError:
-            raise ExperimentError(
+            raise ClusterLost(
                 "The scheduler of the cluster is gone, and its workers with it. The same command goes on from its "
                 "checkpoints once there is a cluster."
             ) from None

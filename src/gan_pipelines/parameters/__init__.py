@@ -1,7 +1,7 @@
 """The only place where YAML becomes types: each block of `conf/<experiment>/parameters*.yml` has its schema here."""
 
 from gan_pipelines.parameters.ablation import AblationParameters
-from gan_pipelines.parameters.base import ExperimentError, Schema
+from gan_pipelines.parameters.base import ClusterLost, ExperimentError, Schema
 from gan_pipelines.parameters.classifier import (
     LABELS,
     PIXELS,
@@ -66,6 +66,7 @@ __all__ = [
     "CheckpointParameters",
     "Choices",
     "ClassifierParameters",
+    "ClusterLost",
     "CodeDiscriminatorParameters",
     "CompareParameters",
     "ContinuousCode",

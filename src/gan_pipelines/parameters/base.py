@@ -97,6 +97,10 @@ class ExperimentError(ValueError):
         super().__init__("".join(map(_visible, message)))
 
 
+class ClusterLost(ExperimentError):
+    """The machines on which it ran are gone, for which the experiment is not to blame."""
+
+
 def _visible(letter: str) -> str:
     """A letter as it is, or its escape sequence if it would move a terminal's cursor or could not be encoded."""
     breaks = unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp")

@@ -102,6 +102,21 @@ Place = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)+
 """A parameter by its place in the YAML, such as `infogan.training.learning_rate`."""
 
 
+class Pruning(Schema):
+    """A trial is broken off if its generator scores worse while it trains than those of earlier trials did.
+
+    Attributes:
+        pruner: optuna's; `median` breaks a trial off whose best Frechet distance so far is above the median of what the
+            scored trials had at that step.
+        startup_trials: so many trials must have a score before one is broken off.
+        warmup_steps: of a training, in which none is.
+    """
+
+    pruner: Literal["median"]
+    startup_trials: Count = 5
+    warmup_steps: Natural = 0
+
+
 class SweepParameters(Schema):
     """Trainings of an experiment with other values.
 
@@ -114,6 +129,7 @@ class SweepParameters(Schema):
         seeds: each trial trains once with each; they replace `run.seed`, and the mean of the scores decides.
         trials: how many.
         best: so many of them become experiments.
+        pruning: whether trials that are behind are broken off, by the watch curve of their first seed.
     """
 
     parameters: Annotated[dict[Place, Range], WithoutRemoved] = Field(default_factory=dict)
@@ -123,6 +139,7 @@ class SweepParameters(Schema):
     seeds: Annotated[tuple[Natural, ...], Field(min_length=1)] = (0,)
     trials: Count = 20
     best: Window = 1
+    pruning: Annotated[Pruning | None, Field(exclude_if=lambda found: found is None)] = None
 
     @model_validator(mode="after")
     def _check_seeds(self) -> Self:

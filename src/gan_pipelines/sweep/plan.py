@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ from kedro.framework.context import KedroContext
 from kedro.framework.project import pipelines
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
+from kedro.runner import AbstractRunner
 
 from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader, overlay
 from gan_pipelines.hooks.pipelines import blocks_in_use, blocks_read
@@ -17,11 +19,12 @@ from gan_pipelines.hooks.recorded import find_recorded
 from gan_pipelines.hooks.versions import versioned_files
 from gan_pipelines.metrics.definitions import JUDGED_BY
 from gan_pipelines.models.provenance import code_version
-from gan_pipelines.parameters import INITIAL, Experiment, ExperimentError, Schema, SweepParameters
+from gan_pipelines.parameters import INITIAL, ClusterLost, Experiment, ExperimentError, Schema, SweepParameters
 from gan_pipelines.parameters.base import flatten
 from gan_pipelines.parameters.sweep import Value
 from gan_pipelines.session import require_known
 from gan_pipelines.sweep.experiments import require_free
+from gan_pipelines.sweep.pruning import SEQUENTIAL, check_pruning
 from gan_pipelines.sweep.study import StudyDataset
 from gan_pipelines.tracking.records import sorting_sign
 
@@ -49,6 +52,7 @@ class Plan:
         definition: all that decides whether trials compare, as text by its place.
         tables: datasets in which the score may stand, and the generator that each is about.
         shared: datasets that are made before all trials, and from which they start.
+        runner: makes what runs the nodes.
     """
 
     project: Path
@@ -60,6 +64,7 @@ class Plan:
     definition: Mapping[str, str]
     tables: Mapping[str, str]
     shared: frozenset[str]
+    runner: partial[Any] = SEQUENTIAL
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -75,6 +80,18 @@ class Plan:
         """In which the score gets better, as optuna says it."""
         return "minimize" if sorting_sign("sweep.score", self.sweep.score) > 0 else "maximize"
 
+    def new_runner(self) -> AbstractRunner:
+        """What runs the nodes of one run.
+
+        Raises:
+            ClusterLost: it cannot be made, though the command line is right.
+        """
+        try:
+            runner: AbstractRunner = self.runner()
+        except ExperimentError as error:
+            raise ClusterLost(str(error)) from None
+        return runner
+
 
 @dataclass(frozen=True)
 class _Blocks:
@@ -84,13 +101,19 @@ class _Blocks:
     read_by_trials: frozenset[str]
 
 
-def make_plan(context: KedroContext, experiment: Experiment, given: Mapping[str, Any]) -> Plan:
+def make_plan(
+    context: KedroContext,
+    experiment: Experiment,
+    given: Mapping[str, Any],
+    runner: partial[Any] = SEQUENTIAL,
+) -> Plan:
     """Check a sweep.
 
     Args:
         context: of a session with the parameters with which trials begin.
         experiment: that of the session.
         given: parameters of the command line.
+        runner: makes what runs the nodes.
 
     Raises:
         ExperimentError: names the field, what was found and what is allowed.
@@ -111,6 +134,8 @@ def make_plan(context: KedroContext, experiment: Experiment, given: Mapping[str,
         _check_parameter(place, values.extremes, experiment, loader, blocks)
     _require_made(trial, shared, catalog)
     tables = _find_tables(sweep.score, trial, catalog, experiment)
+    if sweep.pruning:
+        check_pruning(sweep.score, trial, experiment, runner)
     require_free(conf, context.env, sweep.best)
     return Plan(
         project=context.project_path,
@@ -122,6 +147,7 @@ def make_plan(context: KedroContext, experiment: Experiment, given: Mapping[str,
         definition=define(experiment),
         tables=tables,
         shared=frozenset(shared.all_outputs() & trial.inputs()),
+        runner=runner,
     )
 
 

@@ -166,6 +166,8 @@ def next_trial(study: Any, sweep: SweepParameters) -> Any:
     import optuna
 
     study.sampler = optuna.samplers.TPESampler(seed=len(ended_trials(study)))
+    if sweep.pruning:
+        study.pruner = optuna.pruners.MedianPruner(sweep.pruning.startup_trials, sweep.pruning.warmup_steps)
     return study.ask({place: _distribution(values) for place, values in sweep.parameters.items()})
 
 
@@ -180,10 +182,16 @@ def _distribution(values: Range) -> Any:
 
 
 def known_results(study: Any, trial: Any) -> tuple[dict[str, float], dict[str, str]]:
-    """Scores and versions, by seed, of all trials with these values, which would only be found again."""
-    scores, versions = dict[str, float](), dict[str, str]()
+    """Scores and versions, by seed, of all trials with these values, which would only be found again.
+
+    The trial takes over the watch curve that comes with them, by which later ones are pruned.
+    """
+    scores, versions, curve = dict[str, float](), dict[str, str](), dict[int, float]()
     for other in study.get_trials(deepcopy=False):
-        if other.params == trial.params:
-            scores |= other.user_attrs.get(SCORES, {})
+        if other.params == trial.params and SCORES in other.user_attrs:
+            scores |= other.user_attrs[SCORES]
             versions |= other.user_attrs.get(VERSIONS, {})
+            curve |= other.intermediate_values
+    for step, distance in curve.items():
+        trial.report(distance, step)
     return scores, versions

@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any, cast
@@ -15,11 +16,12 @@ from kedro.io import DataCatalog
 
 from gan_pipelines import tracking
 from gan_pipelines.configuration import overlay
-from gan_pipelines.parameters import ExperimentError
+from gan_pipelines.parameters import ClusterLost, ExperimentError
 from gan_pipelines.project import active_experiment
 from gan_pipelines.reporting.sweep import NOTE, SCORES, VERSIONS
 from gan_pipelines.sweep.experiments import best_names, write_experiment
 from gan_pipelines.sweep.plan import VALIDATION, Plan, define, make_plan, nest
+from gan_pipelines.sweep.pruning import SEQUENTIAL, BrokenOff, follow
 from gan_pipelines.sweep.study import (
     SHARED_VERSION,
     ended_trials,
@@ -38,20 +40,26 @@ REPORT = "sweep_report"
 """The pipeline that shows what a sweep has found."""
 
 
-def run_sweep(project: Path, env: str | None, given: Mapping[str, Any]) -> None:
+def run_sweep(
+    project: Path,
+    env: str | None,
+    given: Mapping[str, Any],
+    runner: partial[Any] = SEQUENTIAL,
+) -> None:
     """Run the trials that are missing, write the report, and make experiments of the best trials.
 
     Args:
         project: the project's folder.
         env: the experiment.
         given: parameters of the command line.
+        runner: makes what runs the nodes of each run.
 
     Raises:
         ExperimentError: something about the sweep is wrong; nothing was run.
     """
     require_optuna()
     with _session(project, env, overlay(given, VALIDATION)) as session:
-        plan = make_plan(session.load_context(), active_experiment(), given)
+        plan = make_plan(session.load_context(), active_experiment(), given, runner)
     with open_study(plan.study, plan.definition, plan.direction) as study:
         if SHARED_VERSION not in study.user_attrs:
             study.set_user_attr(SHARED_VERSION, _run_shared(plan))
@@ -74,7 +82,7 @@ def _run_shared(plan: Plan) -> str:
     """Make what all trials start from; returns its version."""
     with tracking.tagged(_tags(plan, "shared")), _session(plan.project, plan.experiment, plan.parameters) as session:
         if plan.sweep.shared:
-            session.run(pipeline_names=list(plan.sweep.shared))
+            session.run(pipeline_names=list(plan.sweep.shared), runner=plan.new_runner())
         return str(session.session_id)
 
 
@@ -95,6 +103,12 @@ def _run_trial(plan: Plan, study: Any, trial: Any) -> None:
                 scores[str(seed)], versions[str(seed)] = _run_seed(plan, study, trial, seed)
             trial.set_user_attr(VERSIONS, versions)
             trial.set_user_attr(SCORES, scores)
+    except BrokenOff as error:
+        tracking.finish_run("KILLED", str(error))
+        _give_up(study, trial, str(error))
+        return
+    except ClusterLost:
+        raise
     except (TrainingDiverged, ExperimentError) as error:
         if isinstance(error, ExperimentError) and not study.get_trials(states=(TrialState.COMPLETE,)):
             raise
@@ -122,8 +136,14 @@ def _run_seed(plan: Plan, study: Any, trial: Any, seed: int) -> tuple[float, str
     values = nest({**trial.params, "run.seed": seed})
     pinned = dict.fromkeys(plan.shared, study.user_attrs[SHARED_VERSION])
     parameters = overlay(plan.parameters, values)
-    with tracking.tagged(_tags(plan, trial.number)), _session(plan.project, plan.experiment, parameters) as session:
-        session.run(pipeline_names=list(plan.sweep.pipelines), load_versions=pinned)
+    pruned = plan.sweep.pruning and seed == plan.sweep.seeds[0]
+    follower = follow(trial, plan.sweep.score, plan.direction) if pruned else None
+    with (
+        tracking.tagged(_tags(plan, trial.number)),
+        tracking.followed(follower),
+        _session(plan.project, plan.experiment, parameters) as session,
+    ):
+        session.run(pipeline_names=list(plan.sweep.pipelines), load_versions=pinned, runner=plan.new_runner())
         return _read_score(plan, session), str(session.session_id)
 
 

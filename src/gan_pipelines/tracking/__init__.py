@@ -18,12 +18,13 @@ from gan_pipelines.tracking.runs import (
     start_run,
     tagged,
 )
-from gan_pipelines.tracking.stages import running_node, stage_run
+from gan_pipelines.tracking.stages import Follower, followed, running_node, stage_run
 from gan_pipelines.tracking.store import PAGE_PORT, Settings, find_store
 
 __all__ = [
     "CHAMPION",
     "PAGE_PORT",
+    "Follower",
     "Settings",
     "ablation_metrics",
     "active_run",
@@ -32,6 +33,7 @@ __all__ = [
     "find_runs",
     "find_store",
     "finish_run",
+    "followed",
     "join_run",
     "log_artifact",
     "log_dataset",

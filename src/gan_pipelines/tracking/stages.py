@@ -31,12 +31,26 @@ TRAINING_NOTE = (
 GRID_PIXELS = 640
 """Width that a grid of samples has at most after it was enlarged."""
 
+Follower = Callable[[str, int, Mapping[str, float]], None]
+"""Is told of each report of a training: its title, the step, losses and scores. What it raises ends the training."""
+
 _namespace: ContextVar[str | None] = ContextVar("namespace of the running node", default=None)
+_follower: ContextVar[Follower | None] = ContextVar("who follows all trainings", default=None)
 
 
 def running_node(namespace: str | None) -> None:
     """Remember the namespace of the Kedro node that starts running, for the names of its child runs."""
     _namespace.set(namespace)
+
+
+@contextmanager
+def followed(follower: Follower | None) -> Iterator[None]:
+    """Within the context, trainings of this process are followed, also through what they did before an interruption."""
+    before = _follower.set(follower)
+    try:
+        yield
+    finally:
+        _follower.reset(before)
 
 
 @contextmanager
@@ -105,6 +119,8 @@ class _Stage:
             now = time.time_ns() // 10**6
             rows = [(now, int(row["step"]), {k: v for k, v in row.items() if k != "step"}) for row in resumed.rows]
             log_batch(self._run_id, rows, tags=tags.items())
+            for _, step, metrics in rows:
+                self._follow(step, metrics)
 
     def _describe(self, provenance: Provenance, shown: Mapping[str, int]) -> None:
         """Name the run by its seed, and record what decides the result; what is shown, MLflow writes above pictures."""
@@ -125,6 +141,11 @@ class _Stage:
         self._waiting.append((time.time_ns() // 10**6, step, metrics))
         if self._clock() - self._sent >= FLUSH_SECONDS:
             self.flush()
+        self._follow(step, metrics)
+
+    def _follow(self, step: int, metrics: Mapping[str, float]) -> None:
+        if follower := _follower.get():
+            follower(self._title, step, metrics)
 
     def show(self, step: int, pictures: Tensor) -> None:
         send(lambda client: client.log_image(str(self._run_id), _grid(pictures), key=names.SAMPLES, step=step))
