@@ -97,9 +97,12 @@ class Cluster:
 
     def wait_for_training(self, process: Process) -> psutil.Process:
         """A worker that trains for a run, once one does."""
-        found = list[psutil.Process]()
-        assert process.wait_until(lambda: bool(found.append(self.training()) or found[-1])), process.said()
-        return found[-1]
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline and not process.ended():
+            if worker := self.training():
+                return worker
+            time.sleep(0.01)
+        raise AssertionError(process.said())
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
