@@ -265,6 +265,8 @@ def resolved(experiment: str) -> dict[str, str]:
 def differences(experiment: str, from_experiment: str = "base") -> dict[str, str]:
     """The parameters in which an experiment differs, as it has them; `absent` where it has none."""
     ours, theirs = resolved(experiment), resolved(from_experiment)
+    assert ours.pop("compare.experiments") == f'["{experiment}"]'
+    assert theirs.pop("compare.experiments") == f'["{from_experiment}"]'
     return {
         path: ours.get(path, "absent") for path in {**theirs, **ours} if ours.get(path, "absent") != theirs.get(path)
     }

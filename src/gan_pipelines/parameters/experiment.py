@@ -196,10 +196,13 @@ class Experiment(Schema):
             ExperimentError: one paragraph naming every bad field, what was found and what is allowed; or a package
                 brings a block that is no schema, or has the name of one that is there.
         """
+        whole = cls._with_own_blocks()
         try:
-            return cls._with_own_blocks().model_validate(dict(parameters))
+            return whole.model_validate(dict(parameters))
         except ValidationError as error:
-            raise ExperimentError(explain(error, parameters)) from None
+            strange = parameters.keys() - whole.model_fields.keys()
+            blocks = f" Blocks are {', '.join(whole.model_fields)}; packages bring others (docs/extend.md)."
+            raise ExperimentError(explain(error, parameters) + (blocks if strange else "")) from None
 
 
 @cache
