@@ -75,7 +75,7 @@ def check(text: bytes, images: LabelledImages) -> Experiment | None:
 def _check(folder: Path, images: LabelledImages) -> Experiment:
     hooks = CheckHooks()
     loader = ExperimentLoader(str(folder / "conf"), "base", **LOADER_ARGUMENTS)
-    hooks.after_context_created(SimpleNamespace(config_loader=loader, project_path=folder))
+    hooks.after_context_created(SimpleNamespace(config_loader=loader, project_path=folder, env="base"))
     hooks.used, hooks.runs_rows = blocks_in_use(pipelines["__default__"]), True
     (node,) = (node for node in pipelines["data_preparation"].nodes if node.name == "data.prepare_images")
     split = hooks.experiment.evaluation.scored_images
