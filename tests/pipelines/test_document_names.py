@@ -12,7 +12,7 @@ from kedro.framework.project import configure_project, pipelines
 from kedro.pipeline import Pipeline
 
 from gan_pipelines import project as active
-from gan_pipelines.cli import run, sweep
+from gan_pipelines.cli import registry, run, sweep
 from gan_pipelines.configuration import LOADER_ARGUMENTS, ExperimentLoader
 from gan_pipelines.parameters import Experiment
 from tests.pipelines.documents import PAGES, ROOT, Code, options_of, read, spans
@@ -57,6 +57,8 @@ def require_command(words: list[str]) -> None:
             assert {re.sub("=.*", "=", word) for word in arguments} <= known, words
         case "kedro" if arguments[0] == "run":
             require_options(run, words)
+        case "kedro" if arguments[0] == "registry":
+            assert arguments[1] in registry.commands, words
         case "kedro" if arguments[0] == "sweep":
             require_options(sweep, words)
         case "kedro":
