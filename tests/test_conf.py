@@ -20,7 +20,6 @@ from gan_pipelines.models.plan import plan_classifier, plan_infogan, plan_levels
 from gan_pipelines.parameters import CompareParameters, Experiment, RunParameters
 from gan_pipelines.parameters.ablation import ROWS, row_settings
 from gan_pipelines.parameters.base import flatten
-from gan_pipelines.parameters.unsupervised import unsupervised_stack
 from gan_pipelines.training.infogan import fit_infogan
 from gan_pipelines.training.joint import fit_joint
 from gan_pipelines.training.level import fit_level
@@ -128,7 +127,7 @@ def test_every_params_input_of_every_pipeline_exists_and_is_typed(
     experiment, found = Experiment.read(raw_parameters(name)), graphs(name)
     rows = row_settings(experiment.run, experiment.sgan, experiment.ablation)
     derived = {f"ablation_rows.{place}": block for place, block in rows.items()}
-    derived["unsupervised_sgan"] = unsupervised_stack(experiment.sgan, experiment.unsupervised)
+    derived["unsupervised_sgan"] = experiment.unsupervised_sgan
     raw = experiment.model_dump(mode="json") | derived
     seen = set()
     others = ("ablation", "sample", "export", "register", "sgan_unsupervised")

@@ -57,7 +57,8 @@ def find_pictures(folder: Path) -> FoundPictures:
         by_class = {UNLABELLED: loose}
     if not by_class:
         raise ValueError(f"it holds no pictures ({_listed(left_out) or 'it is empty'})")
-    subfolders = {entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.is_symlink()}
+    with os.scandir(folder) as entries:
+        subfolders = {entry.name for entry in entries if entry.is_dir(follow_symlinks=False)}
     if empty := {name for name in subfolders - set(by_class) if not name.startswith(".")}:
         left_out["folders without pictures"] += len(empty)
     if SPLIT_NAMES.issuperset(by_class):

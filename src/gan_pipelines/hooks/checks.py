@@ -44,7 +44,7 @@ from gan_pipelines.models.memory import plan_memory
 from gan_pipelines.models.requirements import check_experiment, check_rows, check_unsupervised, check_watched
 from gan_pipelines.parameters import INITIAL, Experiment, ExperimentError
 from gan_pipelines.parameters.ablation import ROW_SETTINGS, row_settings
-from gan_pipelines.parameters.unsupervised import UNSUPERVISED_STACK, unsupervised_stack
+from gan_pipelines.parameters.unsupervised import UNSUPERVISED_STACK
 from gan_pipelines.pipelines.data_preparation import PICTURE_TABLE
 from gan_pipelines.pipelines.infogan_encoder import UNSUPERVISED
 from gan_pipelines.pipelines.pictures import find_folder
@@ -82,7 +82,7 @@ class CheckHooks:
         Were they among the parameters, Kedro would add each of their thousands of values too, in half a second.
         """
         experiment = self.experiment
-        catalog[f"params:{UNSUPERVISED_STACK}"] = unsupervised_stack(experiment.sgan, experiment.unsupervised)
+        catalog[f"params:{UNSUPERVISED_STACK}"] = experiment.unsupervised_sgan
         for place, settings in row_settings(experiment.run, experiment.sgan, experiment.ablation).items():
             catalog[f"params:{ROW_SETTINGS}.{place}"] = settings
 
@@ -204,18 +204,17 @@ class CheckHooks:
     def _check_images(
         self, train_images: LabelledImages, scored_images: LabelledImages, validation_images: LabelledImages | None
     ) -> None:
-        if validation_images is not None:
-            check_watched(self.experiment, validation_images, self.used)
-        plan = check_experiment(self.experiment, train_images, scored_images, self.used)
-        levels = plan.levels
         experiment, count = self.experiment, len(train_images)
+        if validation_images is not None:
+            check_watched(experiment, validation_images, self.used)
+        plan = check_experiment(experiment, train_images, scored_images, self.used)
+        levels = plan.levels
         needs = plan_memory(plan, experiment.batch_sizes, experiment.watched, experiment.evaluation, count)
-        require_memory(self.experiment.run, [need for need in needs if need.block in {"run", *self.used}])
+        require_memory(experiment.run, [need for need in needs if need.block in {"run", *self.used}])
         if self.runs_rows:
-            check_rows(self.experiment, train_images)
+            check_rows(experiment, train_images)
         if self.runs_unsupervised:
-            sgan = unsupervised_stack(self.experiment.sgan, self.experiment.unsupervised)
-            levels = check_unsupervised(plan, sgan, "evaluation" in self.used)
+            levels = check_unsupervised(plan, experiment.unsupervised_sgan, "evaluation" in self.used)
         self._check_initial_models({"encoder": plan.encoder.spec, "infogan": plan.infogan}, levels)
 
     def _check_initial_models(

@@ -21,7 +21,7 @@ from gan_pipelines.parameters.sample import SampleParameters
 from gan_pipelines.parameters.sgan import SGANParameters
 from gan_pipelines.parameters.start import StartFrom
 from gan_pipelines.parameters.sweep import SweepParameters
-from gan_pipelines.parameters.unsupervised import UnsupervisedParameters
+from gan_pipelines.parameters.unsupervised import UnsupervisedParameters, unsupervised_stack
 from gan_pipelines.parameters.watch import WatchParameters
 
 FeatureNetworkName = Literal["judge", "efficientnet_lite0", "inception_v3"]
@@ -154,6 +154,11 @@ class Experiment(Schema):
     def watched(self) -> dict[str, WatchParameters]:
         """The trainings that are scored while they go on, by the place in the YAML that says so."""
         return watched(self.sgan, self.infogan)
+
+    @property
+    def unsupervised_sgan(self) -> SGANParameters:
+        """The levels and the joint training of the stack without labels."""
+        return unsupervised_stack(self.sgan, self.unsupervised)
 
     @property
     def chosen_models(self) -> dict[str, ChosenModel]:

@@ -45,8 +45,11 @@ def check_pruning(score: str, pipeline: Pipeline, experiment: Experiment, runner
         )
     if watch not in experiment.watched:
         raise ExperimentError(f"sweep.pruning: looks at the watch curve of {generator}; found no {watch}. Write one.")
-    where = f"run.workers = {experiment.run.workers}" if experiment.run.workers > 1 else ""
-    if found := where or (runner.func is not SequentialRunner and f"--runner={runner.func.__name__}"):
+    elsewhere = {
+        f"run.workers = {experiment.run.workers}": experiment.run.workers > 1,
+        f"--runner={runner.func.__name__}": runner.func is not SequentialRunner,
+    }
+    if found := next((option for option, chosen in elsewhere.items() if chosen), None):
         raise ExperimentError(
             f"sweep.pruning: breaks off trainings in the process of the sweep alone; found {found}. Leave one of both "
             f"out."
